@@ -1,0 +1,1 @@
+"""What a shop's data means: the contract, and every feature."""

@@ -1,0 +1,1 @@
+"""When things run: Prefect flows from a shop's export to a release."""

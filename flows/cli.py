@@ -1,0 +1,48 @@
+"""The `aisle` command: a table of subcommands, each loaded only when it is called, so that --help is instant."""
+
+import importlib
+
+import click
+
+SUBCOMMANDS = {
+    "demo": "Run everything on real data, then ask the live API for three users.",
+    "up": "Start Prefect, a worker, the schedules, the object store and serving; print the addresses.",
+    "down": "Stop what `up` started.",
+    "status": "Say what is running, and where.",
+    "ingest": "Land a shop's export in the lake, window by window.",
+    "source": "List the shop mappings, or show one.",
+    "quarantine": "List held rows, with rule and reason.",
+    "features": "Build the feature tables as of a moment.",
+    "materialise": "Load the newest feature rows into the online store.",
+    "train": "Train the models, gate the best, release it.",
+    "pipeline": "Ingest, features, materialise, train: the whole way.",
+    "release": "List releases, show one, or promote one.",
+    "serve": "Start the serving API.",
+    "recommend": "Ask the running serving API for a user's slate.",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a subcommand's file (flows/commands/NAME.py) at the moment it is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(SUBCOMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in SUBCOMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"flows.commands.{name}").command
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(SUBCOMMANDS.items()))
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="aisle")
+def main() -> None:
+    """Personalised retail from raw behaviour to live answer.
+
+    Start with `aisle demo`; then bring your own shop: `aisle ingest --source my_shop.toml`.
+    """

@@ -1,0 +1,1 @@
+"""The subcommands of `aisle`, one file each; loaded only when called."""

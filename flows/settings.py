@@ -1,0 +1,142 @@
+"""The environment, read once into one frozen Settings. No other file of flows reads it.
+
+Everything has an embedded default under AISLE_HOME (a folder), so that nothing must be set to start;
+production sets the addresses and the secrets.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ObjectStoreSettings:
+    """Where releases and reports are kept: an S3-compatible endpoint, a bucket, and its credentials."""
+
+    endpoint_url: str
+    bucket: str
+    access_key: str
+    secret_key: str
+    region: str
+    embedded: bool
+
+
+@dataclass(frozen=True)
+class FeatureStoreSettings:
+    """Where Feast keeps its registry and online values; `online_type` is 'sqlite' or 'redis'."""
+
+    offline_path: str
+    registry_path: str
+    online_type: str
+    online_path: str
+    redis_url: str
+
+
+@dataclass(frozen=True)
+class ServiceSettings:
+    """Addresses of what `aisle up` starts."""
+
+    prefect_host: str
+    prefect_port: int
+    serving_host: str
+    serving_port: int
+
+    @property
+    def prefect_api_url(self) -> str:
+        """The Prefect API that flows report to."""
+        return f"http://{self.prefect_host}:{self.prefect_port}/api"
+
+    @property
+    def serving_url(self) -> str:
+        """The serving API and its page."""
+        return f"http://{self.serving_host}:{self.serving_port}"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run needs to know of its surroundings."""
+
+    home: Path
+    lake_uri: str
+    spool_path: Path
+    pseudonym_key: bytes
+    object_store: ObjectStoreSettings
+    feature_store: FeatureStoreSettings
+    services: ServiceSettings
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (`AISLE_*`) into Settings; an embedded secret that is not set is made once and kept.
+
+    Raises ValueError with the variable's name when a value cannot be read.
+    """
+    env = os.environ if environ is None else environ
+    home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
+    return Settings(
+        home=home,
+        lake_uri=env.get("AISLE_LAKE_URI", str(home / "lake")),
+        spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
+        pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
+        object_store=_object_store(env, home),
+        feature_store=_feature_store(env, home),
+        services=ServiceSettings(
+            prefect_host=env.get("AISLE_PREFECT_HOST", "127.0.0.1"),
+            prefect_port=_port(env, "AISLE_PREFECT_PORT", 4200),
+            serving_host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
+            serving_port=_port(env, "AISLE_SERVING_PORT", 8000),
+        ),
+    )
+
+
+def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
+    embedded = "AISLE_S3_ENDPOINT_URL" not in env
+    return ObjectStoreSettings(
+        endpoint_url=env.get(
+            "AISLE_S3_ENDPOINT_URL", f"http://127.0.0.1:{_port(env, 'AISLE_OBJECT_STORE_PORT', 8333)}"
+        ),
+        bucket=env.get("AISLE_S3_BUCKET", "aisle"),
+        access_key=env.get("AISLE_S3_ACCESS_KEY") or "aisle",
+        secret_key=_secret(env, "AISLE_S3_SECRET_KEY", home),
+        region=env.get("AISLE_S3_REGION", "us-east-1"),
+        embedded=embedded,
+    )
+
+
+def _feature_store(env: Mapping[str, str], home: Path) -> FeatureStoreSettings:
+    online_type = env.get("AISLE_ONLINE_STORE", "sqlite")
+    if online_type not in ("sqlite", "redis"):
+        raise ValueError(f"AISLE_ONLINE_STORE must be 'sqlite' or 'redis', but is {online_type!r}.")
+    return FeatureStoreSettings(
+        offline_path=env.get("AISLE_FEATURES_PATH", str(home / "features")),
+        registry_path=env.get("AISLE_FEAST_REGISTRY", str(home / "feast" / "registry.db")),
+        online_type=online_type,
+        online_path=env.get("AISLE_ONLINE_PATH", str(home / "feast" / "online.db")),
+        redis_url=env.get("AISLE_REDIS_URL", "127.0.0.1:6379"),
+    )
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"{name} must be a port between 1 and 65535, but is {text!r}.")
+    return int(text)
+
+
+def _secret(env: Mapping[str, str], name: str, home: Path) -> str:
+    if env.get(name):
+        return env[name]
+    path = home / "keys" / name.removeprefix("AISLE_").lower()
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_text()

@@ -1,0 +1,1 @@
+"""How a shop's export becomes the contract's columns: one mapping file a shop."""

@@ -1,0 +1,1 @@
+"""Rows in, a model artifact out: no store, no environment."""
