@@ -4,6 +4,8 @@ import importlib
 
 import click
 
+from flows.settings import prepare_process
+
 SUBCOMMANDS = {
     "demo": "Run everything on real data, then ask the live API for three users.",
     "up": "Start Prefect, a worker, the schedules, the object store and serving; print the addresses.",
@@ -31,6 +33,7 @@ class _LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in SUBCOMMANDS:
             return None
+        prepare_process()
         command: click.Command = importlib.import_module(f"flows.commands.{name}").command
         return command
 

@@ -1,12 +1,13 @@
-"""The environment, read once into one frozen Settings. No other file of flows reads it.
+"""The environment, read once into one frozen Settings. No other file of flows reads or writes it.
 
 Everything has an embedded default under AISLE_HOME (a folder), so that nothing must be set to start;
 production sets the addresses and the secrets.
 """
 
+import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,6 +89,80 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             serving_port=_port(env, "AISLE_SERVING_PORT", 8000),
         ),
     )
+
+
+def environment_for_children(settings: Settings) -> dict[str, str]:
+    """The environment of a process that we start: this one's, these very settings, and our own Prefect server."""
+    store, features, services = settings.object_store, settings.feature_store, settings.services
+    where = "AISLE_OBJECT_STORE_PORT" if store.embedded else "AISLE_S3_ENDPOINT_URL"
+    return {
+        **os.environ,
+        "AISLE_HOME": str(settings.home),
+        "AISLE_LAKE_URI": settings.lake_uri,
+        "AISLE_SPOOL_PATH": str(settings.spool_path),
+        "AISLE_PSEUDONYM_KEY": settings.pseudonym_key.decode(),
+        where: store.endpoint_url.rpartition(":")[2] if store.embedded else store.endpoint_url,
+        "AISLE_S3_BUCKET": store.bucket,
+        "AISLE_S3_ACCESS_KEY": store.access_key,
+        "AISLE_S3_SECRET_KEY": store.secret_key,
+        "AISLE_S3_REGION": store.region,
+        "AISLE_FEATURES_PATH": features.offline_path,
+        "AISLE_FEAST_REGISTRY": features.registry_path,
+        "AISLE_ONLINE_STORE": features.online_type,
+        "AISLE_ONLINE_PATH": features.online_path,
+        "AISLE_REDIS_URL": features.redis_url,
+        "AISLE_PREFECT_HOST": services.prefect_host,
+        "AISLE_PREFECT_PORT": str(services.prefect_port),
+        "AISLE_SERVING_HOST": services.serving_host,
+        "AISLE_SERVING_PORT": str(services.serving_port),
+        **_quiet(settings.home),
+        "PREFECT_API_URL": services.prefect_api_url,
+        "PREFECT_SERVER_API_HOST": services.prefect_host,
+        "PREFECT_SERVER_API_PORT": str(services.prefect_port),
+        "PREFECT_UI_API_URL": services.prefect_api_url,
+    }
+
+
+def prepare_process(environ: MutableMapping[str, str] | None = None) -> None:
+    """Give this process the defaults that libraries read when they are imported; what is set already stays.
+
+    Flows report to the server of this AISLE_HOME where `aisle up` started one, else to one of their own.
+    """
+    env = os.environ if environ is None else environ
+    home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
+    record = home / "run" / "prefect.json"
+    if "PREFECT_API_URL" not in env and record.exists():
+        server = json.loads(record.read_text())
+        if _is_alive(server["pid"]):
+            env["PREFECT_API_URL"] = server["address"] + "/api"
+    for name, value in _quiet(home).items():
+        env.setdefault(name, value)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _quiet(home: Path) -> dict[str, str]:
+    """Libraries keep their files in our home and report to nobody."""
+    return {
+        "PREFECT_HOME": str(home / "prefect"),
+        "PREFECT_UI_STATIC_DIRECTORY": str(home / "prefect" / "ui"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_V2_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "DO_NOT_TRACK": "1",
+        "GX_ANALYTICS_ENABLED": "false",
+        "FEAST_USAGE": "False",
+        "HF_HUB_OFFLINE": "1",
+    }
 
 
 def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
