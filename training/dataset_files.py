@@ -1,0 +1,66 @@
+"""A training set as a folder of npy and json files, for benchmarks and tests."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from training.dataset import SEQUENCE_INPUTS, SPLITS, Catalogue, Cut, Queries, TrainingSet, Truth
+
+
+def save(training_set: TrainingSet, folder: Path) -> None:
+    """Write a training set as npy and json files into a folder (made if missing)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    catalogue = training_set.catalogue
+    np.save(folder / "prices.npy", catalogue.prices)
+    np.save(folder / "text_vectors.npy", catalogue.text_vectors)
+    names: dict[str, object] = {
+        name: getattr(catalogue, name) for name in ("item_ids", "titles", "categories", "brands")
+    }
+    for name, queries in _parts(training_set).items():
+        names[f"{name}_users"] = queries.user_ids
+        for column in (*SEQUENCE_INPUTS, "as_of", "new_from"):
+            np.save(folder / f"{name}_{column}.npy", getattr(queries, column))
+    for name, cut in (("validation", training_set.validation), ("test", training_set.test)):
+        np.save(folder / f"{name}_truth_starts.npy", cut.truth.starts)
+        np.save(folder / f"{name}_truth_items.npy", cut.truth.items)
+    names["input_hash"] = training_set.input_hash
+    (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
+
+
+def load(folder: Path) -> TrainingSet:
+    """Read a training set that `save` wrote."""
+    names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
+    parts = {
+        name: Queries(
+            user_ids=names[f"{name}_users"],
+            **{column: np.load(folder / f"{name}_{column}.npy") for column in (*SEQUENCE_INPUTS, "as_of", "new_from")},
+        )
+        for name in SPLITS
+    }
+    cuts = {
+        name: Cut(
+            parts[name],
+            Truth(np.load(folder / f"{name}_truth_starts.npy"), np.load(folder / f"{name}_truth_items.npy")),
+        )
+        for name in ("validation", "test")
+    }
+    lists = {name: names[name] for name in ("item_ids", "titles", "categories", "brands")}
+    arrays = {name: np.load(folder / f"{name}.npy") for name in ("prices", "text_vectors")}
+    return TrainingSet(
+        catalogue=Catalogue(**lists, **arrays),
+        training=parts["train"],
+        validation=cuts["validation"],
+        test=cuts["test"],
+        t_validation=cuts["validation"].queries.as_of[0],
+        t_test=cuts["test"].queries.as_of[0],
+        input_hash=names["input_hash"],
+    )
+
+
+def _parts(training_set: TrainingSet) -> dict[str, Queries]:
+    return {
+        "train": training_set.training,
+        "validation": training_set.validation.queries,
+        "test": training_set.test.queries,
+    }
