@@ -1,0 +1,168 @@
+"""Judge a relation: DuckDB profiles it in one pass, the suite decides, the same rules select the rows to hold."""
+
+from collections.abc import Sequence
+
+import duckdb
+import pyarrow as pa
+
+from expectations.columns import ROW_NUMBER
+from expectations.events import event_rules
+from expectations.features import feature_columns, feature_rules
+from expectations.items import item_rules
+from expectations.offers import offer_rules
+from expectations.profile import FAILED, ROWS, ROWS_BROKEN, Profile, described, profile, shape_rules
+from expectations.rules import (
+    HELD_SHARE_FROM_ROWS,
+    HELD_SHARE_LIMIT,
+    Measure,
+    References,
+    Rule,
+    literal,
+    rows_present,
+)
+from expectations.suites import decide
+from expectations.users import user_rules
+from expectations.verdict import Check, CheckCrashed, DataRejected, Verdict, raise_if_refused
+from expectations.wording import observed
+from feature_repo.features import FeatureView
+from feature_repo.schema import Column, Table
+
+__all__ = [
+    "Check",
+    "CheckCrashed",
+    "DataRejected",
+    "References",
+    "Verdict",
+    "check_features",
+    "check_table",
+    "held_rows",
+    "raise_if_refused",
+    "table_rules",
+]
+
+RULES_OF_TABLE = {"events": event_rules, "items": item_rules, "offers": offer_rules, "users": user_rules}
+HELD_SCHEMA = pa.schema([(ROW_NUMBER, pa.int64()), ("rule", pa.string()), ("reason", pa.string())])
+
+
+def check_table(connection: duckdb.DuckDBPyConnection, relation: str, table: Table, references: References) -> Verdict:
+    """Judge a mapped relation: the contract's columns plus `_row` int64 (and `_uncast` text, where casts can fail).
+
+    Rows that break a row rule are counted in `rows_held` and do not refuse the table; a critical table rule does.
+    """
+    found = described(connection, relation)
+    rules, shape_broken = _rules_that_apply(
+        table_rules(table, relation, tuple(found), references), table.columns, found
+    )
+    numbers = profile(connection, relation, rules)
+    rows, held = int(numbers[ROWS] or 0), 0
+    if not shape_broken:
+        held = _count_held(connection, relation, rules, numbers)
+        rules = (*rules, _held_share_rule(rows))
+        numbers[rules[-1].measures[0].name] = held / rows if rows else 0.0
+    return _verdict(table.name, rules, numbers, held, references)
+
+
+def check_features(
+    connection: duckdb.DuckDBPyConnection, relation: str, view: FeatureView, references: References
+) -> Verdict:
+    """Judge a feature table: key, features, event_timestamp, created_timestamp. Every broken row refuses it:
+
+    a wrong feature is a fault of ours, not of the shop, so none is held.
+    """
+    found = described(connection, relation)
+    rules, _ = _rules_that_apply(feature_rules(view, references), feature_columns(view), found)
+    numbers = profile(connection, relation, rules)
+    return _verdict(view.name, rules, numbers, 0, references)
+
+
+def held_rows(
+    connection: duckdb.DuckDBPyConnection,
+    relation: str,
+    table: Table,
+    references: References,
+    verdict: Verdict | None = None,
+) -> pa.Table:
+    """Return the rows that break a row rule: `_row` int64, the first broken rule in declared order, and the reason.
+
+    With the relation's verdict at hand only the rules that failed are looked at, and none when none did.
+    """
+    rules = table_rules(table, relation, tuple(described(connection, relation)), references)
+    if verdict is not None:
+        failed = {check.rule for check in verdict.checks if check.failed_rows}
+        rules = tuple(rule for rule in rules if rule.name in failed)
+    rules = tuple(rule for rule in rules if rule.broken)
+    if not rules:
+        return HELD_SCHEMA.empty_table()
+    names = " ".join(f"WHEN {rule.broken} THEN {literal(rule.name)}" for rule in rules)
+    reasons = " ".join(
+        f"WHEN {literal(rule.name)} THEN {literal(f'expected {rule.expected}; came ')} || {rule.came}" for rule in rules
+    )
+    query = (
+        f"SELECT CAST({ROW_NUMBER} AS BIGINT) AS {ROW_NUMBER}, rule, CASE rule {reasons} END AS reason "
+        f"FROM (SELECT *, CASE {names} END AS rule FROM {relation}) WHERE rule IS NOT NULL ORDER BY {ROW_NUMBER}"
+    )
+    return connection.execute(query).to_arrow_table().cast(HELD_SCHEMA)
+
+
+def table_rules(table: Table, relation: str, columns: Sequence[str], references: References) -> tuple[Rule, ...]:
+    """Return every rule of one of the lake's tables for a relation with these columns. Raises ValueError for others."""
+    if table.name not in RULES_OF_TABLE:
+        raise ValueError(f"There are rules for the tables {', '.join(RULES_OF_TABLE)}, but not for {table.name!r}.")
+    return RULES_OF_TABLE[table.name](relation, columns, references)
+
+
+def _rules_that_apply(
+    rules: Sequence[Rule], columns: Sequence[Column], found: dict[str, str]
+) -> tuple[tuple[Rule, ...], bool]:
+    """Return the shape's rules and, where the shape holds, all the others; and whether the shape is broken."""
+    shape = shape_rules(columns, found)
+    if any(rule.detail for rule in shape):
+        return (*shape, rows_present()), True
+    return (*shape, *rules), False
+
+
+def _count_held(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule], numbers: Profile) -> int:
+    """Count rows that break any rule; a second pass is needed only where a rule counts its rows otherwise."""
+    if not any(rule.broken and rule.failed and numbers[FAILED + rule.name] for rule in rules):
+        return int(numbers[ROWS_BROKEN] or 0)
+    broken = " OR ".join(f"({rule.broken})" for rule in rules if rule.broken)
+    row = connection.execute(f"SELECT count_if({broken}) FROM {relation}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _held_share_rule(rows: int) -> Rule:
+    limit = HELD_SHARE_LIMIT if rows >= HELD_SHARE_FROM_ROWS else 1.0
+    return Rule(
+        name="few_rows_held",
+        level="table",
+        sentence=f"At most {HELD_SHARE_LIMIT:.0%} of rows are held (judged from {HELD_SHARE_FROM_ROWS} rows on).",
+        severity="critical",
+        expected=f"at most {limit:.0%} of rows",
+        measures=(Measure("share of held rows", "", maximum=limit, kind="share"),),
+        advice="So many bad rows point at the export or its mapping, not at single rows: see which rule holds most.",
+    )
+
+
+def _verdict(name: str, rules: Sequence[Rule], numbers: Profile, rows_held: int, references: References) -> Verdict:
+    decided = decide(name, rules, numbers)
+    checks = tuple(_check(rule, numbers, *decided[rule.name]) for rule in rules)
+    passed = not any(not check.passed and (check.severity == "critical" or check.error) for check in checks)
+    return Verdict(name, int(numbers[ROWS] or 0), passed, checks, rows_held, references.now)
+
+
+def _check(rule: Rule, numbers: Profile, passed: bool, error: str) -> Check:
+    failed_rows = int(numbers.get(FAILED + rule.name) or 0)
+    if rule.level == "row" and not error and passed != (failed_rows == 0):
+        error = f"the suite says passed={passed}, but the predicate finds {failed_rows} broken rows"
+    return Check(
+        rule=rule.name,
+        sentence=rule.sentence,
+        level=rule.level,
+        severity=rule.severity,
+        expected=rule.expected,
+        observed=observed(rule, numbers),
+        failed_rows=failed_rows,
+        passed=passed and not error,
+        advice=rule.advice,
+        error=error,
+    )
