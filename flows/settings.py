@@ -11,6 +11,9 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 
+#: A flow run tells the server this often that it lives (Prefect takes 30 or more).
+HEARTBEAT_SECONDS = 30
+
 
 @dataclass(frozen=True)
 class ObjectStoreSettings:
@@ -158,6 +161,7 @@ def _quiet(home: Path) -> dict[str, str]:
         "PREFECT_SERVER_UI_V2_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": str(HEARTBEAT_SECONDS),
         "DO_NOT_TRACK": "1",
         "GX_ANALYTICS_ENABLED": "false",
         "FEAST_USAGE": "False",
