@@ -44,7 +44,7 @@ def typed(columns: Sequence[str]) -> tuple[Rule, ...]:
             sentence="Every value can be read as its column's type.",
             severity="warning",
             expected="values of the contract's types",
-            measures=(broken_rows("typed", broken),),
+            measures=(broken_rows("typed"),),
             columns=(UNCAST,),
             broken=broken,
             came=f"left({UNCAST}, 200)",
@@ -81,6 +81,7 @@ def time_rules(column: str, references: References) -> tuple[Rule, ...]:
             f"at most {CLOCK_SKEW_DAYS} day after now ({references.now:%Y-%m-%d %H:%M} UTC)",
             f"isfinite({name}) AND {name} > {limit}",
             Measure(f"latest {column}", f"epoch_us(max({name}) {seen})", maximum=latest, kind="moment"),
+            sentence=f"{column} is not in the future; a shop's clock may run {CLOCK_SKEW_DAYS} day ahead.",
         ),
         row_rule(
             f"{column}_not_too_old",
@@ -93,6 +94,7 @@ def time_rules(column: str, references: References) -> tuple[Rule, ...]:
                 minimum=EARLIEST_TIME.timestamp() * 1e6,
                 kind="moment",
             ),
+            sentence=f"{column} is a time at which there were shops online, from {EARLIEST_TIME:%Y} on.",
         ),
     )
 
@@ -124,10 +126,11 @@ def _required(column: Column) -> Rule:
     value = f"nullif({name}, '')" if column.dtype == "string" else name
     return row_rule(
         f"{column.name}_required",
-        column,
+        column.name,
         "not null" if column.dtype != "string" else "not null and not empty",
         f"{value} IS NULL",
         Measure(f"missing {column.name}", f"count(*) - count({value})", maximum=0),
+        sentence=f"Every row has its {column.name} ({column.meaning}).",
     )
 
 
@@ -136,10 +139,11 @@ def _finite(column: Column) -> Rule:
     what = "a number that is finite (not NaN, not infinite)" if column.dtype == "float" else "a moment, not infinite"
     return row_rule(
         f"{column.name}_finite",
-        column,
+        column.name,
         what,
         f"NOT isfinite({name})",
         Measure(f"not finite {column.name}", f"count({name}) - count_if(isfinite({name}))", maximum=0),
+        sentence=f"{column.name} is finite.",
     )
 
 
@@ -158,7 +162,8 @@ def _in_bounds(column: Column) -> Rule:
         largest = f"CAST(max({name}) FILTER (WHERE {finite}) AS DOUBLE)"
         measures.append(Measure(f"largest {column.name}", largest, maximum=column.maximum, kind="number"))
     broken = f"{finite} AND ({' OR '.join(sides)})"
-    return row_rule(f"{column.name}_in_bounds", column, " and ".join(words), broken, *measures)
+    sentence = f"{column.name} ({column.meaning}) lies in its bounds."
+    return row_rule(f"{column.name}_in_bounds", column.name, " and ".join(words), broken, *measures, sentence=sentence)
 
 
 def _allowed(column: Column) -> Rule:
@@ -167,20 +172,16 @@ def _allowed(column: Column) -> Rule:
     among = f"{name} IN ({values})"
     return row_rule(
         f"{column.name}_allowed",
-        column,
+        column.name,
         f"one of {', '.join(column.allowed or ())}",
         f"nullif({name}, '') IS NOT NULL AND NOT ({among})",
         Measure(f"unknown {column.name}", f"count(nullif({name}, '')) - count_if({among})", maximum=0),
+        sentence=f"{column.name} ({column.meaning}) is a word of the contract.",
     )
 
 
 def _known(column: Column, relation: str) -> Rule:
     name = identifier(column.name)
     among = f"{name} IN (SELECT item_id FROM {relation} WHERE item_id IS NOT NULL)"
-    return row_rule(
-        f"{column.name}_known",
-        column,
-        "an item of the catalogue",
-        f"{name} IS NOT NULL AND NOT ({among})",
-        Measure(f"unknown {column.name}", f"count({name}) - count_if({among})", maximum=0),
-    )
+    broken = f"{name} IS NOT NULL AND NOT ({among})"
+    return row_rule(f"{column.name}_known", column.name, "an item of the catalogue", broken)

@@ -93,7 +93,7 @@ def _feature_rule(name: str, sentence: str, expected: str, columns: Sequence[str
         sentence=sentence,
         severity="critical",
         expected=expected,
-        measures=(broken_rows(name, broken),),
+        measures=(broken_rows(name),),
         columns=tuple(columns),
         broken=broken,
         came=" || ', ' || ".join(quoted_value(column) for column in columns),

@@ -3,7 +3,16 @@
 from collections.abc import Sequence
 
 from expectations.columns import column_rules, typed, unique_key
-from expectations.rules import Measure, References, Rule, quoted_value, row_rule, rows_present, volume_as_before
+from expectations.rules import (
+    Measure,
+    References,
+    Rule,
+    broken_rows,
+    quoted_value,
+    row_rule,
+    rows_present,
+    volume_as_before,
+)
 from feature_repo.schema import OFFERS
 
 
@@ -36,7 +45,7 @@ def _ends_after_start() -> Rule:
         sentence="An offer ends at or after its start.",
         severity="warning",
         expected="ends_at at or after starts_at",
-        measures=(Measure("offers that end before they start", f"count_if({broken})", maximum=0),),
+        measures=(broken_rows("ends_after_start"),),
         columns=("starts_at", "ends_at"),
         broken=broken,
         came=f"{quoted_value('starts_at')} || ', ' || {quoted_value('ends_at')}",

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from expectations.columns import DUCKDB_TYPES
-from expectations.rules import Measure, Rule, identifier
+from expectations.rules import Measure, Rule, flag, identifier
 from feature_repo.schema import Column
 
 #: Prefix of the profile's columns that count the rows that break a row rule.
@@ -54,14 +54,15 @@ def profile(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequenc
 
     A measure is None where there was nothing to measure.
     """
-    broken = [f"({rule.broken})" for rule in rules if rule.broken and not rule.failed]
-    selected = {ROWS: "count(*)", ROWS_BROKEN: f"count_if({' OR '.join(broken)})" if broken else "0"}
+    flagged = {flag(rule.name): rule.broken for rule in rules if rule.broken and not rule.failed}
+    selected = {ROWS: "count(*)", ROWS_BROKEN: f"count_if({' OR '.join(flagged)})" if flagged else "0"}
     for rule in rules:
         selected |= {measure.name: measure.sql for measure in rule.measures}
         if rule.failed or rule.broken:
-            selected[FAILED + rule.name] = rule.failed or f"count_if({rule.broken})"
+            selected[FAILED + rule.name] = rule.failed or f"count_if({flag(rule.name)})"
     columns = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in selected.items())
-    row = connection.execute(f"SELECT {columns} FROM {relation}").fetchone()
+    flags = "".join(f", {broken} AS {name}" for name, broken in flagged.items())
+    row = connection.execute(f"SELECT {columns} FROM (SELECT *{flags} FROM {relation})").fetchone()
     return dict(zip(selected, row or (), strict=True))
 
 

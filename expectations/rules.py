@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from feature_repo.schema import Column
-
 #: A shop's clock may run ahead of ours by this much before an event counts as being in the future.
 CLOCK_SKEW_DAYS = 1
 #: Nothing that a shop exports happened before this moment; older times are parsing mistakes.
@@ -39,7 +37,7 @@ class Measure:
     """One number of a table's profile, and the bounds that the suite holds it to.
 
     `sql` is an aggregate; null means that there was nothing to measure. `kind` says how to print it:
-    count, number, share, or moment (microseconds since 1970, UTC).
+    count, rows, number, share, or moment (microseconds since 1970, UTC).
     """
 
     name: str
@@ -73,25 +71,29 @@ class Rule:
     detail: str = ""
 
 
-def row_rule(name: str, column: Column | str, expected: str, broken: str, *measures: Measure) -> Rule:
+def row_rule(name: str, column: str, expected: str, broken: str, *measures: Measure, sentence: str = "") -> Rule:
     """Return a row rule of one column whose reason quotes the value; without measures the suite counts broken rows."""
-    column_name = column if isinstance(column, str) else column.name
     return Rule(
         name=name,
         level="row",
-        sentence=f"{column_name} is {expected}.",
+        sentence=sentence or f"{column} is {expected}.",
         severity="warning",
-        expected=f"{column_name} {expected}",
-        measures=measures or (broken_rows(name, broken),),
-        columns=(column_name,),
+        expected=f"{column} {expected}",
+        measures=measures or (broken_rows(name),),
+        columns=(column,),
         broken=broken,
-        came=quoted_value(column_name),
+        came=quoted_value(column),
     )
 
 
-def broken_rows(name: str, broken: str) -> Measure:
-    """Return the measure that counts the rows for which the predicate holds; none may."""
-    return Measure(f"{name} rows", f"count_if({broken})", maximum=0)
+def broken_rows(name: str) -> Measure:
+    """Return the measure that counts the rows which break the rule of this name; none may."""
+    return Measure(f"rows that break {name}", f"count_if({flag(name)})", maximum=0, kind="rows")
+
+
+def flag(name: str) -> str:
+    """Return the SQL name of the boolean that the profile computes once a row for a rule's predicate."""
+    return identifier(f"breaks {name}")
 
 
 def identifier(name: str) -> str:
@@ -145,7 +147,7 @@ def volume_as_before(references: References) -> tuple[Rule, ...]:
             sentence="The table has about as many rows as the window before: between a fifth and five times.",
             severity="warning",
             expected=f"between {before / 5:,.0f} and {before * 5:,.0f} rows",
-            measures=(Measure("rows against before", "count(*)", before / 5, before * 5),),
+            measures=(Measure("rows in this window", "count(*)", before / 5, before * 5),),
             advice="Ask the shop whether the export is complete; if sales moved this much, nothing is to be done.",
         ),
     )

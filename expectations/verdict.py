@@ -47,10 +47,20 @@ class Verdict:
 
 
 class DataRejected(Exception):
-    """A table broke a rule that stops the flow; the message names table, rule, expected, came and what to do."""
+    """A table broke a rule that stops the flow; the message names table, rule, expected, came and what to do.
+
+    `verdict` holds all that was found, so that it can be published before the flow stops.
+    """
+
+    def __init__(self, message: str, verdict: Verdict | None = None) -> None:
+        super().__init__(message, verdict)
+        self.verdict = verdict
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
-class CheckCrashed(Exception):
+class CheckCrashed(DataRejected):
     """A check itself failed to run, so nothing is known of the data; a fault of the check, not of the shop."""
 
 
@@ -58,9 +68,9 @@ def raise_if_refused(verdict: Verdict) -> None:
     """Stop here unless the table may go on. Raises DataRejected, or CheckCrashed when a check could not run."""
     crashed = [check for check in verdict.checks if check.error]
     if crashed:
-        raise CheckCrashed(_message(verdict, crashed, "could not be checked"))
+        raise CheckCrashed(_message(verdict, crashed, "could not be checked"), verdict)
     if not verdict.passed:
-        raise DataRejected(_message(verdict, verdict.refusing_checks, "was refused"))
+        raise DataRejected(_message(verdict, verdict.refusing_checks, "was refused"), verdict)
 
 
 def _message(verdict: Verdict, checks: Sequence[Check], what: str) -> str:

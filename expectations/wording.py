@@ -10,9 +10,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def observed(rule: Rule, numbers: Mapping[str, float | None]) -> str:
-    """Return what came, in words: `smallest unit_price -3; 2 rows fail`."""
-    parts = [f"{measure.name} {measured(measure, numbers.get(measure.name))}" for measure in rule.measures]
+    """Return what came, in words: `smallest unit_price is -3; largest unit_price is 7`."""
+    parts = [_phrase(measure, numbers.get(measure.name)) for measure in rule.measures]
     return "; ".join(parts) + (f": {rule.detail}" if rule.detail else "")
+
+
+def _phrase(measure: Measure, value: float | None) -> str:
+    number = measured(measure, value)
+    if measure.kind == "rows":
+        return f"{number} row" if number == "1" else f"{number} rows"
+    return f"{number} {measure.name}" if measure.kind == "count" else f"{measure.name} is {number}"
 
 
 def measured(measure: Measure, value: float | None) -> str:
