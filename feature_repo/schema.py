@@ -140,6 +140,25 @@ QUARANTINE = Table(
         Column("state", "string", "held, replayed or discarded", False, allowed=("held", "replayed", "discarded")),
     ),
 )
+WINDOWS = Table(
+    "windows",
+    ("source", "table_name", "window"),
+    (
+        Column("source", "string", "the shop export it came from", False),
+        Column("table_name", "string", "the table that was written", False),
+        Column("window", "string", "the window, like 2017-03; 'all' for a table without time", False),
+        Column(
+            "input_hash", "string", "content of the export's rows in the window, and which of them were held", False
+        ),
+        Column("mapping_hash", "string", "the mapping they were read by", False),
+        Column("contract_version", "string", "the contract they were judged by", False),
+        Column("rows_in", "int", "rows of the export", False, minimum=0),
+        Column("rows_written", "int", "rows of the export that landed", False, minimum=0),
+        Column("rows_quarantined", "int", "rows of the export that were held", False, minimum=0),
+        Column("table_version", "int", "the table's version after the write", False, minimum=0),
+        Column("finished_at", "timestamp", "when the write was verified", False),
+    ),
+)
 TABLES = {table.name: table for table in (EVENTS, ITEMS, OFFERS, USERS)}
 
 

@@ -1,0 +1,30 @@
+"""One DuckDB connection as Aisle uses it: UTC, bounded memory, spills to a folder, no extension downloads."""
+
+from pathlib import Path
+
+import duckdb
+
+#: Two thirds of the 2 GiB an ingest may take; the rest is Python, Arrow and deltalake.
+MEMORY_LIMIT = "1200MiB"
+
+
+def connect(scratch: Path | None = None, timezone: str = "UTC") -> duckdb.DuckDBPyConnection:
+    """Open an in-memory database; `scratch` takes what does not fit in memory."""
+    connection = duckdb.connect()
+    connection.execute("set memory_limit = ?", [MEMORY_LIMIT])
+    connection.execute("set autoinstall_known_extensions = false")
+    connection.execute("set enable_progress_bar = false")
+    connection.execute("set TimeZone = ?", [timezone])
+    if scratch is not None:
+        connection.execute("set temp_directory = ?", [str(scratch / "spill")])
+    return connection
+
+
+def quoted(name: str) -> str:
+    """An SQL identifier in double quotes."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(value: str) -> str:
+    """An SQL string literal."""
+    return "'" + value.replace("'", "''") + "'"

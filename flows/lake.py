@@ -1,0 +1,226 @@
+"""The lake: the only file that knows its tables, paths and formats (Delta, in a folder or on S3).
+
+Every table is partitioned by source and window. A write replaces one window of one source in one commit, so that
+running it twice, or killing it half way and running it again, gives the same table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+
+from feature_repo.schema import QUARANTINE, TABLES, WINDOWS, Table
+from flows.connection import connect, literal, quoted
+from flows.settings import Settings
+
+_TABLES = {**TABLES, QUARANTINE.name: QUARANTINE, WINDOWS.name: WINDOWS}
+_TYPES = {
+    "string": pa.string(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+    "float": pa.float64(),
+    "int": pa.int64(),
+    "bool": pa.bool_(),
+    "list<string>": pa.list_(pa.string()),
+}
+#: The column that says when a row came to us; an unchanged row keeps it when its window is written again.
+STAMPS = {"events": "known_at", "items": "updated_at", "users": "updated_at"}
+_PARTITION = ("source", "window")
+
+
+@dataclass(frozen=True)
+class Window:
+    """One window of one source's table: `name` is like '2017-03', or 'all' for a table without time."""
+
+    table: str
+    source: str
+    name: str
+
+    @property
+    def predicate(self) -> str:
+        """The window's partition as a Delta predicate."""
+        return f"source = {literal(self.source)} and {quoted('window')} = {literal(self.name)}"
+
+    @property
+    def filter(self) -> ds.Expression:
+        """The window's partition as an Arrow filter."""
+        return (ds.field("source") == self.source) & (ds.field("window") == self.name)
+
+
+def arrow_schema(table: Table) -> pa.Schema:
+    """The Arrow schema of a table of the lake: the contract's columns, and `window` where the contract has none."""
+    fields = [pa.field(column.name, _TYPES[column.dtype]) for column in table.columns]
+    if "window" not in table.column_names:
+        fields.append(pa.field("window", pa.string()))
+    return pa.schema(fields)
+
+
+def table_uri(settings: Settings, name: str) -> str:
+    """Where a table lies."""
+    return f"{settings.lake_uri.rstrip('/')}/{name}"
+
+
+def storage_options(settings: Settings) -> dict[str, str] | None:
+    """What deltalake needs to reach an s3:// lake; None for a folder."""
+    if not settings.lake_uri.startswith("s3://"):
+        return None
+    store = settings.object_store
+    return {
+        "AWS_ENDPOINT_URL": store.endpoint_url,
+        "AWS_ACCESS_KEY_ID": store.access_key,
+        "AWS_SECRET_ACCESS_KEY": store.secret_key,
+        "AWS_REGION": store.region,
+        "AWS_ALLOW_HTTP": "true",
+        "AWS_S3_ADDRESSING_STYLE": "path",
+        "aws_conditional_put": "etag",
+    }
+
+
+def open_table(settings: Settings, name: str, version: int | None = None) -> DeltaTable | None:
+    """A table of the lake, at its newest or a given version; None when nothing has landed yet."""
+    try:
+        return DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
+    except TableNotFoundError:
+        return None
+
+
+def table_version(settings: Settings, name: str) -> int:
+    """The newest version of a table; -1 when nothing has landed yet."""
+    table = open_table(settings, name)
+    return -1 if table is None else int(table.version())
+
+
+def arrow_dataset(settings: Settings, name: str, version: int | None = None) -> ds.Dataset:
+    """A table of the lake as an Arrow dataset, to register in DuckDB: `connection.register("events", dataset)`."""
+    table = open_table(settings, name, version)
+    if table is None:
+        return ds.dataset(pa.table({f.name: pa.array([], f.type) for f in arrow_schema(_TABLES[name])}))
+    return table.to_pyarrow_dataset(schema=arrow_schema(_TABLES[name]))
+
+
+def read_events(settings: Settings, until: datetime | None = None, since: datetime | None = None) -> pa.Table:
+    """Events with since ≤ event_time < until, as an Arrow table with the contract's columns."""
+    condition = ds.field("event_id").is_valid()
+    if since is not None:
+        condition &= ds.field("event_time") >= pa.scalar(since.astimezone(UTC), _TYPES["timestamp"])
+    if until is not None:
+        condition &= ds.field("event_time") < pa.scalar(until.astimezone(UTC), _TYPES["timestamp"])
+    return arrow_dataset(settings, "events").to_table(columns=list(TABLES["events"].column_names), filter=condition)
+
+
+def read_table(settings: Settings, name: str) -> pa.Table:
+    """A whole table (items, offers, users, quarantine, windows) as Arrow, with the contract's columns."""
+    return arrow_dataset(settings, name).to_table(columns=list(_TABLES[name].column_names))
+
+
+def watermark(settings: Settings, source: str | None = None) -> datetime:
+    """The newest event_time landed (of one source, or of all), in UTC. Raises LookupError when there are no events."""
+    connection = connect()
+    connection.register("events", arrow_dataset(settings, "events"))
+    condition = "true" if source is None else f"source = {literal(source)}"
+    row = connection.execute(f"select epoch_us(max(event_time)) from events where {condition}").fetchone()
+    if row is None or row[0] is None:
+        raise LookupError("The lake has no events yet. Land some first: aisle ingest --source complete_journey")
+    return datetime.fromtimestamp(row[0] / 1_000_000, UTC)
+
+
+def write_window(settings: Settings, window: Window, rows: pa.Table) -> int:
+    """Replace one window by `rows` in one commit, read the row count back, and return the table's new version.
+
+    Raises RuntimeError when the rows read back are not as many as were written; the ledger must then not be written.
+    """
+    table = _TABLES[window.table]
+    schema = arrow_schema(table)
+    if "window" not in rows.column_names:
+        rows = rows.append_column("window", pa.array([window.name] * len(rows), pa.string()))
+    rows = rows.select(schema.names).cast(schema)
+    _commit(settings, table, rows, window.predicate)
+    after = open_table(settings, window.table)
+    found = 0 if after is None else after.to_pyarrow_dataset(schema=schema).count_rows(filter=window.filter)
+    if after is None or found != len(rows):
+        raise RuntimeError(
+            f"{window.table} {window.source} {window.name}: wrote {len(rows)} rows but read back {found}. "
+            "Another writer may be at work on the same window; run the same command again."
+        )
+    return int(after.version())
+
+
+def _commit(settings: Settings, table: Table, rows: pa.Table, predicate: str | None) -> None:
+    uri, options = table_uri(settings, table.name), storage_options(settings)
+    if open_table(settings, table.name) is None:
+        if options is None:
+            Path(uri).mkdir(parents=True, exist_ok=True)
+        DeltaTable.create(
+            uri,
+            schema=arrow_schema(table),
+            mode="ignore",
+            partition_by=list(_PARTITION),
+            storage_options=options,
+        )
+    if predicate is None:
+        write_deltalake(uri, rows, mode="append", storage_options=options)
+    else:
+        write_deltalake(uri, rows, mode="overwrite", predicate=predicate, storage_options=options)
+
+
+def read_window(settings: Settings, window: Window) -> pa.Table:
+    """The rows of one window as they lie in the lake (none when it has not landed)."""
+    return arrow_dataset(settings, window.table).to_table(filter=window.filter)
+
+
+def merge_window(connection: duckdb.DuckDBPyConnection, existing: pa.Table, window: Window, now: datetime) -> pa.Table:
+    """The window's new rows: those of the relation `incoming`, and the existing ones that `replaced` does not name.
+
+    `incoming` has the contract's columns, with a null stamp where the export has none; `replaced` has the key of every
+    row of the export. A row that was there before keeps its stamp (an item or a user only while nothing of it changed).
+    """
+    table = TABLES[window.table]
+    key, stamp = table.key[0], STAMPS.get(window.table)
+    names = table.column_names
+    connection.register("existing", existing.select(list(names)))
+    columns = [f"i.{quoted(name)}" for name in names if name != stamp]
+    if stamp is not None:
+        content = [quoted(name) for name in names if name != stamp]
+        same = "true" if window.table == "events" else _same(content)
+        kept = f"case when e.{quoted(key)} is not null and {same} then e.{quoted(stamp)} end"
+        columns.append(
+            f"coalesce(i.{quoted(stamp)}, {kept}, timestamptz {literal(now.isoformat())}) as {quoted(stamp)}"
+        )
+    ordered = ", ".join(quoted(name) for name in names)
+    result = connection.execute(
+        f"select {ordered} from (select {', '.join(columns)} from incoming i "
+        f"left join existing e using ({quoted(key)})) "
+        f"union all select {ordered} from existing where {quoted(key)} not in (select {quoted(key)} from replaced)"
+    ).to_arrow_table()
+    connection.unregister("existing")
+    return result
+
+
+def _same(content: Sequence[str]) -> str:
+    mine, theirs = (", ".join(f"{side}.{name}" for name in content) for side in "ie")
+    return f"row({mine}) is not distinct from row({theirs})"
+
+
+def read_ledger(settings: Settings, source: str, table: str) -> dict[str, dict[str, object]]:
+    """What has landed of one source's table: by window, the ledger's row."""
+    wanted = (ds.field("source") == source) & (ds.field("table_name") == table)
+    rows = arrow_dataset(settings, WINDOWS.name).to_table(filter=wanted).to_pylist()
+    return {str(row["window"]): row for row in rows}
+
+
+def record_window(settings: Settings, entry: dict[str, object]) -> None:
+    """Write one row of the ledger (the columns of schema.WINDOWS), in place of the window's former row."""
+    rows = pa.Table.from_pylist([entry], schema=arrow_schema(WINDOWS))
+    window = Window(str(entry["table_name"]), str(entry["source"]), str(entry["window"]))
+    _commit(settings, WINDOWS, rows, f"{window.predicate} and table_name = {literal(window.table)}")
+
+
+def append_rows(settings: Settings, name: str, rows: pa.Table) -> None:
+    """Add rows to a table in one commit; the caller sees to it that they are not there yet."""
+    if len(rows):
+        _commit(settings, _TABLES[name], rows.cast(arrow_schema(_TABLES[name])), None)

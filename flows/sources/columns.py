@@ -1,0 +1,183 @@
+"""Contract columns as DuckDB SQL over raw columns: types checked, text read as the contract's types."""
+
+import json
+import re
+from dataclasses import dataclass
+
+import duckdb
+
+from feature_repo.schema import TABLES, Column
+from flows.connection import literal, quoted
+from flows.sources.mapping import Mapping, Section
+from flows.sources.mapping_keys import ExportRejected, MappingError
+
+_NUMBERS = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$")
+_TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE", "TIMESTAMP WITH TIME ZONE")
+_EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+_KINDS = {
+    "string": "text",
+    "timestamp": "a time",
+    "float": "a number",
+    "int": "a whole number",
+    "bool": "true or false",
+    "list<string>": "a list",
+}
+
+
+@dataclass(frozen=True)
+class Expression:
+    """One contract column: its SQL value, and SQL that is null or says which value could not be read."""
+
+    value: str
+    unreadable: str | None = None
+
+
+def contract_expressions(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section
+) -> dict[str, Expression]:
+    """An Expression for each column of the section's table, over the relation `raw r`.
+
+    Raises MappingError where an expression is wrong, ExportRejected where a column is missing or of the wrong type.
+    """
+    raw = {row[0]: row[1] for row in connection.execute("describe raw").fetchall()}
+    expressions = {}
+    for column in TABLES[section.table].columns:
+        given = _given(mapping, section, column, raw)
+        if given is None:
+            expressions[column.name] = Expression(f"cast(null as {_sql_type(column)})")
+            continue
+        dtype = _type_of(connection, mapping, section, column, given)
+        expressions[column.name] = _read_as(mapping, section, column, f"({given})", dtype)
+    return expressions
+
+
+def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str) -> set[str]:
+    """The raw columns that an expression reads."""
+    row = connection.execute("select json_serialize_sql(?)", [f"select {expression}"]).fetchone()
+    found: set[str] = set()
+    todo = [json.loads(row[0])] if row else []
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if node.get("class") == "COLUMN_REF":
+                found.update(node["column_names"])
+            todo.extend(node.values())
+        elif isinstance(node, list):
+            todo.extend(node)
+    return found
+
+
+def _given(mapping: Mapping, section: Section, column: Column, raw: dict[str, str]) -> str | None:
+    """The mapping's expression, else the raw column of the same name, else the shop's default."""
+    name = column.name
+    if name == "source":
+        return literal(mapping.source)
+    if name in section.columns:
+        return section.columns[name]
+    if section.from_events and name in ("item_id", "updated_at"):
+        return {"item_id": "_item_id", "updated_at": "_event_time"}[name]
+    if name == "traits":
+        return _traits(section)
+    if name in raw:
+        return quoted(name)
+    defaults = {"currency": mapping.currency, "channel": mapping.channel}
+    if defaults.get(name) is not None:
+        return literal(str(defaults[name]))
+    if name == "available":
+        return "true"
+    if name == "title":
+        return "'Item ' || " + section.columns.get("item_id", "_item_id" if section.from_events else "item_id")
+    if column.nullable or name in ("known_at", "updated_at", "event_id"):
+        return _event_id_or_null(mapping, section, name)
+    raise MappingError(
+        mapping.file,
+        f"{section.label}.columns.{name}",
+        f"an SQL expression over the export's columns ({column.meaning}; it may not be null)",
+        "nothing",
+        raw,
+    )
+
+
+def _event_id_or_null(mapping: Mapping, section: Section, name: str) -> None:
+    if name == "event_id" and not section.key:
+        raise MappingError(
+            mapping.file,
+            f"{section.label}.event_id",
+            'the columns that name one event, like ["user_id", "event_time", "item_id"]',
+            "nothing",
+        )
+
+
+def _traits(section: Section) -> str:
+    if not section.traits:
+        return "'{}'"
+    pairs = ", ".join(f"{literal(name)}: cast({quoted(name)} as varchar)" for name in section.traits)
+    return f"cast(json_merge_patch('{{}}'::json, to_json({{{pairs}}})) as varchar)"
+
+
+def _type_of(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, column: Column, given: str
+) -> str:
+    try:
+        row = connection.execute(f"describe select ({given}) as value from raw r").fetchone()
+    except duckdb.Error as error:
+        came = f"{given!r}, which fails: {str(error).splitlines()[0]}"
+        columns = [name for name, *_ in connection.execute("describe raw").fetchall()]
+        expected = f"an SQL expression over the export's columns ({column.meaning})"
+        raise MappingError(mapping.file, f"{section.label}.columns.{column.name}", expected, came, columns) from error
+    return str(row[1]) if row else "VARCHAR"
+
+
+def _read_as(mapping: Mapping, section: Section, column: Column, given: str, dtype: str) -> Expression:
+    if column.name == "event_type" and section.event_types:
+        given = _mapped_event_type(given, section.event_types)
+    target = _sql_type(column)
+    if column.dtype == "string":
+        return Expression(f"cast({given} as varchar)")
+    if column.dtype == "timestamp":
+        read = _time(given, dtype, section.time_format)
+    elif column.dtype == "list<string>":
+        read = f"cast({given} as varchar[])" if dtype.endswith("[]") else None
+    elif dtype == "VARCHAR" or _NUMBERS.match(dtype) or dtype == "BOOLEAN":
+        read = f"try_cast({given} as {target})"
+    else:
+        read = None
+    if dtype == '"NULL"':
+        read = f"cast(null as {target})"
+    if read is None:
+        raise ExportRejected(
+            f"{mapping.source}: {section.label}.{column.name}: expected {_KINDS[column.dtype]}, but {given} is of type "
+            f"{dtype} in the export. Nothing was written. Mend the export, or the expression in {mapping.file}."
+        )
+    if dtype != "VARCHAR":
+        return Expression(read)
+    told = f"{literal(f'{column.name}: expected {_KINDS[column.dtype]}, came ')} || left({given}, 200)"
+    return Expression(read, f"case when {given} is not null and {read} is null then {told} end")
+
+
+def _mapped_event_type(given: str, event_types: dict[str, str]) -> str:
+    cases = " ".join(f"when {literal(raw)} then {literal(meant)}" for raw, meant in event_types.items())
+    return f"case cast({given} as varchar) {cases} else cast({given} as varchar) end"
+
+
+def _time(given: str, dtype: str, time_format: str) -> str | None:
+    if dtype in _TIMES:
+        return f"cast({given} as timestamptz)"
+    if time_format in _EPOCHS and (dtype == "VARCHAR" or _NUMBERS.match(dtype)):
+        return f"make_timestamptz(cast(round(try_cast({given} as double) * {_EPOCHS[time_format]}) as bigint))"
+    if dtype != "VARCHAR":
+        return None
+    if time_format == "iso":
+        return f"try_cast({given} as timestamptz)"
+    return f"cast(try_strptime({given}, {literal(time_format)}) as timestamptz)"
+
+
+def _sql_type(column: Column) -> str:
+    return {
+        "string": "varchar",
+        "timestamp": "timestamptz",
+        "float": "double",
+        "int": "bigint",
+        "bool": "boolean",
+        "list<string>": "varchar[]",
+    }[column.dtype]
