@@ -1,0 +1,103 @@
+"""What happens to an item: popularity, price, repeats, company. One row an item of the catalogue or of an event."""
+
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from feature_repo.features import CO_PURCHASE_LENGTH, ITEM_CO_PURCHASE, ITEM_POPULARITY, ITEM_PRICE, ITEM_REPEAT
+from feature_repo.prepared_events import DAY_US, ITEMS_AS_OF, run_view
+from feature_repo.user_transforms import in_window, windowed
+
+#: Days over which prices are averaged.
+PRICE_DAYS = 84
+#: Days of visits that co-purchases are counted in; a year of a grocer's baskets has four times the pairs.
+CO_PURCHASE_DAYS = 84
+#: A pair of items counts when so many visits hold both; one meeting is chance.
+CO_PURCHASE_MINIMUM = 2
+#: Visits with more distinct items than this say little of each pair, and cost the square of their size.
+CO_PURCHASE_VISIT_SIZE = 100
+
+
+def item_popularity(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
+    """Interactions and distinct users of each item over the windows; zeros for an item nobody met."""
+    query = f"""
+    SELECT item_id, a.* EXCLUDE (item) FROM (
+        SELECT c.item,
+            {windowed("interaction_count", "count(a.item) FILTER ({window})")},
+            {windowed("user_count", "count(DISTINCT a.user) FILTER ({window})")}
+        FROM ({ITEMS_AS_OF}) c
+        LEFT JOIN (SELECT item, "user", event_us FROM acts WHERE is_interaction AND event_us < $as_of) a USING (item)
+        GROUP BY c.item
+    ) a JOIN item_codes USING (item)
+    """
+    return run_view(connection, ITEM_POPULARITY, as_of, query)
+
+
+def item_price(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
+    """Last and mean price paid, and the share of lines sold with a discount; null where nothing was sold."""
+    recent = in_window(PRICE_DAYS)
+    query = f"""
+    WITH lines AS (SELECT item, seq, event_us, unit_price, discount FROM acts WHERE is_purchase AND event_us < $as_of)
+    SELECT item_id, last_price, mean_price_84d, item_discount_share FROM ({ITEMS_AS_OF}) LEFT JOIN (
+        SELECT item, arg_max(unit_price, seq) FILTER (unit_price IS NOT NULL) AS last_price,
+            avg(unit_price) FILTER ({recent}) AS mean_price_84d,
+            count(*) FILTER (discount > 0 AND {recent}) / nullif(count(*) FILTER ({recent}), 0) AS item_discount_share
+        FROM lines GROUP BY item
+    ) USING (item)
+    """
+    return run_view(connection, ITEM_PRICE, as_of, query)
+
+
+def item_repeat(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
+    """The share of an item's buyers who bought it in a second basket, and the median days from basket to basket."""
+    query = f"""
+    WITH gaps AS (
+        SELECT item, "user", event_us - lag(event_us) OVER (PARTITION BY item, "user" ORDER BY event_us) AS gap
+        FROM purchases WHERE event_us < $as_of
+    ),
+    rates AS (
+        SELECT item, count(DISTINCT "user") FILTER (gap IS NOT NULL) / count(DISTINCT "user") AS repeat_rate,
+               median(gap) / {DAY_US} AS median_days_between_repeats
+        FROM gaps GROUP BY item
+    )
+    SELECT item_id, repeat_rate, median_days_between_repeats FROM ({ITEMS_AS_OF}) LEFT JOIN rates USING (item)
+    """
+    return run_view(connection, ITEM_REPEAT, as_of, query)
+
+
+def item_co_purchase(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
+    """The 20 items met most in the same basket or session in the last 84 days, by cosine.
+
+    cosine(i, j) = visits with both / sqrt(visits with i × visits with j); a pair needs 2 visits, a visit has at most
+    100 distinct items.
+    """
+    query = f"""
+    WITH met AS (
+        SELECT DISTINCT visit, item FROM acts WHERE is_interaction AND has_visit AND {in_window(CO_PURCHASE_DAYS)}
+    ),
+    visits AS (
+        SELECT visit FROM met GROUP BY visit HAVING count(*) BETWEEN 2 AND {CO_PURCHASE_VISIT_SIZE}
+    ),
+    sizes AS (SELECT item, count(*) AS n FROM met GROUP BY item HAVING n >= {CO_PURCHASE_MINIMUM}),
+    company AS (SELECT visit, item FROM met JOIN visits USING (visit) JOIN sizes USING (item)),
+    pairs AS (
+        SELECT a.item AS low, b.item AS high, count(*) AS n
+        FROM company a JOIN company b ON a.visit = b.visit AND a.item < b.item
+        GROUP BY a.item, b.item HAVING count(*) >= {CO_PURCHASE_MINIMUM}
+    ),
+    directed AS (SELECT low AS item, high AS other, n FROM pairs UNION ALL SELECT high, low, n FROM pairs),
+    scored AS (
+        SELECT d.item, d.other, d.n / sqrt(s.n * o.n) AS score
+        FROM directed d JOIN sizes s ON s.item = d.item JOIN sizes o ON o.item = d.other
+        QUALIFY row_number() OVER (PARTITION BY d.item ORDER BY score DESC, d.other) <= {CO_PURCHASE_LENGTH}
+    ),
+    neighbours AS (
+        SELECT s.item, list(o.item_id ORDER BY score DESC, other) AS ids,
+               list(score ORDER BY score DESC, other) AS scores
+        FROM scored s JOIN item_codes o ON o.item = s.other GROUP BY s.item
+    )
+    SELECT item_id, coalesce(ids, []) AS co_purchase_item_ids, coalesce(scores, []) AS co_purchase_scores
+    FROM ({ITEMS_AS_OF}) LEFT JOIN neighbours USING (item)
+    """
+    return run_view(connection, ITEM_CO_PURCHASE, as_of, query)

@@ -1,0 +1,200 @@
+"""Online stores that never go back in time: a row replaces another only when it is not older.
+
+Feast's SQLite store lets an older row overwrite a newer one (feast-dev/feast#5163); its Redis store reads, then
+writes, so that two writers can race, and refuses a corrected row of the same moment. Both stores here compare
+(event time, created time) and write in one step. Feast loads them by the path that feature_store.yaml names.
+"""
+
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from feast import Entity, FeatureView, RepoConfig
+from feast.infra.key_encoding_utils import serialize_entity_key
+from feast.infra.online_stores.helpers import _mmh3, _redis_key, compute_table_id, compute_versioned_name
+from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
+from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
+from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+from feast.protos.feast.types.Value_pb2 import Value
+from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import ConfigDict
+
+#: One online row as Feast hands it over: entity key, feature values, event time, created time.
+OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
+OnlineRead = tuple[datetime | None, dict[str, Value] | None]
+Progress = Callable[[int], Any] | None
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# A reader or writer waits this long for another process's write, then fails.
+_BUSY_SECONDS = 20
+
+_CREATE_TIMES = """
+CREATE TABLE IF NOT EXISTS row_times (
+    feature_table TEXT, entity_key BLOB, event_us INTEGER, created_us INTEGER, PRIMARY KEY (feature_table, entity_key)
+) WITHOUT ROWID
+"""
+_CREATE_VALUES = """
+CREATE TABLE IF NOT EXISTS "{table}" (
+    entity_key BLOB, feature_name TEXT, value BLOB, PRIMARY KEY (entity_key, feature_name)
+) WITHOUT ROWID
+"""
+_GUARD = """
+INSERT INTO row_times VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET event_us = excluded.event_us, created_us = excluded.created_us
+WHERE (excluded.event_us, excluded.created_us) >= (event_us, created_us)
+"""
+# One step on the server: compare the stored moment with the new one, and write the whole row or nothing.
+_GUARDED_HSET = """
+local stored = redis.call('HGET', KEYS[1], ARGV[1])
+if stored and stored > ARGV[2] then return 0 end
+redis.call('HSET', KEYS[1], unpack(ARGV))
+return 1
+"""
+
+
+class GuardedSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
+    """Settings of the SQLite store: `path` of its file; settings of other stores are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: Literal["feature_repo.online_store.GuardedSqliteOnlineStore"] = (
+        "feature_repo.online_store.GuardedSqliteOnlineStore"
+    )
+
+
+class GuardedRedisOnlineStoreConfig(RedisOnlineStoreConfig):
+    """Settings of the Redis store: `connection_string`, as host:port,db=0; settings of other stores are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    type: Literal["feature_repo.online_store.GuardedRedisOnlineStore"] = (
+        "feature_repo.online_store.GuardedRedisOnlineStore"
+    )
+
+
+class GuardedSqliteOnlineStore(SqliteOnlineStore):
+    """Feast's SQLite store with a guard by event time, microseconds, a connection a thread, and a write-ahead log."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def _get_conn(self, config: RepoConfig) -> sqlite3.Connection:
+        if not hasattr(self._local, "connection"):
+            path = Path(self._get_db_path(config))
+            path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+            connection.execute(_CREATE_TIMES)
+            self._local.connection = connection
+        connection = self._local.connection
+        return connection
+
+    def online_write_batch(
+        self, config: RepoConfig, table: FeatureView, data: list[OnlineRow], progress: Progress = None
+    ) -> None:
+        """Write rows of one view in one transaction; a row older than the stored one is left out."""
+        connection = self._get_conn(config)
+        name = _table_name(config, table)
+        connection.execute(_CREATE_VALUES.format(table=name))
+        with connection:
+            for entity_key, values, event_time, created_time in data:
+                key = _key(config, entity_key)
+                times = (microseconds(event_time), microseconds(created_time))
+                if connection.execute(_GUARD, (name, key, *times)).rowcount:
+                    rows = [(key, feature, value.SerializeToString()) for feature, value in values.items()]
+                    connection.executemany(f'INSERT OR REPLACE INTO "{name}" VALUES (?, ?, ?)', rows)
+                if progress:
+                    progress(1)
+
+    def online_read(
+        self,
+        config: RepoConfig,
+        table: FeatureView,
+        entity_keys: list[EntityKey],
+        requested_features: list[str] | None = None,
+    ) -> list[OnlineRead]:
+        """Read rows of one view in the order of the keys; a view that was never written has no rows."""
+        connection, name = self._get_conn(config), _table_name(config, table)
+        keys = [_key(config, entity_key) for entity_key in entity_keys]
+        marks = ", ".join("?" * len(keys))
+        query = (
+            f'SELECT entity_key, feature_name, value, event_us FROM "{name}" JOIN row_times USING (entity_key) '
+            f"WHERE feature_table = ? AND entity_key IN ({marks})"
+        )
+        try:
+            found = connection.execute(query, (name, *keys)).fetchall()
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):
+                raise
+            return [(None, None)] * len(keys)
+        rows: dict[bytes, dict[str, Value]] = defaultdict(dict)
+        times: dict[bytes, datetime] = {}
+        for key, feature, value, event_us in found:
+            if requested_features is None or feature in requested_features:
+                rows[key][feature] = Value.FromString(value)
+                times[key] = _EPOCH + timedelta(microseconds=event_us)
+        return [(times[key], rows[key]) if key in rows else (None, None) for key in keys]
+
+    def update(
+        self,
+        config: RepoConfig,
+        tables_to_delete: Sequence[FeatureView],
+        tables_to_keep: Sequence[FeatureView],
+        entities_to_delete: Sequence[Entity],
+        entities_to_keep: Sequence[Entity],
+        partial: bool,
+    ) -> None:
+        """Create the tables of the views that are kept, drop those of the others."""
+        with self._get_conn(config) as connection:
+            for table in tables_to_keep:
+                connection.execute(_CREATE_VALUES.format(table=_table_name(config, table)))
+            for table in tables_to_delete:
+                name = _table_name(config, table)
+                connection.execute(f'DROP TABLE IF EXISTS "{name}"')
+                connection.execute("DELETE FROM row_times WHERE feature_table = ?", (name,))
+
+
+class GuardedRedisOnlineStore(RedisOnlineStore):
+    """Feast's Redis store whose write compares and sets in one step on the server; reading is Feast's own."""
+
+    def online_write_batch(
+        self, config: RepoConfig, table: FeatureView, data: list[OnlineRow], progress: Progress = None
+    ) -> None:
+        """Write rows of one view; a row older than the stored one is left out, whoever else writes."""
+        client = self._get_client(config.online_store)
+        view = compute_versioned_name(table, config.registry.enable_online_feature_view_versioning)
+        guarded_hset = client.register_script(_GUARDED_HSET)
+        with client.pipeline(transaction=False) as pipe:
+            for entity_key, values, event_time, created_time in data:
+                moment = f"{microseconds(event_time):020d}:{microseconds(created_time):020d}"
+                stamp = Timestamp()
+                stamp.FromMicroseconds(microseconds(event_time))
+                fields: list[Any] = [f"_us:{view}", moment, f"_ts:{view}", stamp.SerializeToString()]
+                for feature, value in values.items():
+                    fields += [_mmh3(f"{view}:{feature}"), value.SerializeToString()]
+                key = _redis_key(config.project, entity_key, config.entity_key_serialization_version)
+                guarded_hset(keys=[key], args=fields, client=pipe)
+            pipe.execute()
+        if progress:
+            progress(len(data))
+
+
+def microseconds(moment: datetime | None) -> int:
+    """Return microseconds since 1970; Feast's naive times are UTC, a missing one is 0."""
+    if moment is None:
+        return 0
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // timedelta(microseconds=1)
+
+
+def _table_name(config: RepoConfig, table: FeatureView) -> str:
+    name: str = compute_table_id(config.project, table, config.registry.enable_online_feature_view_versioning)
+    return name
+
+
+def _key(config: RepoConfig, entity_key: EntityKey) -> bytes:
+    version = config.entity_key_serialization_version
+    return serialize_entity_key(entity_key, entity_key_serialization_version=version)
