@@ -1,1 +1,1 @@
-"""The light API that answers from online features; never imports torch or prefect."""
+"""ANSWER: the light API that turns a user's newest features into a slate, with a reason for each item."""

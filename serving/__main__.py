@@ -1,0 +1,27 @@
+"""`python -m serving`: one process of the API, from the environment."""
+
+import sys
+
+import uvicorn
+
+from serving.settings import load_settings
+
+
+def main() -> None:
+    """Serve until stopped; a request that has begun is answered before the process ends."""
+    settings = load_settings()
+    # Feast imports torch where it is installed, and goes on without it where it is not: 200 MB that serving never uses.
+    sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
+    uvicorn.run(
+        "serving.app:application",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        access_log=False,  # /metrics counts requests; a log line would hold more than we want to keep
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The one place where the process is wired: settings in, an app out, nothing at import time."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI
+
+from serving.access import MeteredAccess
+from serving.clock import Clock
+from serving.event_intake import Intake
+from serving.metrics import make_metrics
+from serving.problems import install_problem_answers
+from serving.release_watch import Champion, start
+from serving.routes import Desk, add_routes
+from serving.settings import Settings, load_settings
+from serving.spool import open_spool
+from serving.storefront import add_storefront
+
+#: Requests answered at the same time; the work is CPU, so more would only wait for each other.
+THREADS = 8
+DESCRIPTION = """\
+Personal slates with a reason for each item, from the newest features of each user.
+
+An event pushed to `/v1/events` changes the next slate. Every answer names its release and where it came from:
+`personalised`, `session` or `popular`. Errors are problem documents (RFC 9457).
+"""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Wire the app from settings; the release is loaded when the server starts (lifespan)."""
+    metrics = make_metrics()
+    intake = Intake(open_spool(settings.spool_path), settings.pseudonym_key, metrics)
+    desk = Desk(settings, Champion(), Clock(settings.clock), metrics, intake)
+    app = FastAPI(
+        title="Aisle",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=_lifespan(desk),
+        docs_url=None,  # the stock pages load scripts from elsewhere; /openapi.json has everything
+        redoc_url=None,
+    )
+    install_problem_answers(app)
+    add_routes(app, desk)
+    add_storefront(app, desk)
+    app.add_middleware(MeteredAccess, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+def application() -> FastAPI:
+    """Make the app from the environment, for a server that wants a factory."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    return create_app(load_settings())
+
+
+def _lifespan(desk: Desk) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        watching = await anyio.to_thread.run_sync(partial(start, desk.champion, desk.settings, desk.metrics))
+        try:
+            yield
+        finally:
+            desk.champion.stopping.set()
+            await anyio.to_thread.run_sync(partial(watching.join, 5))
+
+    return lifespan

@@ -1,0 +1,133 @@
+"""The items of a release in vocabulary order, and which of them a request allows.
+
+Index i + 1 of the model's vocabulary is row i of the catalogue; index 0 is padding.
+"""
+
+import gzip
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+SEPARATOR = " > "
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What a request asks of the items of its slate; None and empty ask nothing."""
+
+    exclude: tuple[str, ...] = ()
+    category: str | None = None
+    brand: str | None = None
+    min_price: float | None = None
+    max_price: float | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One item as a shopper sees it."""
+
+    item_id: str
+    title: str
+    category: str | None
+    brand: str | None
+    price: float | None
+    currency: str | None
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All items (`items[0]` is padding), and arrays over the vocabulary of length n + 1 to choose among them."""
+
+    items: tuple[Item, ...]
+    index: dict[str, int]
+    available: npt.NDArray[np.bool_]
+    prices: npt.NDArray[np.float32]
+    by_category: dict[str, npt.NDArray[np.int32]]
+    by_brand: dict[str, npt.NDArray[np.int32]]
+
+
+def read_catalogue(path: Path) -> Catalogue:
+    """Read `items.jsonl.gz`. Raises ValueError with the line when it is not as a release writes it."""
+    items = [Item("", "", None, None, None, None)]
+    available = [False]
+    with gzip.open(path, "rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            try:
+                row = orjson.loads(line)
+                items.append(_item(row))
+                available.append(bool(row.get("available", True)))
+            except (KeyError, TypeError, ValueError) as error:
+                raise ValueError(f"{path.name} line {number}: expected an item, but found {error!r}") from error
+    index = {item.item_id: position for position, item in enumerate(items) if position}
+    if len(index) != len(items) - 1:
+        raise ValueError(f"{path.name}: expected each item_id once, but {len(items) - 1 - len(index)} come again")
+    return Catalogue(
+        items=tuple(items),
+        index=index,
+        available=np.array(available),
+        prices=np.array([np.nan if item.price is None else item.price for item in items], np.float32),
+        by_category=_positions([_category_paths(item.category) for item in items]),
+        by_brand=_positions([[item.brand.casefold()] if item.brand else [] for item in items]),
+    )
+
+
+def allowed_items(catalogue: Catalogue, conditions: Conditions) -> npt.NDArray[np.bool_]:
+    """Return a mask over the vocabulary (length n + 1): available, not excluded, and fitting every filter."""
+    allowed = catalogue.available.copy()
+    allowed[0] = False
+    for item_id in conditions.exclude:
+        allowed[catalogue.index.get(item_id, 0)] = False
+    if conditions.category is not None:
+        allowed &= _mask(catalogue, catalogue.by_category, conditions.category)
+    if conditions.brand is not None:
+        allowed &= _mask(catalogue, catalogue.by_brand, conditions.brand)
+    if conditions.min_price is not None:
+        allowed &= catalogue.prices >= conditions.min_price
+    if conditions.max_price is not None:
+        allowed &= catalogue.prices <= conditions.max_price
+    return allowed
+
+
+def first_category(category: str | None) -> str | None:
+    """Return the first part of a category path, None where there is none."""
+    return category.split(SEPARATOR, 1)[0] if category else None
+
+
+def _mask(catalogue: Catalogue, positions: dict[str, npt.NDArray[np.int32]], name: str) -> npt.NDArray[np.bool_]:
+    mask = np.zeros(len(catalogue.items), np.bool_)
+    mask[positions.get(name.strip().casefold(), np.empty(0, np.int32))] = True
+    return mask
+
+
+def _item(row: dict[str, object]) -> Item:
+    price = row.get("price")
+    return Item(
+        item_id=str(row["item_id"]),
+        title=str(row["title"]),
+        category=_text(row.get("category")),
+        brand=_text(row.get("brand")),
+        price=None if price is None else float(price),  # type: ignore[arg-type]
+        currency=_text(row.get("currency")),
+    )
+
+
+def _text(value: object) -> str | None:
+    return str(value) if value else None
+
+
+def _category_paths(category: str | None) -> list[str]:
+    parts = category.casefold().split(SEPARATOR) if category else []
+    return reduce(lambda paths, part: [*paths, paths[-1] + SEPARATOR + part if paths else part], parts, list[str]())
+
+
+def _positions(names: list[list[str]]) -> dict[str, npt.NDArray[np.int32]]:
+    found: dict[str, list[int]] = defaultdict(list)
+    for position, of_item in enumerate(names):
+        for name in of_item:
+            found[name].append(position)
+    return {name: np.array(positions, np.int32) for name, positions in found.items()}

@@ -1,0 +1,207 @@
+"""What the API takes and gives, with limits and examples; OpenAPI is made of it."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from feature_repo.schema import CHANNELS, EVENT_TYPES, EVENTS
+
+SHOPPER = "u_0123456789abcdef01234567"
+EARLIEST_EVENT_TIME = datetime(1990, 1, 1, tzinfo=UTC)
+LATEST_EVENT_TIME = datetime(2200, 1, 1, tzinfo=UTC)
+_BOUNDS = {column.name: (column.minimum, column.maximum) for column in EVENTS.columns}
+
+
+def _one_of(allowed: tuple[str, ...]) -> tuple[AfterValidator, object]:
+    def check(text: str) -> str:
+        if text not in allowed:
+            raise ValueError(f"expected one of {', '.join(allowed)}")
+        return text
+
+    return AfterValidator(check), Field(json_schema_extra={"enum": list(allowed)})
+
+
+def _amount(name: str) -> object:
+    minimum, maximum = _BOUNDS[name]
+    return Field(ge=minimum, le=maximum, allow_inf_nan=False)
+
+
+def _plausible(moment: datetime) -> datetime:
+    if not EARLIEST_EVENT_TIME <= moment <= LATEST_EVENT_TIME:
+        raise ValueError(f"expected a time between {EARLIEST_EVENT_TIME:%Y} and {LATEST_EVENT_TIME:%Y}")
+    return moment.astimezone(UTC)
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Pseudonym = Annotated[str, StringConstraints(pattern=r"^u_[0-9a-f]{24}$")]
+Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Quantity = Annotated[float, _amount("quantity")]
+UnitPrice = Annotated[float, _amount("unit_price")]
+Discount = Annotated[float, _amount("discount")]
+EventType = Annotated[str, *_one_of(EVENT_TYPES)]
+Channel = Annotated[str, *_one_of(CHANNELS)]
+EventTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Source = Literal["personalised", "session", "popular"]
+ReasonKind = Literal["habit", "history", "co_purchase", "similar", "popular", "model"]
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Filters(_Message):
+    """Only items that fit all of these; an absent one fits everything."""
+
+    category: Name | None = Field(default=None, description="a category path or its beginning, parts joined by ' > '")
+    brand: Name | None = None
+    min_price: Money | None = None
+    max_price: Money | None = None
+
+    @model_validator(mode="after")
+    def _prices_in_order(self) -> "Filters":
+        if self.min_price is not None and self.max_price is not None and self.min_price > self.max_price:
+            raise ValueError("expected min_price ≤ max_price")
+        return self
+
+
+class Context(_Message):
+    """What is known of this visit alone."""
+
+    session_items: list[Name] = Field(default=[], max_length=100, description="items of this visit, newest last")
+
+
+class RecommendationRequest(_Message):
+    """Who asks, for how many items, under which conditions. Neither id: an anonymous visitor."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"user_id": "1228", "k": 10},
+                {"pseudonym": SHOPPER, "k": 5, "filters": {"max_price": 5}, "exclude": ["1029743"]},
+                {"k": 10, "context": {"session_items": ["1082185"]}},
+            ]
+        },
+    )
+    user_id: Name | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    pseudonym: Pseudonym | None = None
+    k: int = Field(default=10, ge=1, le=200, description="how many items")
+    exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
+    filters: Filters = Filters()
+    context: Context = Context()
+
+    @model_validator(mode="after")
+    def _one_name(self) -> "RecommendationRequest":
+        if self.user_id is not None and self.pseudonym is not None:
+            raise ValueError("expected user_id or pseudonym, not both")
+        return self
+
+
+class SimilarItemsRequest(_Message):
+    """One item of the catalogue, and how many like it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"item_id": "1082185", "k": 5}]})
+    item_id: Name
+    k: int = Field(default=10, ge=1, le=200, description="how many items")
+
+
+class Event(_Message):
+    """One thing a user did. Without event_time it happened now; without event_id its content names it."""
+
+    event_id: Name | None = Field(default=None, description="the same id twice counts once")
+    user_id: Name | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    pseudonym: Pseudonym | None = None
+    item_id: Name | None = Field(default=None, description="needed for every type but search")
+    event_type: EventType
+    event_time: EventTime | None = Field(default=None, description="with a zone; at most 5 minutes ahead of as_of")
+    channel: Channel = "web"
+    session_id: Name | None = None
+    basket_id: Name | None = None
+    quantity: Quantity | None = None
+    unit_price: UnitPrice | None = None
+    discount: Discount | None = None
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    text: Annotated[str, StringConstraints(max_length=2000)] | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "Event":
+        if (self.user_id is None) == (self.pseudonym is None):
+            raise ValueError("expected exactly one of user_id and pseudonym")
+        if self.item_id is None and self.event_type != "search":
+            raise ValueError(f"expected an item_id for the event type {self.event_type}")
+        return self
+
+
+class EventsRequest(_Message):
+    """Events in any order; all of them are kept, or none."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"events": [{"user_id": "1228", "item_id": "1082185", "event_type": "add_to_cart", "channel": "web"}]}
+            ]
+        },
+    )
+    events: list[Event] = Field(min_length=1, max_length=1000)
+
+
+class Reason(BaseModel):
+    """Why an item is in the slate, in one sentence, and the items that the sentence rests on."""
+
+    kind: ReasonKind
+    text: str = Field(examples=["You bought this 5 times, last on 12 Dec."])
+    because: list[str] = Field(default=[], examples=[["1082185"]])
+
+
+class SlateItem(BaseModel):
+    """One place of a slate."""
+
+    rank: int = Field(examples=[1])
+    item_id: str = Field(examples=["1082185"])
+    title: str = Field(examples=["Bananas"])
+    category: str | None = Field(examples=["PRODUCE > TROPICAL FRUIT > BANANAS"])
+    brand: str | None = Field(examples=["National"])
+    price: float | None = Field(examples=[0.99])
+    currency: str | None = Field(examples=["USD"])
+    score: float = Field(examples=[7.31], description="higher is better; comparable within one answer")
+    reason: Reason
+
+
+class Recommendations(BaseModel):
+    """A slate, and where it came from."""
+
+    release_id: str = Field(examples=["r20180101-0123456789ab"])
+    source: Source = Field(description="personalised: by the user's features; session: by this visit; popular: neither")
+    user: str | None = Field(examples=[SHOPPER], description="the pseudonym")
+    as_of: datetime = Field(description="the moment the answer was computed for")
+    slate: list[SlateItem]
+    notes: list[str] = Field(default=[], description="what to know about this answer, in plain words")
+
+
+class SimilarItems(BaseModel):
+    """Items like one item, by the release's item vectors."""
+
+    release_id: str
+    item_id: str
+    slate: list[SlateItem]
+
+
+class EventsReceipt(BaseModel):
+    """What became of the pushed events. `accepted` events are on disk and will reach the lake."""
+
+    accepted: int = Field(examples=[1], description="on disk, and not known before")
+    duplicates: int = Field(examples=[0], description="known by their event_id; nothing was done")
+    updated_users: int = Field(examples=[1], description="users whose next answer knows their events")
+    event_ids: list[str] = Field(examples=[["e_4f1c"]], description="in the order of the request")
+    notes: list[str] = []
+
+
+class Health(BaseModel):
+    """Whether the process can answer."""
+
+    status: Literal["ok", "ready", "not ready"]
+    release_id: str | None = None
+    online_store: Literal["ok", "unavailable"] | None = None
+    detail: str | None = None

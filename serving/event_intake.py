@@ -1,0 +1,134 @@
+"""A pushed event's way in: pseudonym, time, id; the spool first, then the online store, so the next answer knows it."""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import orjson
+
+from feature_repo.schema import INTERACTION_TYPES, pseudonym
+from serving.contract import Event, EventsReceipt
+from serving.history import Interaction
+from serving.metrics import Metrics
+from serving.online_features import OnlineStoreUnavailable, push_interactions
+from serving.problems import FieldError, Problem
+from serving.recommender import stored_row
+from serving.release import Release
+from serving.spool import Spool, SpoolFull, append_events
+
+#: How far ahead of our clock a client's may be.
+AHEAD = timedelta(minutes=5)
+SOURCE = "live"
+
+
+@dataclass(frozen=True)
+class Intake:
+    """Where events go: the spool, and the online store of the release in use."""
+
+    spool: Spool
+    pseudonym_key: bytes
+    metrics: Metrics
+
+
+def take_events(intake: Intake, release: Release, events: list[Event], now: datetime) -> EventsReceipt:
+    """Store the events and bring their users' online rows up to date.
+
+    Raises Problem 422 when an event is from the future, 503 when they cannot be stored; then none of them counts.
+    """
+    _refuse_the_future(events, now)
+    rows = [_row(intake, release, event, now) for event in events]
+    try:
+        new = append_events(intake.spool, rows)
+    except SpoolFull as error:
+        intake.metrics.events.labels("refused").inc(len(events))
+        raise Problem(
+            503, "cannot-store", "Events cannot be stored now", "None was taken; send them again later.", retry_after=10
+        ) from error
+    fresh = [row for row, is_new in zip(rows, new, strict=True) if is_new]
+    intake.metrics.events.labels("accepted").inc(len(fresh))
+    intake.metrics.events.labels("duplicate").inc(len(rows) - len(fresh))
+    notes: list[str] = []
+    updated = _update_online(intake, release, fresh, notes)
+    return EventsReceipt(
+        accepted=len(fresh),
+        duplicates=len(rows) - len(fresh),
+        updated_users=updated,
+        event_ids=[row["event_id"] for row in rows],
+        notes=notes,
+    )
+
+
+def _refuse_the_future(events: list[Event], now: datetime) -> None:
+    latest = now + AHEAD
+    errors = [
+        FieldError(
+            pointer=f"#/events/{position}/event_time",
+            detail=f"expected a time up to {latest:%Y-%m-%dT%H:%M:%SZ}, but found {event.event_time.isoformat()}",
+        )
+        for position, event in enumerate(events)
+        if event.event_time is not None and event.event_time > latest
+    ]
+    if errors:
+        problem = Problem(
+            422, "event-from-the-future", "An event is from the future", "None was taken; check the sender's clock."
+        )
+        problem.document.errors = errors[:20]
+        raise problem
+
+
+def _row(intake: Intake, release: Release, event: Event, now: datetime) -> dict[str, Any]:
+    user = event.pseudonym or pseudonym(event.user_id or "", intake.pseudonym_key)
+    moment = event.event_time or _not_before_history(intake, release, user, now)
+    row = {
+        "event_id": event.event_id,
+        "event_time": moment.isoformat(timespec="microseconds"),
+        "known_at": max(now, moment).isoformat(timespec="microseconds"),
+        "user_id": user,
+        "item_id": event.item_id,
+        "event_type": event.event_type,
+        "channel": event.channel,
+        "session_id": event.session_id,
+        "basket_id": event.basket_id,
+        "quantity": event.quantity,
+        "unit_price": event.unit_price,
+        "discount": event.discount,
+        "currency": event.currency,
+        "text": event.text,
+        "source": SOURCE,
+    }
+    if event.event_id is None:
+        content = orjson.dumps({name: value for name, value in row.items() if name not in ("event_id", "known_at")})
+        row["event_id"] = "e_" + hashlib.sha256(content).hexdigest()[:24]
+    return row
+
+
+def _not_before_history(intake: Intake, release: Release, user: str, now: datetime) -> datetime:
+    # The release clock starts again with the process: what happens now comes after all that we know of the user.
+    row = stored_row(release, user, intake.metrics, [])
+    newest = row.history[-1].event_time if row.history else 0
+    return max(now, datetime.fromtimestamp(newest, now.tzinfo))
+
+
+def _update_online(intake: Intake, release: Release, rows: list[dict[str, Any]], notes: list[str]) -> int:
+    by_user: dict[str, list[Interaction]] = defaultdict(list)
+    for row in rows:
+        # An item that the release does not know would only push a known one out of the history.
+        if row["event_type"] in INTERACTION_TYPES and row["item_id"] in release.catalogue.index:
+            moment = int(datetime.fromisoformat(row["event_time"]).timestamp())
+            by_user[row["user_id"]].append(Interaction(row["item_id"], row["event_type"], moment))
+    if unknown := sum(row["item_id"] not in release.catalogue.index for row in rows if row["item_id"]):
+        notes.append(f"{unknown} events are of items outside this release; they wait for the next one.")
+    updated = 0
+    for user, fresh in by_user.items():
+        try:
+            if release.online is None:
+                raise OnlineStoreUnavailable("the online store could not be opened with this release")
+            push_interactions(release.online, user, fresh)
+            updated += 1
+        except OnlineStoreUnavailable:
+            intake.metrics.online_store_errors.labels("write").inc()
+    if updated < len(by_user):
+        notes.append("The online store cannot be written now; the events are kept and will count after ingest.")
+    return updated

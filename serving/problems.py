@@ -1,0 +1,109 @@
+"""Errors as RFC 9457 problem documents: a stable type, a plain sentence, no stack trace.
+
+A problem says what was expected, what came, and what to do next.
+"""
+
+import logging
+import secrets
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+LOG = logging.getLogger("serving")
+MEDIA_TYPE = "application/problem+json"
+
+
+class FieldError(BaseModel):
+    """One field of a request that is not as the contract says."""
+
+    pointer: str = Field(examples=["#/k"], description="JSON pointer into the request")
+    detail: str = Field(examples=["Input should be greater than or equal to 1"])
+
+
+class ProblemDocument(BaseModel):
+    """The shape of every error (RFC 9457)."""
+
+    type: str = Field(examples=["urn:aisle:problem:invalid-request"])
+    title: str = Field(examples=["The request is not as the contract says"])
+    status: int = Field(examples=[422])
+    detail: str = Field(examples=["1 field is wrong; see errors."])
+    instance: str | None = None
+    errors: list[FieldError] = []
+
+
+class Problem(Exception):
+    """An error for the caller; `kind` is the last part of its type, `retry_after` in seconds where waiting helps."""
+
+    def __init__(self, status: int, kind: str, title: str, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(detail)
+        self.document = ProblemDocument(type=f"urn:aisle:problem:{kind}", title=title, status=status, detail=detail)
+        self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+
+def problem_response(document: ProblemDocument, headers: dict[str, str] | None = None) -> Response:
+    """Return the problem as a response, any text in it made safe to encode."""
+    text = document.model_dump_json(exclude_defaults=True)
+    return Response(text, document.status, headers, media_type=MEDIA_TYPE)
+
+
+def install_problem_answers(app: FastAPI) -> None:
+    """Make every error of the app a problem document."""
+    app.add_exception_handler(Problem, _answer_problem)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(Exception, _answer_unforeseen)
+
+
+def _answer_problem(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return problem_response(error.document, error.headers)
+
+
+def _answer_invalid(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldError(pointer=_pointer(found["loc"]), detail=_encodable(found["msg"])) for found in error.errors()[:20]
+    ]
+    count = len(error.errors())
+    return problem_response(
+        ProblemDocument(
+            type="urn:aisle:problem:invalid-request",
+            title="The request is not as the contract says",
+            status=422,
+            detail=f"{count} field{' is' if count == 1 else 's are'} wrong; see errors, and /openapi.json.",
+            errors=errors,
+        )
+    )
+
+
+def _answer_http(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    document = ProblemDocument(type="about:blank", title=str(error.detail), status=error.status_code, detail="")
+    return problem_response(document, dict(error.headers or {}))
+
+
+def _answer_unforeseen(_: Request, error: Exception) -> Response:
+    number = secrets.token_hex(6)
+    LOG.error("unforeseen error %s", number, exc_info=error)
+    return problem_response(
+        ProblemDocument(
+            type="urn:aisle:problem:internal",
+            title="Something went wrong here",
+            status=500,
+            detail="The server logged the error under this instance; ask with it.",
+            instance=f"urn:aisle:error:{number}",
+        )
+    )
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    parts = location[1:] if location[:1] in (("body",), ("query",), ("path",)) else location
+    return "#" + "".join("/" + _encodable(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _encodable(text: str) -> str:
+    # A lone surrogate is legal in JSON text but not in UTF-8.
+    return text.encode("utf-8", "backslashreplace").decode()[:300]

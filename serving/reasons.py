@@ -1,0 +1,154 @@
+"""Why an item is in a slate, in one sentence that is true of the data the answer was made from.
+
+The strongest evidence wins: the user's own habit or history with the item, then an item of the user's that is often
+bought with it, then a recent item it is like, then its popularity, and last the model alone.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.catalogue import first_category
+from serving.contract import Reason
+from serving.history import Habit, Interaction, UserRow
+from serving.release import Release
+
+#: Distinct recent items that an item may be likened to, and the cosine from which we call it similar.
+RECENT_ITEMS = 30
+SIMILAR_COSINE = 0.35
+#: Places within its first category from which we call an item popular.
+POPULAR_PLACES = 50
+_DEEDS = {
+    "view": "looked at",
+    "add_to_cart": "put in your basket",
+    "purchase": "bought",
+    "like": "liked",
+    "share": "shared",
+    "follow": "follow",
+    "review": "reviewed",
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What one answer may cite. Keys are vocabulary indices; `recent` holds distinct items, newest first."""
+
+    release: Release
+    now: datetime
+    habits: dict[int, Habit]
+    newest: dict[int, Interaction]
+    recent: npt.NDArray[np.int64]
+
+
+def gather_evidence(release: Release, row: UserRow, now: datetime) -> Evidence:
+    """Collect what a user's row says about items of the catalogue."""
+    index = release.catalogue.index
+    newest = {index[entry.item_id]: entry for entry in row.history if entry.item_id in index}
+    by_time = sorted(newest.items(), key=lambda pair: pair[1].event_time, reverse=True)
+    return Evidence(
+        release=release,
+        now=now,
+        habits={index[habit.item_id]: habit for habit in row.habits if habit.item_id in index},
+        newest=newest,
+        recent=np.array([position for position, _ in by_time[:RECENT_ITEMS]], np.int64),
+    )
+
+
+def reason_for(position: int, evidence: Evidence) -> Reason:
+    """Return the reason for the item at this vocabulary index."""
+    return (
+        _own_reason(position, evidence)
+        or _co_purchase_reason(position, evidence)
+        or _similar_reason(position, evidence)
+        or popular_reason(position, evidence.release)
+        or _last_reason(evidence)
+    )
+
+
+def popular_reason(position: int, release: Release) -> Reason | None:
+    """Return the popularity reason, None where the item is not among the most popular of its first category."""
+    if release.popularity[position] <= 0 or release.category_places[position] >= POPULAR_PLACES:
+        return None
+    category = first_category(release.catalogue.items[position].category)
+    place = f" in {readable(category)}" if category else ""
+    return Reason(kind="popular", text=f"Popular{place} this month.")
+
+
+def readable(text: str) -> str:
+    """Return a name that a shop wrote in capitals as people write it; others as they are."""
+    return text.capitalize() if text.isupper() and len(text) > 3 else text
+
+
+def _own_reason(position: int, evidence: Evidence) -> Reason | None:
+    habit, newest = evidence.habits.get(position), evidence.newest.get(position)
+    if habit is not None:
+        item_id, when = habit.item_id, _when(habit.last_time, evidence.now)
+        count = round(habit.count)
+        text = f"You bought this {count} times, last {when}." if count > 1 else f"You bought this {when}."
+        return Reason(kind="habit", text=text, because=[item_id])
+    if newest is not None:
+        when = _when(newest.event_time, evidence.now)
+        verb = _DEEDS.get(newest.event_type, "chose")
+        text = f"You {verb.replace(' in your', ' this in your') if ' in your' in verb else verb + ' this'} {when}."
+        return Reason(kind="history", text=text, because=[newest.item_id])
+    return None
+
+
+def _co_purchase_reason(position: int, evidence: Evidence) -> Reason | None:
+    release = evidence.release
+    for neighbour, score in zip(release.neighbour_items[position], release.neighbour_scores[position], strict=True):
+        if neighbour > 0 and score > 0 and int(neighbour) in evidence.newest:
+            return Reason(
+                kind="co_purchase",
+                text=f"Often bought with {_title(int(neighbour), release)}, {_deed(int(neighbour), evidence)}.",
+                because=[release.catalogue.items[neighbour].item_id],
+            )
+    return None
+
+
+def _similar_reason(position: int, evidence: Evidence) -> Reason | None:
+    if not len(evidence.recent):
+        return None
+    vectors = evidence.release.vectors
+    cosines = vectors[evidence.recent] @ vectors[position]
+    best = int(np.argmax(cosines))
+    if cosines[best] < SIMILAR_COSINE:
+        return None
+    like = int(evidence.recent[best])
+    return Reason(
+        kind="similar",
+        text=f"Similar to {_title(like, evidence.release)}, {_deed(like, evidence)}.",
+        because=[evidence.release.catalogue.items[like].item_id],
+    )
+
+
+def _last_reason(evidence: Evidence) -> Reason:
+    items = evidence.release.catalogue.items
+    because = [items[position].item_id for position in evidence.recent[:3]]
+    if because:
+        return Reason(kind="model", text="Fits what you chose lately.", because=because)
+    return Reason(kind="popular", text="From our range.")
+
+
+def _title(position: int, release: Release) -> str:
+    return readable(release.catalogue.items[position].title)
+
+
+def _deed(position: int, evidence: Evidence) -> str:
+    return f"which you {_DEEDS.get(evidence.newest[position].event_type, 'chose')}"
+
+
+def _when(seconds: int, now: datetime) -> str:
+    moment, today = datetime.fromtimestamp(seconds, UTC), now.astimezone(UTC).date()
+    days = (today - moment.date()).days
+    if (now - moment).total_seconds() < 600:
+        return "just now"
+    if days < 2:
+        return "today" if days <= 0 else "yesterday"
+    return f"on {_day(moment.date())}" if days < 300 else f"on {_day(moment.date())} {moment.year}"
+
+
+def _day(day: date) -> str:
+    return f"{day.day} {day:%b}"

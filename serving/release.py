@@ -1,0 +1,161 @@
+"""A release in memory: everything an answer depends on, loaded from a verified folder and tried before it is used."""
+
+import hashlib
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+
+from serving.catalogue import Catalogue, Conditions, allowed_items, first_category, read_catalogue
+from serving.history import UserRow
+from serving.model_inputs import model_inputs
+from serving.online_features import OnlineFeatures, OnlineStoreUnavailable, open_online_features
+from serving.scorer import Scorer, best_items, open_scorer
+from serving.settings import OnlineStoreSettings
+
+MANIFEST_SCHEMA = 1
+
+
+class ReleaseRejected(Exception):
+    """The release is not whole, not what its manifest says, or does not answer."""
+
+
+@dataclass(frozen=True)
+class SampleUser:
+    """A user to try the storefront with."""
+
+    pseudonym: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Release:
+    """One loaded release. Arrays are over the vocabulary, n + 1 rows, row 0 padding.
+
+    `vectors` float32 [n+1, d] of length 1 (0 where an item has none), `neighbour_items` int32 [n+1, 20] co-purchased
+    items (0 = none), `neighbour_scores` float32 alike, `popularity` float32 [n+1] recent interactions,
+    `category_places` int32 [n+1] how many items of the same first category are more popular.
+    """
+
+    release_id: str
+    as_of: datetime
+    currency: str | None
+    sample_users: tuple[SampleUser, ...]
+    catalogue: Catalogue
+    scorer: Scorer
+    vectors: npt.NDArray[np.float32]
+    neighbour_items: npt.NDArray[np.int32]
+    neighbour_scores: npt.NDArray[np.float32]
+    popularity: npt.NDArray[np.float32]
+    category_places: npt.NDArray[np.int32]
+    online: OnlineFeatures | None
+
+
+def load_release(folder: Path, online_store: OnlineStoreSettings) -> Release:
+    """Load the files of a verified release folder and answer one request with them as a trial.
+
+    An online store that cannot be opened leaves `online` None: answers then come from the session or popularity.
+    Raises ReleaseRejected with the file and what is wrong with it.
+    """
+    try:
+        manifest = orjson.loads((folder / "manifest.json").read_bytes())
+        release = _assemble(folder, manifest, _online(online_store, folder))
+        _check_vocabulary(release, manifest)
+        _try(release)
+        return release
+    except ReleaseRejected:
+        raise
+    except Exception as error:
+        raise ReleaseRejected(f"release in {folder.name}: {type(error).__name__}: {error}") from error
+
+
+def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineFeatures | None) -> Release:
+    if manifest.get("schema") != MANIFEST_SCHEMA:
+        raise ReleaseRejected(f"expected manifest schema {MANIFEST_SCHEMA}, but found {manifest.get('schema')!r}")
+    with np.load(folder / "neighbours.npz", allow_pickle=False) as neighbours:
+        neighbour_items = neighbours["items"].astype(np.int32)
+        neighbour_scores = neighbours["scores"].astype(np.float32)
+    catalogue = read_catalogue(folder / "items.jsonl.gz")
+    popularity = np.load(folder / "popularity.npy", allow_pickle=False).astype(np.float32)
+    return Release(
+        release_id=str(manifest["release_id"]),
+        as_of=_moment(manifest["as_of"]),
+        currency=manifest.get("currency"),
+        sample_users=tuple(
+            SampleUser(str(user["pseudonym"]), str(user["label"])) for user in manifest.get("sample_users", [])
+        ),
+        catalogue=catalogue,
+        scorer=open_scorer(folder / "model.onnx"),
+        vectors=_of_length_one(np.load(folder / "vectors.npy", allow_pickle=False)),
+        neighbour_items=neighbour_items,
+        neighbour_scores=neighbour_scores,
+        popularity=popularity,
+        category_places=_category_places(catalogue, popularity),
+        online=online,
+    )
+
+
+def _online(settings: OnlineStoreSettings, folder: Path) -> OnlineFeatures | None:
+    try:
+        return open_online_features(settings, folder / "registry.db")
+    except OnlineStoreUnavailable:
+        return None
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _of_length_one(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return (vectors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+
+
+def _category_places(catalogue: Catalogue, popularity: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    places = np.zeros(len(popularity), np.int32)
+    groups: dict[str | None, list[int]] = defaultdict(list)
+    for position, item in enumerate(catalogue.items[: len(popularity)]):
+        groups[first_category(item.category)].append(position)
+    for members in groups.values():
+        counts = popularity[members]
+        places[members] = len(counts) - np.searchsorted(np.sort(counts), counts, side="right")
+    return places
+
+
+def _check_vocabulary(release: Release, manifest: dict[str, Any]) -> None:
+    item_ids = [item.item_id for item in release.catalogue.items[1:]]
+    found = hashlib.sha256("\n".join(item_ids).encode()).hexdigest()
+    if found != manifest["vocabulary_sha256"]:
+        raise ReleaseRejected(f"items.jsonl.gz: expected vocabulary {manifest['vocabulary_sha256']}, but found {found}")
+    rows = len(item_ids) + 1
+    tables = {
+        "vectors.npy": release.vectors,
+        "neighbours.npz items": release.neighbour_items,
+        "neighbours.npz scores": release.neighbour_scores,
+        "popularity.npy": release.popularity,
+    }
+    for name, table in tables.items():
+        if len(table) != rows:
+            raise ReleaseRejected(f"{name}: expected {rows} rows (items + 1), but found {len(table)}")
+    if release.neighbour_items.min(initial=0) < 0 or release.neighbour_items.max(initial=0) >= rows:
+        raise ReleaseRejected(f"neighbours.npz: expected indices of 0..{rows - 1}")
+    for name in ("vectors.npy", "popularity.npy"):
+        if not np.isfinite(tables[name]).all():
+            raise ReleaseRejected(f"{name}: expected finite numbers only")
+
+
+def _try(release: Release) -> None:
+    allowed = allowed_items(release.catalogue, Conditions())
+    if not allowed.any():
+        raise ReleaseRejected("items.jsonl.gz: expected at least one available item, but found none")
+    nobody = model_inputs(UserRow(), release.catalogue.index, allowed, release.as_of)
+    k = min(10, int(allowed.sum()))
+    items, _ = best_items(release.scorer, nobody, k)
+    if len(items) != k or len(set(items.tolist())) != k:
+        raise ReleaseRejected(f"model.onnx: expected {k} different items as a trial answer, but found {items.tolist()}")

@@ -1,0 +1,151 @@
+"""The API's endpoints: each takes a request of the contract, asks one function, and gives its answer."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from feature_repo.schema import pseudonym
+from serving.catalogue import Conditions
+from serving.clock import Clock
+from serving.contract import (
+    EventsReceipt,
+    EventsRequest,
+    Health,
+    RecommendationRequest,
+    Recommendations,
+    SimilarItems,
+    SimilarItemsRequest,
+)
+from serving.event_intake import Intake, take_events
+from serving.metrics import Metrics
+from serving.online_features import OnlineStoreUnavailable, read_user
+from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
+from serving.recommender import Question, recommend, similar_items
+from serving.release import Release
+from serving.release_watch import Champion
+from serving.settings import Settings
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the endpoints of one app share."""
+
+    settings: Settings
+    champion: Champion
+    clock: Clock
+    metrics: Metrics
+    intake: Intake
+
+
+def release_in_use(desk: Desk) -> Release:
+    """Return the champion. Raises Problem 503 when none has been loaded yet."""
+    release = desk.champion.release
+    if release is None:
+        raise Problem(
+            503,
+            "no-release",
+            "There is no release yet",
+            "Train and release a model (`aisle pipeline`); this server takes it up by itself.",
+            retry_after=10,
+        )
+    return release
+
+
+def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
+    """Answer one request for a slate."""
+    release = release_in_use(desk)
+    user = request.pseudonym
+    if request.user_id is not None:
+        user = pseudonym(request.user_id, desk.settings.pseudonym_key)
+    filters = request.filters
+    conditions = Conditions(
+        tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price
+    )
+    question = Question(user, request.k, conditions, tuple(request.context.session_items))
+    return recommend(release, question, desk.clock.now(release.as_of), desk.metrics)
+
+
+def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
+    """Answer one request for items like an item. Raises Problem 404 for an item outside the release."""
+    release = release_in_use(desk)
+    if request.item_id not in release.catalogue.index:
+        raise Problem(
+            404,
+            "unknown-item",
+            "The item is not in this release",
+            f"Expected an item of release {release.release_id}; a new item comes with the next one.",
+        )
+    return similar_items(release, request.item_id, request.k)
+
+
+def answer_events(desk: Desk, request: EventsRequest) -> EventsReceipt:
+    """Take pushed events."""
+    release = release_in_use(desk)
+    return take_events(desk.intake, release, request.events, desk.clock.now(release.as_of))
+
+
+def add_routes(app: FastAPI, desk: Desk) -> None:
+    """Add the API to the app."""
+
+    @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems(413, 422, 503))
+    def recommendations(request: RecommendationRequest) -> Recommendations:
+        """Give a slate for a user, an anonymous visitor, or anybody."""
+        return answer_recommendations(desk, request)
+
+    @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404, 413, 422, 503))
+    def similar(request: SimilarItemsRequest) -> SimilarItems:
+        """Give items like one item."""
+        return answer_similar(desk, request)
+
+    @app.post("/v1/events", tags=["shoppers"], responses=_problems(413, 422, 503))
+    def events(request: EventsRequest) -> EventsReceipt:
+        """Take events. When this answers they are on disk, and the next slate of their users knows them."""
+        return answer_events(desk, request)
+
+    @app.get("/healthz", tags=["operators"])
+    def healthz() -> Health:
+        """Say that the process is alive."""
+        return Health(status="ok")
+
+    @app.get("/readyz", tags=["operators"], responses={503: {"model": Health}})
+    def readyz(response: Response) -> Health:
+        """Say whether slates can be given, and from which release."""
+        health = _readiness(desk)
+        response.status_code = 200 if health.status == "ready" else 503
+        return health
+
+    @app.get("/metrics", tags=["operators"], response_class=Response)
+    def metrics() -> Response:
+        """Give the metrics in Prometheus's format."""
+        return Response(generate_latest(desk.metrics.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _readiness(desk: Desk) -> Health:
+    release = desk.champion.release
+    if release is None:
+        return Health(status="not ready", detail="no release has been loaded yet")
+    detail = "the newest champion could not be loaded; the one before answers" if desk.champion.problem else None
+    if release.online is None:
+        return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
+    try:
+        read_user(release.online, "u_" + "0" * 24)
+    except OnlineStoreUnavailable:
+        return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
+    return Health(status="ready", release_id=release.release_id, online_store="ok", detail=detail)
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    example = {
+        "type": "urn:aisle:problem:invalid-request",
+        "title": "The request is not as the contract says",
+        "status": 422,
+        "detail": "1 field is wrong; see errors, and /openapi.json.",
+        "errors": [{"pointer": "#/k", "detail": "Input should be greater than or equal to 1"}],
+    }
+    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
+    return {
+        status: {"description": "a problem", "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
+        for status in statuses
+    }

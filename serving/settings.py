@@ -1,0 +1,126 @@
+"""The environment of the serving process, read once into one frozen Settings. No other file of serving reads it.
+
+The variables and key files are those of flows/settings.py; serving only reads what the flows have made.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CLOCKS = ("release", "wall")
+ONLINE_STORES = ("sqlite", "redis")
+
+
+@dataclass(frozen=True)
+class ObjectStoreSettings:
+    """Where releases are read from: an S3-compatible endpoint, a bucket, and its credentials."""
+
+    endpoint_url: str
+    bucket: str
+    access_key: str
+    secret_key: str
+    region: str
+
+
+@dataclass(frozen=True)
+class OnlineStoreSettings:
+    """Where a user's newest features are: `online_type` is 'sqlite' (a file) or 'redis' (host:port)."""
+
+    online_type: str
+    online_path: str
+    redis_url: str
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that one serving process needs to know of its surroundings."""
+
+    pseudonym_key: bytes
+    spool_path: Path
+    cache_path: Path
+    object_store: ObjectStoreSettings
+    online_store: OnlineStoreSettings
+    host: str = "127.0.0.1"
+    port: int = 8000
+    clock: str = "release"
+    poll_seconds: float = 10.0
+    max_body_bytes: int = 1_048_576
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment (`AISLE_*`) into Settings.
+
+    Raises ValueError with the variable's name when a value cannot be read, or a secret was never made.
+    """
+    env = os.environ if environ is None else environ
+    home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
+    return Settings(
+        pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
+        spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
+        cache_path=Path(env.get("AISLE_SERVING_CACHE_PATH", str(home / "serving" / "releases"))),
+        object_store=_object_store(env, home),
+        online_store=_online_store(env, home),
+        host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
+        port=_port(env, "AISLE_SERVING_PORT", 8000),
+        clock=_one_of(env, "AISLE_CLOCK", CLOCKS),
+        poll_seconds=_positive(env, "AISLE_SERVING_POLL_SECONDS", 10.0),
+        max_body_bytes=int(_positive(env, "AISLE_SERVING_MAX_BODY_BYTES", 1_048_576)),
+    )
+
+
+def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
+    port = _port(env, "AISLE_OBJECT_STORE_PORT", 8333)
+    return ObjectStoreSettings(
+        endpoint_url=env.get("AISLE_S3_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
+        bucket=env.get("AISLE_S3_BUCKET", "aisle"),
+        access_key=env.get("AISLE_S3_ACCESS_KEY") or "aisle",
+        secret_key=_secret(env, "AISLE_S3_SECRET_KEY", home),
+        region=env.get("AISLE_S3_REGION", "us-east-1"),
+    )
+
+
+def _online_store(env: Mapping[str, str], home: Path) -> OnlineStoreSettings:
+    return OnlineStoreSettings(
+        online_type=_one_of(env, "AISLE_ONLINE_STORE", ONLINE_STORES),
+        online_path=env.get("AISLE_ONLINE_PATH", str(home / "feast" / "online.db")),
+        redis_url=env.get("AISLE_REDIS_URL", "127.0.0.1:6379"),
+    )
+
+
+def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = env.get(name, allowed[0])
+    if text not in allowed:
+        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, but is {text!r}.")
+    return text
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default))
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise ValueError(f"{name} must be a port between 1 and 65535, but is {text!r}.")
+    return int(text)
+
+
+def _positive(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name, str(default))
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e12:
+        raise ValueError(f"{name} must be a number above 0, but is {text!r}.")
+    return number
+
+
+def _secret(env: Mapping[str, str], name: str, home: Path) -> str:
+    if env.get(name):
+        return env[name]
+    path = home / "keys" / name.removeprefix("AISLE_").lower()
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        raise ValueError(
+            f"{name} is not set and {path} does not exist. Set it, or start serving with `aisle serve`, "
+            f"which makes the key once."
+        ) from None

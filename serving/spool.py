@@ -1,0 +1,113 @@
+"""Pushed events on disk, acknowledged only when they will not be lost: JSONL, one file a day and process.
+
+Each line has exactly the contract's columns, the user id already a pseudonym; `aisle ingest --source live` lands it.
+"""
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from feature_repo.schema import EVENTS
+
+#: Event ids remembered to know a repeated push; ingest knows all of them.
+REMEMBERED_IDS = 100_000
+
+
+class SpoolFull(Exception):
+    """The events could not be written; none of them counts."""
+
+
+@dataclass
+class Spool:
+    """The open end of one process's spool."""
+
+    folder: Path
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    event_ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+
+def open_spool(folder: Path) -> Spool:
+    """Return a spool that remembers the event ids already in the folder's newest files."""
+    spool = Spool(folder)
+    for path in sorted(folder.glob("events-*.jsonl"))[-20:]:
+        for line in path.read_bytes().splitlines():
+            try:
+                _remember(spool, str(orjson.loads(line)["event_id"]))
+            except (ValueError, KeyError, TypeError):
+                continue  # half a line that was never acknowledged
+    return spool
+
+
+def append_events(spool: Spool, rows: list[dict[str, Any]]) -> list[bool]:
+    """Write the rows whose event_id is new, all or none, and return which were new.
+
+    They are on disk (fsync) when this returns. Raises SpoolFull when they cannot be written.
+    """
+    for row in rows:
+        if tuple(row) != EVENTS.column_names:
+            raise ValueError(f"expected the columns {EVENTS.column_names}, but found {tuple(row)}")
+    with spool.writing:
+        new: list[bool] = []
+        in_request: set[str] = set()
+        for row in rows:
+            event_id = row["event_id"]
+            new.append(event_id not in spool.event_ids and event_id not in in_request)
+            in_request.add(event_id)
+        lines = b"".join(
+            orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row, fresh in zip(rows, new, strict=True) if fresh
+        )
+        if lines:
+            try:
+                _append(spool.folder, lines)
+            except OSError as error:
+                raise SpoolFull(f"cannot write to {spool.folder}: {error}") from error
+        for row in rows:
+            _remember(spool, row["event_id"])
+        return new
+
+
+def _append(folder: Path, lines: bytes) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"events-{datetime.now(UTC):%Y-%m-%d}-{os.getpid()}.jsonl"
+    fresh = not path.exists()
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        size = os.fstat(file).st_size
+        if size and os.pread(file, 1, size - 1) != b"\n":
+            lines = b"\n" + lines  # an earlier process with this number died in the middle of a line
+        try:
+            _write_all(file, lines)
+            os.fsync(file)
+        except OSError:
+            os.ftruncate(file, size)
+            raise
+    finally:
+        os.close(file)
+    if fresh:
+        _sync_folder(folder)
+
+
+def _write_all(file: int, lines: bytes) -> None:
+    view = memoryview(lines)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _remember(spool: Spool, event_id: str) -> None:
+    spool.event_ids[event_id] = None
+    if len(spool.event_ids) > REMEMBERED_IDS:
+        spool.event_ids.popitem(last=False)
