@@ -104,6 +104,12 @@ def daemon_state(folder: Path, daemon: Daemon) -> DaemonState:
     )
 
 
+def daemon_pid(folder: Path, name: str) -> int | None:
+    """The id of the daemon's process; None when it does not run."""
+    process = _recorded_process(folder, name)
+    return process.pid if process else None
+
+
 def log_path(folder: Path, name: str) -> Path:
     """The file that holds what the daemon prints."""
     return folder / f"{name}.log"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from flows.daemons import Daemon, DaemonState, daemon_state, start_daemon, stop_daemon
+from flows.daemons import Daemon, DaemonState, daemon_pid, daemon_state, start_daemon, stop_daemon
 from flows.object_store import is_ready, start_object_store, stop_object_store, store_folder
 from flows.settings import Settings, environment_for_children
 
@@ -61,6 +61,12 @@ def service_states(settings: Settings) -> list[DaemonState]:
         _object_store_state(settings),
         *(daemon_state(run_folder(settings), daemon) for daemon in services(settings).values()),
     ]
+
+
+def running_pids(settings: Settings) -> list[int]:
+    """Process ids of the Python services that run."""
+    found = (daemon_pid(run_folder(settings), name) for name in services(settings))
+    return [pid for pid in found if pid is not None]
 
 
 def run_folder(settings: Settings) -> Path:

@@ -1,0 +1,19 @@
+"""How long each stage of a run took, as Prefect has it on record."""
+
+from uuid import UUID
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterId, FlowRunFilter, FlowRunFilterParentFlowRunId
+from prefect.client.schemas.sorting import FlowRunSort
+
+
+def stage_seconds(run_id: UUID) -> list[tuple[str, float]]:
+    """The flows that the run called, in the order they ran: name, seconds."""
+    with get_client(sync_client=True) as client:
+        parent = FlowRunFilterParentFlowRunId(any_=[run_id])
+        runs = client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(parent_flow_run_id=parent), sort=FlowRunSort.START_TIME_ASC
+        )
+        ids = FlowFilterId(any_=[run.flow_id for run in runs])
+        names = {flow.id: flow.name for flow in client.read_flows(flow_filter=FlowFilter(id=ids))} if runs else {}
+    return [(names[run.flow_id], run.total_run_time.total_seconds()) for run in runs]
