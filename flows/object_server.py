@@ -21,6 +21,8 @@ from flows.settings import Settings
 #: On SIGTERM the server waits 15 s for its own open streams. Every answered write is already with the operating
 #: system by then, so that a kill loses nothing (tests/flows/test_object_store.py holds this).
 STOP_SECONDS = 1.0
+#: The program needs nothing of our environment. A bucket gets one volume at a time, not seven.
+ENVIRONMENT = {"WEED_MASTER_VOLUME_GROWTH_COPY_1": "1", "HOME": "/nonexistent"}
 SIDE_PORTS = (
     "master.port",
     "master.port.grpc",
@@ -57,6 +59,7 @@ def spawn_server(settings: Settings, options: Sequence[str]) -> psutil.Popen:
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             start_new_session=True,
+            env=ENVIRONMENT,
         )
     _pid_file(settings).write_text(str(server.pid))
     return server
@@ -77,7 +80,9 @@ def _server_command(settings: Settings, identities: Path) -> list[str]:
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-master.telemetry=false",
-        "-master.volumeSizeLimitMB=1024",
+        "-master.volumeSizeLimitMB=256",
+        # As many volumes as the disk has room for; the default is 8, which two buckets use up.
+        "-volume.max=0",
         "-volume.preStopSeconds=0",
         *(f"-{name}={port}" for name, port in zip(SIDE_PORTS, _free_ports(len(SIDE_PORTS)), strict=True)),
     ]
