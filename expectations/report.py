@@ -106,7 +106,7 @@ def _counts(verdict: Verdict) -> list[tuple[str, str]]:
     return [
         ("Rows looked at", f"{verdict.rows:,}"),
         ("Rows held", f"{verdict.rows_held:,}"),
-        ("Share held", f"{share:.2%}"),
+        ("Share held", f"{100 * share:.2f} %"),
         ("Checks passed", f"{sum(check.passed for check in verdict.checks)} of {len(verdict.checks)}"),
     ]
 

@@ -77,10 +77,16 @@ def _expectation(rule: Rule, measure: Measure) -> gxe.Expectation:
 
 
 @functools.cache
-def _profile_batches() -> BatchDefinition:
+def profile_context() -> gx.data_context.EphemeralDataContext:
+    """Return this process's one context: in memory, sending nothing, without progress bars, warnings only."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    asset = context.data_sources.add_pandas("profiles").add_dataframe_asset("profile")
+    return context
+
+
+@functools.cache
+def _profile_batches() -> BatchDefinition:
+    asset = profile_context().data_sources.add_pandas("profiles").add_dataframe_asset("profile")
     return asset.add_batch_definition_whole_dataframe("one row")

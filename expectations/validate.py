@@ -22,7 +22,7 @@ from expectations.rules import (
 )
 from expectations.suites import decide
 from expectations.users import user_rules
-from expectations.verdict import Check, CheckCrashed, DataRejected, Verdict, raise_if_refused
+from expectations.verdict import Check, CheckCrashed, DataRejected, TableStopped, Verdict, raise_if_refused
 from expectations.wording import observed
 from feature_repo.features import FeatureView
 from feature_repo.schema import Column, Table
@@ -32,6 +32,7 @@ __all__ = [
     "CheckCrashed",
     "DataRejected",
     "References",
+    "TableStopped",
     "Verdict",
     "check_features",
     "check_table",
@@ -135,9 +136,9 @@ def _held_share_rule(rows: int) -> Rule:
     return Rule(
         name="few_rows_held",
         level="table",
-        sentence=f"At most {HELD_SHARE_LIMIT:.0%} of rows are held (judged from {HELD_SHARE_FROM_ROWS} rows on).",
+        sentence=f"At most {100 * HELD_SHARE_LIMIT:.0f} % of rows are held, from {HELD_SHARE_FROM_ROWS} rows on.",
         severity="critical",
-        expected=f"at most {limit:.0%} of rows",
+        expected=f"at most {100 * limit:.0f} % of rows",
         measures=(Measure("share of held rows", "", maximum=limit, kind="share"),),
         advice="So many bad rows point at the export or its mapping, not at single rows: see which rule holds most.",
     )
@@ -160,7 +161,7 @@ def _check(rule: Rule, numbers: Profile, passed: bool, error: str) -> Check:
         level=rule.level,
         severity=rule.severity,
         expected=rule.expected,
-        observed=observed(rule, numbers),
+        observed="nothing: the check crashed" if error else observed(rule, numbers),
         failed_rows=failed_rows,
         passed=passed and not error,
         advice=rule.advice,

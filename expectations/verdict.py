@@ -46,11 +46,8 @@ class Verdict:
         return tuple(check for check in self.failed_checks if check.severity == "critical" or check.error)
 
 
-class DataRejected(Exception):
-    """A table broke a rule that stops the flow; the message names table, rule, expected, came and what to do.
-
-    `verdict` holds all that was found, so that it can be published before the flow stops.
-    """
+class TableStopped(Exception):
+    """A table may not go on; `verdict` holds all that was found, so that it can be published before the flow stops."""
 
     def __init__(self, message: str, verdict: Verdict | None = None) -> None:
         super().__init__(message, verdict)
@@ -60,7 +57,11 @@ class DataRejected(Exception):
         return str(self.args[0])
 
 
-class CheckCrashed(DataRejected):
+class DataRejected(TableStopped):
+    """A table broke a rule that stops the flow; the message names table, rule, expected, came and what to do."""
+
+
+class CheckCrashed(TableStopped):
     """A check itself failed to run, so nothing is known of the data; a fault of the check, not of the shop."""
 
 

@@ -27,7 +27,7 @@ def measured(measure: Measure, value: float | None) -> str:
     if value is None:
         return "nothing to measure"
     if measure.kind == "share":
-        return f"{value:.1%}"
+        return f"{100 * value:.1f} %"
     if measure.kind == "moment":
         return moment(value)
     if math.isfinite(value) and float(value).is_integer():
