@@ -13,8 +13,9 @@ from serving.access import MeteredAccess
 from serving.clock import Clock
 from serving.event_intake import Intake
 from serving.metrics import make_metrics
+from serving.online_features import open_online_features
 from serving.problems import install_problem_answers
-from serving.release_watch import Champion, start
+from serving.release_watch import Champion, Watch, start
 from serving.routes import Desk, add_routes
 from serving.settings import Settings, load_settings
 from serving.spool import open_spool
@@ -35,11 +36,12 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = make_metrics()
     intake = Intake(open_spool(settings.spool_path), settings.pseudonym_key, metrics)
     desk = Desk(settings, Champion(), Clock(settings.clock), metrics, intake)
+    watch = Watch(settings, desk.champion, metrics, partial(open_online_features, settings.online_store))
     app = FastAPI(
         title="Aisle",
         version="1",
         description=DESCRIPTION,
-        lifespan=_lifespan(desk),
+        lifespan=_lifespan(watch),
         docs_url=None,  # the stock pages load scripts from elsewhere; /openapi.json has everything
         redoc_url=None,
     )
@@ -56,15 +58,15 @@ def application() -> FastAPI:
     return create_app(load_settings())
 
 
-def _lifespan(desk: Desk) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(watch: Watch) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
-        watching = await anyio.to_thread.run_sync(partial(start, desk.champion, desk.settings, desk.metrics))
+        watching = await anyio.to_thread.run_sync(partial(start, watch))
         try:
             yield
         finally:
-            desk.champion.stopping.set()
+            watch.champion.stopping.set()
             await anyio.to_thread.run_sync(partial(watching.join, 5))
 
     return lifespan

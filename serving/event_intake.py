@@ -12,7 +12,7 @@ from feature_repo.schema import INTERACTION_TYPES, pseudonym
 from serving.contract import Event, EventsReceipt
 from serving.history import Interaction
 from serving.metrics import Metrics
-from serving.online_features import OnlineStoreUnavailable, push_interactions
+from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import FieldError, Problem
 from serving.recommender import stored_row
 from serving.release import Release
@@ -125,7 +125,7 @@ def _update_online(intake: Intake, release: Release, rows: list[dict[str, Any]],
         try:
             if release.online is None:
                 raise OnlineStoreUnavailable("the online store could not be opened with this release")
-            push_interactions(release.online, user, fresh)
+            release.online.push(user, fresh)
             updated += 1
         except OnlineStoreUnavailable:
             intake.metrics.online_store_errors.labels("write").inc()

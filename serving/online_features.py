@@ -6,8 +6,8 @@ reads with errors while a live registry says MATERIALIZING (docs/serving.md).
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,59 +19,52 @@ from feast.type_map import python_values_to_proto_values
 
 from feature_repo.features import USER_HABITS, USER_HISTORY, FeatureView
 from serving.history import Habit, Interaction, UserRow, with_interactions
+from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.settings import OnlineStoreSettings
 
 ROW_FEATURES = [f"{view.name}:{name}" for view in (USER_HISTORY, USER_HABITS) for name in view.feature_names]
 
 
-class OnlineStoreUnavailable(Exception):
-    """The online store did not answer, or answered something that is no user row."""
-
-
-@dataclass(frozen=True)
-class OnlineFeatures:
-    """The online store as one release knows it. A write reads the row first, so writes take turns; reads do not."""
-
-    store: FeatureStore
-    writing: threading.Lock = field(default_factory=threading.Lock)
-
-
-def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineFeatures:
+def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
     """Open the online store with the feature definitions in `registry_path`, the release's snapshot.
 
     Raises OnlineStoreUnavailable when the snapshot or the store cannot be opened.
     """
     try:
-        return OnlineFeatures(FeatureStore(config=_repo_config(settings, registry_path)))
+        store = FeatureStore(config=_repo_config(settings, registry_path))
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot open the online store with {registry_path}: {error}") from error
+    return OnlineRows(partial(read_user, store), partial(push_interactions, store, threading.Lock()))
 
 
-def read_user(online: OnlineFeatures, pseudonym: str) -> UserRow:
+def read_user(store: FeatureStore, pseudonym: str) -> UserRow:
     """Return the user's stored history and habits, an empty row for one never seen.
 
     Raises OnlineStoreUnavailable when the store does not answer or its values do not fit together.
     """
     try:
-        return _read(online.store, pseudonym)
+        return _read(store, pseudonym)
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot read the online row of one user: {error}") from error
 
 
-def push_interactions(online: OnlineFeatures, pseudonym: str, fresh: list[Interaction]) -> UserRow:
+def push_interactions(
+    store: FeatureStore, writing: threading.Lock, pseudonym: str, fresh: list[Interaction]
+) -> UserRow:
     """Write the user's row as it is after `fresh` interactions, and return it.
 
-    An older event takes its place by time; the row's event timestamp never goes back. An event that the row
-    holds already changes nothing. Raises OnlineStoreUnavailable.
+    A write reads the row first, so writes take turns (`writing`). An older event takes its place by time; the row's
+    event timestamp never goes back. An event that the row holds already changes nothing.
+    Raises OnlineStoreUnavailable.
     """
     try:
-        with online.writing:
-            before = _read(online.store, pseudonym)
+        with writing:
+            before = _read(store, pseudonym)
             after = with_interactions(before, fresh)
             if after.history != before.history:
-                _write_history(online.store, pseudonym, after)
+                _write_history(store, pseudonym, after)
             if after.habits != before.habits:
-                _write_habits(online.store, pseudonym, after)
+                _write_habits(store, pseudonym, after)
             return after
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot write the online row of one user: {error}") from error

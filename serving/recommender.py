@@ -14,7 +14,7 @@ from serving.contract import Reason, Recommendations, SimilarItems, SlateItem, S
 from serving.history import Interaction, UserRow
 from serving.metrics import Metrics
 from serving.model_inputs import model_inputs
-from serving.online_features import OnlineStoreUnavailable, read_user
+from serving.online_rows import OnlineStoreUnavailable
 from serving.reasons import gather_evidence, readable, reason_for
 from serving.release import Release
 from serving.scorer import best_items
@@ -88,7 +88,7 @@ def stored_row(release: Release, pseudonym: str | None, metrics: Metrics, notes:
     try:
         if release.online is None:
             raise OnlineStoreUnavailable("the online store could not be opened with this release")
-        return read_user(release.online, pseudonym)
+        return release.online.read(pseudonym)
     except OnlineStoreUnavailable:
         metrics.online_store_errors.labels("read").inc()
         notes.append("The features of users cannot be read now.")

@@ -14,9 +14,8 @@ import orjson
 from serving.catalogue import Catalogue, Conditions, allowed_items, first_category, read_catalogue
 from serving.history import UserRow
 from serving.model_inputs import model_inputs
-from serving.online_features import OnlineFeatures, OnlineStoreUnavailable, open_online_features
+from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
 from serving.scorer import Scorer, best_items, open_scorer
-from serving.settings import OnlineStoreSettings
 
 MANIFEST_SCHEMA = 1
 
@@ -53,10 +52,10 @@ class Release:
     neighbour_scores: npt.NDArray[np.float32]
     popularity: npt.NDArray[np.float32]
     category_places: npt.NDArray[np.int32]
-    online: OnlineFeatures | None
+    online: OnlineRows | None
 
 
-def load_release(folder: Path, online_store: OnlineStoreSettings) -> Release:
+def load_release(folder: Path, open_online: OpenOnlineRows) -> Release:
     """Load the files of a verified release folder and answer one request with them as a trial.
 
     An online store that cannot be opened leaves `online` None: answers then come from the session or popularity.
@@ -64,7 +63,7 @@ def load_release(folder: Path, online_store: OnlineStoreSettings) -> Release:
     """
     try:
         manifest = orjson.loads((folder / "manifest.json").read_bytes())
-        release = _assemble(folder, manifest, _online(online_store, folder))
+        release = _assemble(folder, manifest, _online(open_online, folder))
         _check_vocabulary(release, manifest)
         _try(release)
         return release
@@ -74,7 +73,7 @@ def load_release(folder: Path, online_store: OnlineStoreSettings) -> Release:
         raise ReleaseRejected(f"release in {folder.name}: {type(error).__name__}: {error}") from error
 
 
-def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineFeatures | None) -> Release:
+def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None) -> Release:
     if manifest.get("schema") != MANIFEST_SCHEMA:
         raise ReleaseRejected(f"expected manifest schema {MANIFEST_SCHEMA}, but found {manifest.get('schema')!r}")
     with np.load(folder / "neighbours.npz", allow_pickle=False) as neighbours:
@@ -100,9 +99,9 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineFeatures | N
     )
 
 
-def _online(settings: OnlineStoreSettings, folder: Path) -> OnlineFeatures | None:
+def _online(open_online: OpenOnlineRows, folder: Path) -> OnlineRows | None:
     try:
-        return open_online_features(settings, folder / "registry.db")
+        return open_online(folder / "registry.db")
     except OnlineStoreUnavailable:
         return None
 

@@ -114,6 +114,13 @@ def verify_folder(folder: Path, pointer: Pointer) -> None:
         raise ReleaseRejected(f"release {pointer.release_id}: {error}") from error
 
 
+def keep_pointer(cache: Path, pointer: Pointer) -> None:
+    """Write down which release in the cache was in use last, for a start without the object store."""
+    fresh = cache / f".{POINTER}.{secrets.token_hex(4)}"
+    fresh.write_bytes(orjson.dumps(pointer))
+    fresh.replace(cache / POINTER)
+
+
 def forget_old_releases(cache: Path, keep: set[str]) -> None:
     """Remove the folders of releases that are not in `keep`; one that cannot be removed stays."""
     for folder in cache.iterdir():
@@ -148,10 +155,15 @@ def _checked_manifest(content: bytes, pointer: Pointer) -> dict[str, Any]:
         raise ReleaseRejected(
             f"release {pointer.release_id}: expected manifest sha256 {pointer.manifest_sha256}, but found {found}"
         )
-    manifest: dict[str, Any] = orjson.loads(content)
+    try:
+        manifest: dict[str, Any] = orjson.loads(content)
+        for expected in manifest["files"].values():
+            int(expected["size"]), str(expected["sha256"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ReleaseRejected(f"release {pointer.release_id}: manifest.json is no manifest: {error!r}") from error
     missing = [name for name in RELEASE_FILES if name not in manifest["files"]]
     unsafe = [name for name in manifest["files"] if not _FILE_NAME.match(name) or name == "manifest.json"]
-    if missing or unsafe or manifest["release_id"] != pointer.release_id:
+    if missing or unsafe or manifest.get("release_id") != pointer.release_id:
         raise ReleaseRejected(
             f"release {pointer.release_id}: expected a manifest of this release with plain file names and "
             f"{', '.join(RELEASE_FILES)}, but {missing} are missing and {unsafe} are no plain names"

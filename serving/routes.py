@@ -20,7 +20,7 @@ from serving.contract import (
 )
 from serving.event_intake import Intake, take_events
 from serving.metrics import Metrics
-from serving.online_features import OnlineStoreUnavailable, read_user
+from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
 from serving.recommender import Question, recommend, similar_items
 from serving.release import Release
@@ -130,7 +130,7 @@ def _readiness(desk: Desk) -> Health:
     if release.online is None:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     try:
-        read_user(release.online, "u_" + "0" * 24)
+        release.online.read("u_" + "0" * 24)
     except OnlineStoreUnavailable:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     return Health(status="ready", release_id=release.release_id, online_store="ok", detail=detail)
