@@ -140,6 +140,8 @@ def prepare_process(environ: MutableMapping[str, str] | None = None) -> None:
             env["PREFECT_API_URL"] = server["address"] + "/api"
     for name, value in _quiet(home).items():
         env.setdefault(name, value)
+    # Prefect makes its own folder, but not the folders above it.
+    Path(env["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
 
 
 def _is_alive(pid: int) -> bool:

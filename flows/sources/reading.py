@@ -7,6 +7,7 @@ cannot be turned is told row by row. A line that cannot be split into columns is
 import csv
 import glob
 import gzip
+import json
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,12 @@ _LONGEST_LINE = 16 * 1024 * 1024
 
 @dataclass(frozen=True)
 class Raw:
-    """Raw rows as a DuckDB view, and the file of lines that could not be read (file, number, line, problem)."""
+    """Raw rows as a DuckDB view; the file of lines that could not be read; columns that some file lacks, by name."""
 
     view: str
     unread: str | None
     unread_rows: int
+    lacking: dict[str, str]
 
 
 def files_of(mapping: Mapping, reading: Reading, path: Path | None) -> list[str]:
@@ -66,18 +68,20 @@ def open_raw(
             _require_whole(file)
     try:
         if kind == "parquet":
-            source, lost = _parquet(connection, files), 0
+            source, lost, parts = _parquet(connection, files), 0, files
         elif kind == "csv":
-            source, lost = _csv(connection, files, scratch / f"{view}.parquet", unread)
+            source, lost, parts = _csv(connection, files, scratch / f"{view}.parquet", unread)
         else:
             source, lost = _json_lines(connection, files, scratch / f"{view}.parquet", unread)
+            parts = []
+        lacking = _lacking(connection, dict(zip(files, parts, strict=False)))
     except duckdb.Error as error:
         raise ExportRejected(_unreadable(connection, files, kind, error)) from error
     columns = connection.execute(f"describe {source}").fetchall()
     _require_numbers(reading, [column[0] for column in columns])
     selected = ", ".join(_cleaned(name, dtype, reading) for name, dtype, *_ in columns)
     connection.execute(f"create or replace view {quoted(view)} as select {selected} from ({source})")
-    return Raw(view, str(unread) if lost else None, lost)
+    return Raw(view, str(unread) if lost else None, lost, lacking)
 
 
 def _format_of(file: str) -> str:
@@ -115,9 +119,12 @@ def _parquet(connection: duckdb.DuckDBPyConnection, files: list[str]) -> str:
     return source
 
 
-def _csv(connection: duckdb.DuckDBPyConnection, files: list[str], target: Path, unread: Path) -> tuple[str, int]:
+def _csv(
+    connection: duckdb.DuckDBPyConnection, files: list[str], target: Path, unread: Path
+) -> tuple[str, int, list[str]]:
     connection.execute(
-        "create or replace temp table unread (file varchar, number bigint, line varchar, problem varchar)"
+        "create or replace temp table unread (file varchar, number bigint, line varchar, "
+        "problem varchar, header varchar, delimiter varchar)"
     )
     parts = []
     for position, file in enumerate(files):
@@ -131,14 +138,34 @@ def _csv(connection: duckdb.DuckDBPyConnection, files: list[str], target: Path, 
             f"store_rejects = true)) to {literal(part)} (format parquet)"
         )
         connection.execute(
-            "insert into unread select ?, line, any_value(csv_line), any_value(error_message) from reject_errors "
-            "group by line",
-            [file],
+            "insert into unread select ?, line, any_value(csv_line), any_value(error_message), ?, ? "
+            "from reject_errors group by line",
+            [file, json.dumps(header), delimiter],
         )
         connection.execute("drop table reject_errors")
         connection.execute("drop table reject_scans")
         parts.append(part)
-    return f"select * from read_parquet({_listed(parts)}, union_by_name = true)", _keep_unread(connection, unread)
+    return (
+        f"select * from read_parquet({_listed(parts)}, union_by_name = true)",
+        _keep_unread(connection, unread),
+        parts,
+    )
+
+
+def _lacking(connection: duckdb.DuckDBPyConnection, parts: dict[str, str]) -> dict[str, str]:
+    """Columns that one of several files lacks, and the first such file."""
+    if len(parts) < 2:
+        return {}
+    columns = {
+        file: {row[0] for row in connection.execute("describe from read_parquet(?)", [part]).fetchall()}
+        for file, part in parts.items()
+    }
+    every = set().union(*columns.values())
+    return {
+        name: next(file for file in columns if name not in columns[file])
+        for name in every
+        if any(name not in found for found in columns.values())
+    }
 
 
 def _header(file: str) -> tuple[list[str], str]:
@@ -181,7 +208,8 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, files: list[str], target:
         f"row_number() over () as number, line from {lines} where trim(line) <> ''"
     )
     connection.execute(
-        "create or replace temp table unread as select file, number, line, 'not a JSON object' as problem from lines "
+        "create or replace temp table unread as select file, number, line, 'not a JSON object' as problem, "
+        "null::varchar as header, null::varchar as delimiter from lines "
         "where not json_valid(line) or json_type(line) <> 'OBJECT'"
     )
     good = "select line from lines where json_valid(line) and json_type(line) = 'OBJECT'"

@@ -1,0 +1,58 @@
+"""`aisle ingest`: land a shop's export in the lake."""
+
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from expectations.validate import DataRejected
+from flows.ingest import IngestSummary, ingest
+from flows.sources.mapping_keys import ExportRejected, MappingError
+
+
+@click.command(name="ingest")
+@click.option(
+    "--source", required=True, help="A shipped shop (`aisle source` lists them) or the path of a mapping file."
+)
+@click.option("--path", default=None, help="The export: a file, a glob or a folder, if not where the mapping says.")
+@click.option("--since", type=click.DateTime(), default=None, help="Only events from this moment on (UTC).")
+@click.option("--until", type=click.DateTime(), default=None, help="Only events before this moment (UTC).")
+def command(source: str, path: str | None, since: datetime | None, until: datetime | None) -> None:
+    """Land a shop's export in the lake, window by window. Running it again changes nothing.
+
+    \b
+    Examples:
+      aisle ingest --source complete_journey
+      aisle ingest --source rees46 --path 2019-Oct.csv.gz
+      aisle ingest --source my_shop.toml --since 2026-11-01
+    """
+    bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
+    try:
+        summary = ingest(source, path, *bounds)
+    except (MappingError, ExportRejected, DataRejected) as error:
+        raise click.ClickException(str(error)) from error
+    print_summary(summary, Console())
+
+
+def print_summary(summary: IngestSummary, console: Console) -> None:
+    """Print a table: rows in, written and held, windows landed and skipped, the verdict."""
+    table = Table(title=f"Ingest of {summary.source}", title_justify="left")
+    table.add_column("table")
+    for heading in ("rows in", "written", "held", "windows landed", "skipped"):
+        table.add_column(heading, justify="right")
+    table.add_column("verdict")
+    for each in summary.tables:
+        counts = (each.rows_in, each.rows_written, each.rows_held, each.windows_landed, each.windows_skipped)
+        table.add_row(each.table, *(f"{count:,}" for count in counts), verdict_words(each.verdict))
+    console.print(table)
+    if any(each.rows_held for each in summary.tables):
+        console.print("Held rows, with rule and reason: aisle quarantine")
+
+
+def verdict_words(verdict: object) -> str:
+    """A verdict in a few words: passed, passed with warnings, or no rows."""
+    if verdict is None:
+        return "no rows"
+    failed = [check.rule for check in verdict.failed_checks]  # type: ignore[attr-defined]
+    return "passed" if not failed else f"passed; see {', '.join(failed)}"

@@ -1,0 +1,133 @@
+"""Judge a staged export whole, before any of it is written: a verdict a table, and the rows to hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+
+from expectations.validate import HELD_SCHEMA, References, Verdict, check_table, held_rows
+from feature_repo.schema import TABLES
+from flows.connection import connect, literal, quoted
+from flows.lake import STAMPS, arrow_dataset
+from flows.settings import Settings
+from flows.sources.mapping import Mapping
+from flows.sources.staging import StagedTable
+
+_TYPES = {"string": "varchar", "timestamp": "timestamptz", "float": "double", "int": "bigint", "bool": "boolean"}
+
+
+@dataclass(frozen=True)
+class WindowCounts:
+    """One window of a staged table: its rows, how many are held, and a hash of content and holds (in any order)."""
+
+    name: str
+    rows: int
+    held: int
+    input_hash: str
+
+
+@dataclass(frozen=True)
+class JudgedTable:
+    """A staged table and its verdict (None when it has no rows); `held_file`: parquet with _row, rule, reason."""
+
+    staged: StagedTable
+    verdict: Verdict | None
+    held_file: str
+    windows: tuple[WindowCounts, ...]
+
+    @property
+    def trend(self) -> list[tuple[str, int, int]]:
+        """(window, rows, held) in time order."""
+        return [(window.name, window.rows, window.held) for window in self.windows]
+
+
+def judge_tables(
+    settings: Settings, mapping: Mapping, staged: Sequence[StagedTable], folder: Path, now: datetime
+) -> tuple[JudgedTable, ...]:
+    """Judge every staged table, the catalogue first, because events are checked against it.
+
+    Whether a table may go on is in its verdict: `raise_if_refused`.
+    """
+    connection = connect(folder)
+    by_table = {table.table: table for table in staged}
+    judged = []
+    for name in (name for name in mapping.tables if name in by_table):
+        open_staged(connection, by_table[name], now)
+        known = _known_items(connection, settings, mapping, by_table) if name == "events" else None
+        judged.append(_judge(connection, by_table[name], folder, References(known, now)))
+    connection.close()
+    return tuple(judged)
+
+
+def open_staged(connection: duckdb.DuckDBPyConnection, staged: StagedTable, now: datetime) -> None:
+    """Make the views of a staged table: `staged_T` to judge, `incoming_T` (stamps left null) and `raw_T` to write.
+
+    `_row` numbers the rows over all files; files are sorted by content, so the numbers do not hang on the raw order.
+    """
+    table = TABLES[staged.table]
+    columns, offset = ", ".join(quoted(name) for name in table.column_names), 0
+    incoming, raw = [_no_rows(staged.table)], ["select null::bigint as _row, null::varchar as raw where false"]
+    for file in staged.files:
+        read = f"read_parquet({literal(file)}, file_row_number = true)"
+        incoming.append(f"select {columns}, _window, _uncast, file_row_number + {offset} as _row from {read}")
+        raw.append(f"select file_row_number + {offset} as _row, cast(to_json(_raw) as varchar) as raw from {read}")
+        count = connection.execute(f"select count(*) from read_parquet({literal(file)})").fetchone()
+        offset += int(count[0]) if count else 0
+    connection.execute(f"create view incoming_{staged.table} as {' union all '.join(incoming)}")
+    connection.execute(f"create view raw_{staged.table} as {' union all '.join(raw)}")
+    stamp = STAMPS.get(staged.table)
+    moment = f"timestamptz {literal(now.isoformat())}"
+    stamped = f"replace (coalesce({quoted(stamp)}, {moment}) as {quoted(stamp)})" if stamp else ""
+    connection.execute(f"create view staged_{staged.table} as select * {stamped} from incoming_{staged.table}")
+
+
+def _judge(
+    connection: duckdb.DuckDBPyConnection, staged: StagedTable, folder: Path, references: References
+) -> JudgedTable:
+    held_file = folder / f"{staged.table}-held.parquet"
+    relation, table = f"staged_{staged.table}", TABLES[staged.table]
+    verdict, held = None, HELD_SCHEMA.empty_table()
+    if staged.rows:
+        verdict = check_table(connection, relation, table, references)
+        if verdict.passed:
+            held = held_rows(connection, relation, table, references, verdict)
+    connection.register("found", held)
+    connection.execute(f"create table held_{staged.table} as select * from found")
+    connection.execute(f"copy held_{staged.table} to {literal(str(held_file))} (format parquet)")
+    return JudgedTable(staged, verdict, str(held_file), _windows(connection, staged.table))
+
+
+def _known_items(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, mapping: Mapping, staged: dict[str, StagedTable]
+) -> str | None:
+    """The relation of items that events may name: the export's good ones and those landed; None = no catalogue."""
+    connection.register("lake_items", arrow_dataset(settings, "items"))
+    wanted = "true" if mapping.any_catalogue else f"source = {literal(mapping.source)}"
+    parts = [f"select item_id from lake_items where {wanted}"]
+    if "items" in staged:
+        parts.append("select item_id from staged_items where _row not in (select _row from held_items)")
+    connection.execute(f"create table known_items as select distinct item_id from ({' union all '.join(parts)})")
+    row = connection.execute("select count(*) from known_items").fetchone()
+    return "known_items" if "items" in staged or (row and row[0]) else None
+
+
+def _windows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[WindowCounts, ...]:
+    """The hash covers what the export says and which rows are held: a row set free by a better catalogue must land."""
+    columns = ", ".join(f"s.{quoted(column)}" for column in TABLES[name].column_names)
+    hashed = f"hash({columns}, h.rule)"
+    rows = connection.execute(
+        f"select _window, count(*), count(h._row), bit_xor({hashed}), sum({hashed}) % {2**64} "
+        f"from incoming_{name} s left join held_{name} h using (_row) group by _window order by _window"
+    ).fetchall()
+    return tuple(
+        WindowCounts(window, count, held, f"{count}-{xor:016x}-{int(total):016x}")
+        for window, count, held, xor, total in rows
+    )
+
+
+def _no_rows(name: str) -> str:
+    columns = [f"null::{_TYPES.get(c.dtype, 'varchar[]')} as {quoted(c.name)}" for c in TABLES[name].columns]
+    extra = "null::varchar as _window, null::varchar as _uncast, null::bigint as _row"
+    return f"select {', '.join(columns)}, {extra} where false"

@@ -1,0 +1,110 @@
+"""The SQL that turns raw rows into staged rows: event ids, windows, pseudonyms joined in, the raw row kept beside."""
+
+from collections.abc import Collection
+from datetime import datetime
+
+from feature_repo.schema import TABLES
+from flows.connection import literal, quoted
+from flows.sources.columns import Expression
+from flows.sources.mapping import Mapping, Section
+from flows.sources.mapping_keys import MappingError
+
+_WINDOW_FORMATS = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}
+#: Columns that reading adds to a catalogue made of events.
+ADDED = ("_item_id", "_event_time")
+
+
+def staging_query(
+    mapping: Mapping,
+    section: Section,
+    expressions: dict[str, Expression],
+    raw_columns: Collection[str],
+    user_columns: Collection[str],
+) -> str:
+    """A query over `raw r` (and `pseudonyms p` where the table has users) that gives a section's staged rows.
+
+    `user_columns` are the raw columns that the user id is made of; in `_raw` they hold the pseudonym.
+    """
+    user = expressions.get("user_id")
+    table = TABLES[section.table]
+    inner = [f"{expressions[name].value} as {quoted(name)}" for name in table.column_names]
+    uncast = [expression.unreadable for expression in expressions.values() if expression.unreadable]
+    inner.append(f"coalesce({', '.join([*uncast, 'null::varchar'])}) as _uncast")
+    inner.append(f"{_raw_row(mapping, raw_columns, user_columns)} as _raw")
+    join = ""
+    if user is not None:
+        inner.append("p.pseudonym as _pseudonym")
+        join = f" left join pseudonyms p on p.raw_id = {user.value}"
+    outer = {name: quoted(name) for name in table.column_names}
+    if user is not None:
+        outer["user_id"] = "_pseudonym"
+    if "event_id" in outer:
+        outer["event_id"] = _event_id(mapping, section, raw_columns)
+    selected = ", ".join(f"{value} as {quoted(name)}" for name, value in outer.items())
+    window = _window(mapping.window) if section.table == "events" else "'all'"
+    return f"select {selected}, {window} as _window, _uncast, _raw from (select {', '.join(inner)} from raw r{join})"
+
+
+def within(table: str, since: datetime | None, until: datetime | None) -> str:
+    """A condition for since ≤ event_time < until; rows without a time stay, so that they can be held."""
+    sides = ((">=", since), ("<", until))
+    bounds = [f"event_time {sign} timestamptz {literal(moment.isoformat())}" for sign, moment in sides if moment]
+    return f"event_time is null or ({' and '.join(bounds)})" if bounds and table == "events" else "true"
+
+
+def content_order(table: str) -> str:
+    """The columns that staged rows are sorted by: the key (events: after their time), then all the rest."""
+    first = ["event_time", "event_id"] if table == "events" else list(TABLES[table].key)
+    rest = [name for name in TABLES[table].column_names if name not in first]
+    return ", ".join(quoted(name) for name in [*first, *rest])
+
+
+def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Collection[str]) -> str:
+    kept = []
+    for name in raw_columns:
+        value = f"r.{quoted(name)}"
+        if name in mapping.private:
+            value = "null"
+        elif name in user_columns and not mapping.pseudonymous:
+            value = "p.pseudonym"
+        if name not in ADDED:
+            kept.append(f"{literal(name)}: {value}")
+    return f"{{{', '.join(kept)}}}"
+
+
+def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) -> str:
+    """The export's own id, else a hash of the key columns. A shop's own id is hashed too: it may hold a user id."""
+    own = (
+        "event_id"
+        if mapping.pseudonymous
+        else f"case when event_id is not null then {_hash(mapping, ['event_id'])} end"
+    )
+    if not section.key:
+        return own
+    keys = []
+    for name in section.key:
+        if name in TABLES["events"].column_names:
+            keys.append(_key_column(name))
+        elif name in raw_columns:
+            keys.append(f"_raw.{quoted(name)}")
+        else:
+            expected = "columns of the events table or of the export"
+            raise MappingError(mapping.file, f"{section.label}.event_id", expected, repr(name), raw_columns)
+    return f"coalesce({own}, {_hash(mapping, keys)})"
+
+
+def _hash(mapping: Mapping, keys: list[str]) -> str:
+    parts = [literal(mapping.source), *(f"coalesce(cast({key} as varchar), chr(30))" for key in keys)]
+    return f"'e_' || left(sha256({' || chr(31) || '.join(parts)}), 32)"
+
+
+def _key_column(name: str) -> str:
+    if name == "user_id":
+        return "_pseudonym"
+    return f"epoch_us({quoted(name)})" if name in ("event_time", "known_at") else quoted(name)
+
+
+def _window(size: str) -> str:
+    time = "event_time at time zone 'UTC'"
+    moment = f"date_trunc('week', {time})" if size == "week" else f"({time})"
+    return f"coalesce(strftime({moment}, {literal(_WINDOW_FORMATS[size])}), 'unknown')"
