@@ -15,6 +15,8 @@ INGEST_COMPLETED = "aisle.ingest.completed"
 FEATURES_COMPLETED = "aisle.features.completed"
 RELEASE_PROMOTED = "aisle.release.promoted"
 RELEASE_REFUSED = "aisle.release.refused"
+FEATURES_AFTER_INGEST = "aisle: features after ingest"
+REPORT_FAILED_RUNS = "aisle: report failed runs"
 #: A run that is silent for this many heartbeats is dead.
 MISSED_HEARTBEATS = 3
 _ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
@@ -61,7 +63,7 @@ def _jinja(template: str) -> dict[str, str]:
 
 def _features_after_ingest(deployment_id: UUID) -> AutomationCore:
     return AutomationCore(
-        name="aisle: features after ingest",
+        name=FEATURES_AFTER_INGEST,
         description="New rows in the lake: build features now, not at the next hour.",
         enabled=True,
         trigger=EventTrigger(expect={INGEST_COMPLETED}, posture=Posture.Reactive, threshold=1),
@@ -72,7 +74,7 @@ def _features_after_ingest(deployment_id: UUID) -> AutomationCore:
 def _report_failed_runs(deployment_id: UUID) -> AutomationCore:
     """`report-failure` itself is left out: its own failure would start it again without end."""
     return AutomationCore(
-        name="aisle: report failed runs",
+        name=REPORT_FAILED_RUNS,
         description="A run of ours failed or crashed: keep its last words as an artifact and a log line.",
         enabled=True,
         trigger=EventTrigger(
@@ -97,14 +99,17 @@ def _report_failed_runs(deployment_id: UUID) -> AutomationCore:
 
 
 def _report_failed_automations(deployment_id: UUID) -> AutomationCore:
-    """A run that an automation could not start leaves no run behind, only this event."""
+    """A run that an automation could not start leaves no run behind, only this event.
+
+    `crash silent runs` is left out: a heartbeat that comes in after its run's end makes it try in vain, without harm.
+    """
     return AutomationCore(
         name="aisle: report failed automations",
         description="An automation could not do its work, so a run that was due never came to be.",
         enabled=True,
         trigger=EventTrigger(
             expect={"prefect.automation.action.failed"},
-            match={"prefect.resource.name": "aisle: *"},
+            match={"prefect.resource.name": [FEATURES_AFTER_INGEST, REPORT_FAILED_RUNS]},
             posture=Posture.Reactive,
             threshold=1,
         ),

@@ -1,0 +1,26 @@
+"""`aisle demo`: see everything work, once, on real data."""
+
+import click
+
+from flows.daemons import DaemonError
+from flows.demo import run_demo
+from flows.demo_report import report_console
+from flows.object_client import ObjectStoreError
+from flows.settings import load_settings
+from flows.storefront_client import ServingUnreachable
+
+
+@click.command(name="demo")
+@click.option("--source", default="complete_journey", show_default=True, help="The shop's mapping.")
+def command(source: str) -> None:
+    """Run everything on real data, then ask the live API for three users.
+
+    Takes minutes the first time and less the next: what is done is not done again. The services go on running;
+    `aisle down` stops them.
+
+    Example: AISLE_HOME=/tmp/try aisle demo
+    """
+    try:
+        run_demo(load_settings(), report_console(), source)
+    except (DaemonError, ObjectStoreError, ServingUnreachable) as error:
+        raise click.ClickException(str(error)) from error

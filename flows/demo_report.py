@@ -1,0 +1,115 @@
+"""What the demo prints: tables of rows and verdicts, features, models, the gate, slates with reasons, times."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from expectations.verdict import Verdict
+from flows.settings import Settings
+
+METRICS = (
+    ("ndcg10", "NDCG@10"),
+    ("recall10", "Recall@10"),
+    ("mrr", "MRR"),
+    ("new_ndcg10", "new items NDCG@10"),
+    ("new_recall10", "new items Recall@10"),
+    ("coverage", "coverage"),
+)
+#: Width of the page when the output is no terminal.
+PIPED_WIDTH = 130
+
+
+def report_console() -> Console:
+    """A console whose output is as readable in a file as in a terminal: plain text there, and wide enough."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH, no_color=True)
+
+
+def table_of(title: str, *headings: str) -> Table:
+    """An empty table; headings that begin with '>' are of right-aligned columns."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for heading in headings:
+        table.add_column(heading.removeprefix(">"), justify="right" if heading.startswith(">") else "left")
+    return table
+
+
+def rows_table(tables: Sequence[Any]) -> Table:
+    """Rows in and held, a line a table of the export, with the verdict of its contract (landing.TableSummary)."""
+    table = table_of("Ingest", "table", ">rows in", ">in the lake", ">quarantined", ">windows new", ">as before", "verdict")
+    for each in tables:
+        table.add_row(
+            each.table,
+            f"{each.rows_in:,}",
+            f"{each.rows_written:,}",
+            f"{each.rows_held:,}",
+            str(each.windows_landed),
+            str(each.windows_skipped),
+            verdict_words(each.verdict),
+        )
+    return table
+
+
+def verdict_words(verdict: Verdict | None) -> str:
+    """A verdict in one phrase."""
+    if verdict is None:
+        return "unchanged since it was judged"
+    failed = len(verdict.failed_checks)
+    word = "passed" if verdict.passed else "refused"
+    return f"{word}: {len(verdict.checks) - failed} of {len(verdict.checks)} checks hold"
+
+
+def models_table(test_metrics: Mapping[str, Mapping[str, float]], challenger: str) -> Table:
+    """Every model on the test week, the best NDCG@10 first."""
+    table = table_of("Models on the test week", "model", *(f">{heading}" for _, heading in METRICS))
+    for name, metrics in sorted(test_metrics.items(), key=lambda row: -row[1]["ndcg10"]):
+        marked = f"[bold]{name} (challenger)[/bold]" if name == challenger else name
+        table.add_row(marked, *(f"{metrics[key]:.4f}" for key, _ in METRICS))
+    return table
+
+
+def slate_table(label: str, answer: Mapping[str, Any]) -> Table:
+    """One user's slate: title, price and reason of every item."""
+    table = table_of(
+        f"Slate for {label} [not bold](source: {answer['source']}, as of {answer['as_of'][:16]})[/]",
+        ">#",
+        "item",
+        ">price",
+        "reason",
+    )
+    for item in answer["slate"]:
+        price = "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}"
+        table.add_row(str(item["rank"]), item["title"], price, item["reason"]["text"])
+    return table
+
+
+def times_table(stages: Sequence[tuple[str, float]], peak_bytes: int) -> Table:
+    """Seconds a stage, their sum, and the peak memory."""
+    table = table_of("Time and memory", "stage", ">seconds")
+    for name, seconds in stages:
+        table.add_row(name, f"{seconds:.1f}")
+    table.add_row("[bold]in all[/bold]", f"[bold]{sum(seconds for _, seconds in stages):.1f}[/bold]")
+    table.add_row("peak memory, all processes", f"{peak_bytes / 2**30:.2f} GiB")
+    return table
+
+
+def next_steps(settings: Settings, release_id: str) -> str:
+    """Where to look now, and what to type."""
+    where = settings.services
+    ui = where.prefect_api_url.removesuffix("/api")
+    return "\n".join(
+        (
+            "[bold]Look at[/bold]",
+            f"  {where.serving_url}/      the storefront: pick a user, click an item, see the slate change",
+            f"  {where.serving_url}/docs  the API, with examples to try",
+            f"  {ui}/runs       the run, its stages, and its validation artifacts",
+            "[bold]Type[/bold]",
+            f"  aisle release show {release_id}",
+            "  aisle recommend --help",
+            "  make up     adds a worker and the schedules",
+            "  make down   stops everything; the lake and the releases stay",
+            "  (aisle is .venv/bin/aisle)",
+        )
+    )
