@@ -140,4 +140,33 @@ def _row(user: str, item: str, kind: str, moment: datetime) -> dict[str, str]:
     }
 
 
-MAPPING = ""
+MAPPING = """
+source = "planted"
+title = "The planted shop"
+window = "month"
+currency = "EUR"
+channel = "web"
+
+[events]
+files = "events.csv"
+format = "csv"
+event_id = ["user_id", "event_time", "event_type", "item_id"]
+[events.columns]
+event_time = "time"
+user_id = "user"
+item_id = "item"
+event_type = "action"
+session_id = "visit"
+basket_id = "case when action = 'purchase' then visit end"
+quantity = "case when action = 'purchase' then 1 end"
+unit_price = "price"
+
+[items]
+files = "items.csv"
+format = "csv"
+[items.columns]
+item_id = "item_id"
+title = "title"
+category = "category"
+price = "price"
+"""
