@@ -4,17 +4,20 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from typing import Any
 
 import anyio
 import anyio.to_thread
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
 
 from serving.access import MeteredAccess
 from serving.clock import Clock
 from serving.event_intake import Intake
 from serving.metrics import make_metrics
 from serving.online_features import open_online_features
-from serving.problems import install_problem_answers
+from serving.problems import ProblemDocument, install_problem_answers
 from serving.release_watch import Champion, Watch, start
 from serving.routes import Desk, add_routes
 from serving.settings import Settings, load_settings
@@ -48,6 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     install_problem_answers(app)
     add_routes(app, desk)
     add_storefront(app, desk)
+    app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     app.add_middleware(MeteredAccess, metrics=metrics, max_body_bytes=settings.max_body_bytes)
     return app
 
@@ -56,6 +60,16 @@ def application() -> FastAPI:
     """Make the app from the environment, for a server that wants a factory."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     return create_app(load_settings())
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    if app.openapi_schema is None:
+        schema = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+        template = "#/components/schemas/{model}"
+        _, problems = models_json_schema([(ProblemDocument, "serialization")], ref_template=template)
+        schema["components"]["schemas"].update(problems["$defs"])
+        app.openapi_schema = schema
+    return app.openapi_schema
 
 
 def _lifespan(watch: Watch) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:

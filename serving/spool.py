@@ -78,9 +78,7 @@ def _append(folder: Path, lines: bytes) -> None:
     fresh = not path.exists()
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        size = os.fstat(file).st_size
-        if size and os.pread(file, 1, size - 1) != b"\n":
-            lines = b"\n" + lines  # an earlier process with this number died in the middle of a line
+        size = _whole_lines(file)
         try:
             _write_all(file, lines)
             os.fsync(file)
@@ -91,6 +89,16 @@ def _append(folder: Path, lines: bytes) -> None:
         os.close(file)
     if fresh:
         _sync_folder(folder)
+
+
+def _whole_lines(file: int) -> int:
+    # An earlier process with this number may have died in the middle of a line, which nobody was told is safe.
+    size = os.fstat(file).st_size
+    if size == 0 or os.pread(file, 1, size - 1) == b"\n":
+        return size
+    whole = os.pread(file, size, 0).rfind(b"\n") + 1
+    os.ftruncate(file, whole)
+    return whole
 
 
 def _write_all(file: int, lines: bytes) -> None:

@@ -1,4 +1,3 @@
-import os
 import shutil
 import subprocess
 import sys
@@ -30,6 +29,7 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     home: Path
+    settings: FlowSettings
 
 
 @pytest.fixture(scope="session")
@@ -81,7 +81,7 @@ def running_server(settings: FlowSettings, shop: Path, **variables: str) -> Iter
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = subprocess.Popen([sys.executable, "-m", "serving"], env=env, stdout=output, stderr=output)
-    server = Server(f"http://127.0.0.1:{port}", process, settings.home)
+    server = Server(f"http://127.0.0.1:{port}", process, settings.home, settings)
     try:
         wait_until(lambda: answers(f"{server.url}/healthz"), 90, process)
         yield server
@@ -104,7 +104,3 @@ def wait_until(true: Callable[[], bool], seconds: float, process: subprocess.Pop
         assert process is None or process.poll() is None, "the server ended"
         time.sleep(0.05)
     raise AssertionError(f"not true within {seconds} s")
-
-
-def pages_of_the_process(pid: int) -> str:
-    return Path(f"/proc/{pid}/maps").read_text() if os.path.exists(f"/proc/{pid}/maps") else ""

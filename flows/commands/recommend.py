@@ -1,0 +1,49 @@
+"""`aisle recommend`: one user's slate from the running API, as a table."""
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from flows.settings import load_settings
+from flows.storefront_client import ServingUnreachable, ask_for_slate
+
+PSEUDONYM_PREFIX = "u_"
+PSEUDONYM_LENGTH = 26
+
+
+@click.command("recommend")
+@click.argument("user")
+@click.option("--k", default=10, show_default=True, type=click.IntRange(1, 200), help="How many items.")
+@click.option("--url", help="Address of the API; the one of the settings when absent.")
+def command(user: str, k: int, url: str | None) -> None:
+    """Ask the running serving API for the slate of USER: the shop's own id, or a pseudonym (u_...).
+
+    \b
+    Example:
+      aisle recommend 1228 --k 5
+    """
+    by = "pseudonym" if user.startswith(PSEUDONYM_PREFIX) and len(user) == PSEUDONYM_LENGTH else "user_id"
+    try:
+        answer = ask_for_slate(url or load_settings().services.serving_url, {by: user}, k)
+    except ServingUnreachable as error:
+        raise click.ClickException(str(error)) from error
+    print_slate(Console(), answer)
+
+
+def print_slate(console: Console, answer: dict[str, Any]) -> None:
+    """Print an answer of `POST /v1/recommendations`: where it came from, then one row an item."""
+    console.print(
+        f"[bold]{answer['source']}[/bold] · release {answer['release_id']} · as of {answer['as_of'][:16]} · "
+        f"{answer['user']}"
+    )
+    table = Table("#", "Item", "Title", "Category", "Price", "Reason", box=None, header_style="dim")
+    for item in answer["slate"]:
+        price = "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}".strip()
+        table.add_row(
+            str(item["rank"]), item["item_id"], item["title"], item["category"] or "", price, item["reason"]["text"]
+        )
+    console.print(table)
+    for note in answer["notes"]:
+        console.print(f"[yellow]{note}[/yellow]")

@@ -1,0 +1,45 @@
+"""The same variables and key files as the flows, read only."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.settings import environment_for_children
+from flows.settings import load_settings as load_flow_settings
+from serving.settings import load_settings
+
+
+def test_serving_reads_what_the_flows_made(tmp_path: Path):
+    flow = load_flow_settings({"AISLE_HOME": str(tmp_path)})
+    for environ in ({"AISLE_HOME": str(tmp_path)}, environment_for_children(flow)):
+        ours = load_settings(environ)
+        assert ours.pseudonym_key == flow.pseudonym_key
+        assert ours.spool_path == flow.spool_path
+        store, flow_store = ours.object_store, flow.object_store
+        for name in ("endpoint_url", "bucket", "access_key", "secret_key", "region"):
+            assert getattr(store, name) == getattr(flow_store, name)
+        for name in ("online_type", "online_path", "redis_url"):
+            assert getattr(ours.online_store, name) == getattr(flow.feature_store, name)
+        assert (ours.host, ours.port) == (flow.services.serving_host, flow.services.serving_port)
+
+
+def test_a_key_that_was_never_made_is_asked_for_and_not_made(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"AISLE_PSEUDONYM_KEY is not set and .* does not exist"):
+        load_settings({"AISLE_HOME": str(tmp_path)})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AISLE_CLOCK", "sundial"),
+        ("AISLE_ONLINE_STORE", "memory"),
+        ("AISLE_SERVING_PORT", "70000"),
+        ("AISLE_SERVING_POLL_SECONDS", "never"),
+        ("AISLE_SERVING_POLL_SECONDS", "nan"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named(name: str, value: str):
+    secrets = {"AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b"}
+    with pytest.raises(ValueError, match=name):
+        load_settings({**secrets, name: value})

@@ -1,0 +1,122 @@
+"""The page in a real browser: history, slate with reasons, a click that visibly changes it, on desktop and phone."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from flows.object_store import ensure_bucket
+from flows.settings import Settings as FlowSettings
+from tests.conftest import settings_in
+from tests.serving.conftest import Server, publish_tiny, running_server, wait_until
+from tests.serving.tiny_shop import REGULAR, STRANGER
+
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def served(object_store: FlowSettings, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("storefront")
+    own = settings_in(home / "home")
+    settings = replace(own, object_store=replace(object_store.object_store, bucket="storefront-tests", embedded=False))
+    ensure_bucket(settings)
+    publish_tiny(settings, tiny_folder, "r20180101-first")
+    shop = home / "shop"
+    shop.mkdir()
+    (shop / "online.db").write_bytes((tiny_folder / "online.db").read_bytes())
+    with running_server(settings, shop) as server:
+        wait_until(lambda: httpx.get(f"{server.url}/readyz", trust_env=False).status_code == 200, 20)
+        yield server
+
+
+@pytest.fixture
+def page(chromium_path: str) -> Iterator[Page]:
+    """A page that fails the test when it asks for anything outside the server, or its console complains."""
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox", "--no-proxy-server"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: complaints.append(request.url) if _outside(request.url) else None)
+        yield page
+        browser.close()
+    assert not complaints
+
+
+def _outside(url: str) -> bool:
+    return not url.startswith(("http://127.0.0.1:", "data:"))
+
+
+def shown(page: Page) -> list[str]:
+    return page.locator("ol.slate > li").evaluate_all("cards => cards.map(card => card.dataset.item)")
+
+
+def test_a_click_changes_the_history_and_the_slate(served: Server, page: Page, tmp_path: Path):
+    page.goto(served.url)
+    expect(page.get_by_role("link", name="A regular")).to_have_attribute("aria-current", "true")
+    expect(page.locator("ol.history > li").first).to_contain_text("Milk")
+    expect(page.locator(".source")).to_have_text("personalised")
+    expect(page.locator("ol.slate > li").first).to_contain_text("You bought this 3 times, last on 27 Dec.")
+    expect(page.locator("ol.slate > li").first).to_contain_text("$1.24")
+    page.screenshot(path=tmp_path / "desktop.png", full_page=True)
+    before = shown(page)
+    assert len(before) == 12
+    page.locator("ol.slate > li").nth(7).get_by_role("button", name="Buy").click()
+    expect(page.locator(".change")).to_contain_text("You bought")
+    assert shown(page) != before
+    assert page.locator(".move").count() > 0
+    expect(page.locator("ol.history > li").first).to_contain_text("Bought · just now")
+    page.screenshot(path=tmp_path / "after.png", full_page=True)
+    changed = shown(page)
+    page.reload()
+    assert shown(page) == changed
+
+
+def test_a_stranger_gets_popular_items_until_the_first_click(served: Server, page: Page):
+    page.goto(f"{served.url}/?user={STRANGER}")
+    expect(page.locator(".source")).to_have_text("popular")
+    expect(page.locator("aside")).to_contain_text("Nothing yet")
+    page.locator("ol.slate > li .look").nth(3).click()
+    expect(page.locator(".source")).to_have_text("personalised")
+
+
+def test_someone_new_and_the_shops_own_id_lead_to_a_slate_without_raw_ids(served: Server, page: Page):
+    page.goto(served.url)
+    page.get_by_role("link", name="Someone new").click()
+    expect(page.locator(".source")).to_have_text("popular")
+    page.get_by_label("own user id").fill("regular")
+    page.get_by_role("button", name="Show").click()
+    expect(page).to_have_url(f"{served.url}/?user={REGULAR}")
+
+
+def test_similar_items_are_shown_under_the_slate(served: Server, page: Page):
+    page.goto(f"{served.url}/?user={STRANGER}")
+    page.get_by_role("link", name="Similar").first.click()
+    expect(page.locator("#similar h2")).to_have_text("Similar to Milk")
+    assert page.locator("#similar li").count() >= 3
+
+
+def test_the_page_fits_a_phone(served: Server, page: Page, tmp_path: Path):
+    page.set_viewport_size(PHONE)
+    page.goto(served.url)
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    page.screenshot(path=tmp_path / "phone.png", full_page=True)
+
+
+def test_text_of_the_catalogue_and_of_the_address_cannot_become_markup(served: Server):
+    text = httpx.get(f"{served.url}/", params={"user": "<b>", "similar": "<script>"}, trust_env=False).text
+    assert "<b>" not in text
+    assert "<script" not in text
+
+
+def test_a_form_of_another_site_is_refused(served: Server):
+    answer = httpx.post(
+        f"{served.url}/click",
+        data={"user": REGULAR, "item_id": "i01", "event_type": "view"},
+        headers={"Sec-Fetch-Site": "cross-site"},
+        trust_env=False,
+    )
+    assert answer.status_code == 403
