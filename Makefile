@@ -14,8 +14,9 @@ help: ## Say what each target does
 # torch goes first: the packages that need it then keep the build that pip was pointed at.
 $(READY): pyproject.toml requirements.lock
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@echo "Installing into $(VENV) (once; some minutes)"
+	@echo "Installing into $(VENV), once. Step 1 of 2: torch"
 	@$(BIN)/pip install --quiet --constraint requirements.lock torch==2.13.0
+	@echo "Installing into $(VENV), once. Step 2 of 2: all the rest (some minutes)"
 	@$(BIN)/pip install --quiet --constraint requirements.lock --editable '.[flows,training,serving,dev]'
 	@touch $@
 

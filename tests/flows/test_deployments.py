@@ -13,25 +13,17 @@ from prefect.events.actions import RunDeployment
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from flows.automations import upsert_automations
-from flows.deployments import RUNS_AT_ONCE, deploy_everything, deployment_ids
-from flows.services import PROJECT, WORK_POOL, service_states, start_services, stop_services
+from flows.deployments import RUNS_AT_ONCE, deployment_ids
+from flows.services import PROJECT, WORK_POOL, service_states, start_services
 from flows.settings import Settings
-from tests.conftest import settings_in
 
 SCHEDULED = ("ingest-hourly", "features-hourly", "retrain-daily")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Prefect as `aisle up` starts it, in an empty home, with everything deployed."""
-    settings = settings_in(tmp_path_factory.mktemp("prefect"))
-    try:
-        start_services(settings, ("prefect",))
-        deploy_everything(settings)
-        with temporary_settings({PREFECT_API_URL: settings.services.prefect_api_url}):
-            yield settings
-    finally:
-        stop_services(settings)
+@pytest.fixture(autouse=True)
+def _ask_that_server(deployed: Settings) -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: deployed.services.prefect_api_url}):
+        yield
 
 
 def _scheduled_runs(name: str) -> int:
@@ -47,14 +39,14 @@ def _scheduled_runs(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", SCHEDULED)
-def test_scheduled_runs_really_appear(server: Settings, name: str):
+def test_scheduled_runs_really_appear(name: str):
     deadline = time.monotonic() + 90
     while not _scheduled_runs(name):
         assert time.monotonic() < deadline, f"the scheduler made no run of {name} in 90 s"
         time.sleep(0.5)
 
 
-def test_the_server_holds_what_prefect_yaml_says(server: Settings):
+def test_the_server_holds_what_prefect_yaml_says():
     declared = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
         held = {each.name: each for each in client.read_deployments()}
@@ -65,10 +57,10 @@ def test_the_server_holds_what_prefect_yaml_says(server: Settings):
         there = held[each["name"]]
         assert there.tags == each["tags"]
         assert {s.schedule.cron for s in there.schedules} == {s["cron"] for s in each.get("schedules", [])}
-        assert set(each.get("parameters", {})) <= set(there.parameter_openapi_schema.properties)
+        assert set(each.get("parameters", {})) <= set(there.parameter_openapi_schema["properties"])
 
 
-def test_automations_are_held_once_and_start_deployments_that_exist(server: Settings):
+def test_automations_are_held_once_and_start_deployments_that_exist():
     upsert_automations(deployment_ids())
     with get_client(sync_client=True) as client:
         automations = client.read_automations()
@@ -83,9 +75,9 @@ def test_automations_are_held_once_and_start_deployments_that_exist(server: Sett
     assert started <= ids
 
 
-def test_a_worker_takes_a_run_and_leaves_the_failure_as_an_artifact(server: Settings):
-    start_services(server, ("worker",))
-    states = {state.name: state.running for state in service_states(server)}
+def test_a_worker_takes_a_run_and_leaves_the_failure_as_an_artifact(deployed: Settings):
+    start_services(deployed, ("worker",))
+    states = {state.name: state.running for state in service_states(deployed)}
     assert states == {"object-store": False, "prefect": True, "worker": True, "serving": False}
     run = run_deployment("report-failure/report-failure", parameters={"subject": "nobody"}, timeout=120)
     assert run.state.is_completed(), run.state
