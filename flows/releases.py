@@ -20,6 +20,7 @@ POINTER_KEY = "champion.json"
 MANIFEST_NAME = "manifest.json"
 #: What an answer is computed from. These and IDENTITY_FIELDS name a release; the other files report on it.
 IDENTITY_FILES = ("model.onnx", "vectors.npy", "items.jsonl.gz", "neighbours.npz", "popularity.npy")
+REQUIRED_FILES = (*IDENTITY_FILES, "registry.db")
 IDENTITY_FIELDS = ("schema", "as_of", "source", "currency", "model", "vocabulary_sha256", "features")
 
 
@@ -221,9 +222,9 @@ def _manifest_or_none(settings: Settings, release_id: str) -> dict[str, Any] | N
 
 
 def _require_files(files: Mapping[str, Path]) -> None:
-    missing = [name for name in IDENTITY_FILES if name not in files]
+    missing = [name for name in REQUIRED_FILES if name not in files]
     if missing:
-        raise ValueError(f"A release needs the files {', '.join(IDENTITY_FILES)}, but {', '.join(missing)} is missing.")
+        raise ValueError(f"A release needs the files {', '.join(REQUIRED_FILES)}, but {', '.join(missing)} is missing.")
 
 
 def _key(release_id: str, name: str) -> str:

@@ -16,7 +16,7 @@ from flows.object_client import ObjectMissing, StoreUnreachable, WriteConflict, 
 from flows.object_client import _client as kept_client
 from flows.object_store import ensure_bucket
 from flows.releases import (
-    IDENTITY_FILES,
+    REQUIRED_FILES,
     BrokenRelease,
     fetch_release,
     list_releases,
@@ -28,8 +28,8 @@ from flows.releases import (
 )
 from flows.settings import Settings
 
-#: Writes of one publishing: the five files, gate.json, the manifest, the pointer.
-WRITES = len(IDENTITY_FILES) + 3
+#: Writes of one publishing: the six files, gate.json, the manifest, the pointer.
+WRITES = len(REQUIRED_FILES) + 3
 
 
 def manifest_of(**changes: Any) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def manifest_of(**changes: Any) -> dict[str, Any]:
 def release_folder(parent: Path, content: str) -> Path:
     folder = parent / f"release-{content}"
     folder.mkdir(parents=True)
-    for name in (*IDENTITY_FILES, "gate.json"):
+    for name in (*REQUIRED_FILES, "gate.json"):
         (folder / name).write_bytes(f"{name} of {content}".encode() * 50)
     return folder
 
