@@ -27,6 +27,21 @@ USERS_AS_OF = 'SELECT * FROM user_codes WHERE "user" IN (SELECT "user" FROM acts
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
+#: Columns of `events` that transforms read.
+EVENT_COLUMNS = (
+    "event_id",
+    "event_time",
+    "known_at",
+    "user_id",
+    "item_id",
+    "event_type",
+    "channel",
+    "session_id",
+    "basket_id",
+    "quantity",
+    "unit_price",
+    "discount",
+)
 _SQL_TYPES = {
     "string": "VARCHAR",
     "timestamp": "TIMESTAMPTZ",

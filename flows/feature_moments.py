@@ -1,0 +1,59 @@
+"""The moments that features pretend to be computed at: for serving, and for the snapshots of a training set."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+#: Days between two training snapshots; each interaction is new in exactly one of them.
+TRAINING_STEP = timedelta(days=14)
+#: Days after a cut whose interactions are the truth.
+TRUTH_SPAN = timedelta(days=7)
+_DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class TrainingMoments:
+    """The as_of's of a training set: `training` (oldest first), then the validation cut, then the test cut."""
+
+    training: tuple[datetime, ...]
+    validation: datetime
+    test: datetime
+
+    @property
+    def all(self) -> tuple[datetime, ...]:
+        """Every moment, oldest first."""
+        return (*self.training, self.validation, self.test)
+
+    def split(self, as_of: datetime) -> str:
+        """Return 'train', 'validation' or 'test'."""
+        return {self.validation: "validation", self.test: "test"}.get(as_of, "train")
+
+
+def serving_moment(watermark: datetime) -> datetime:
+    """Return the first midnight (UTC) after the newest event: all of it is history, and a day has one snapshot."""
+    return _midnight(watermark) + _DAY
+
+
+def training_moments(first_event: datetime, watermark: datetime) -> TrainingMoments:
+    """Return the snapshots of a training set over events from `first_event` to `watermark`.
+
+    The test cut is the watermark's midnight − 7 days, the validation cut 7 days earlier, training snapshots every 14
+    days before it. Raises LookupError when there is nothing before the validation cut to learn from.
+    """
+    test = _midnight(watermark) - TRUTH_SPAN
+    validation = test - TRUTH_SPAN
+    training = []
+    moment = validation - TRAINING_STEP
+    while moment > first_event:
+        training.append(moment)
+        moment -= TRAINING_STEP
+    if not training:
+        raise LookupError(
+            f"A training set needs events from at least {(TRAINING_STEP + 2 * TRUTH_SPAN).days} days; the lake has "
+            f"them from {first_event:%Y-%m-%d %H:%M} to {watermark:%Y-%m-%d %H:%M} UTC. "
+            "Land more of the shop's past first: aisle ingest"
+        )
+    return TrainingMoments(tuple(reversed(training)), validation, test)
+
+
+def _midnight(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

@@ -1,0 +1,139 @@
+"""Load the newest feature rows into the online store, check them there, and keep a ledger of what was loaded.
+
+Rows go in by Feast's write door, not by `materialize`: that marks views as MATERIALIZING in the registry, and a server
+that reads it then answers every request with an error. The store's guard never lets an older row replace a newer one.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from feast import FeatureStore
+
+from feature_repo.features import FEATURE_VIEWS, USER_VIEWS, FeatureView
+from flows.feature_store import feature_store
+from flows.feature_tables import Snapshot, read_snapshot, snapshot_moments
+from flows.settings import Settings
+
+#: Rows written in one transaction; what a kill can cost.
+ROWS_PER_WRITE = 500
+#: Rows asked back in one read (SQLite takes at most 32,766 values in one statement).
+ROWS_PER_READ = 1000
+#: Rows asked back before a ledger entry is believed: a store may have been emptied behind our back.
+ROWS_OF_A_PROBE = 20
+
+
+@dataclass(frozen=True)
+class LoadedView:
+    """One entry of the ledger: a view's rows of one moment are in the online store, and were read back."""
+
+    view: str
+    as_of: str
+    rows: int
+    content: str
+    online_store: str
+    finished_at: str
+
+
+class OnlineRowsMissing(RuntimeError):
+    """Rows that were written could not be read back from the online store."""
+
+
+def newest_complete_moment(settings: Settings) -> datetime:
+    """Return the newest moment at which every user view has a snapshot. Raises LookupError when there is none."""
+    complete = set.intersection(*(set(snapshot_moments(settings, view.name)) for view in USER_VIEWS))
+    if not complete:
+        raise LookupError("No feature tables to load. Build them first: aisle features")
+    return max(complete)
+
+
+def load_view(
+    settings: Settings, view: str, as_of: datetime, progress: Callable[[int], None] | None = None
+) -> LoadedView:
+    """Make the online store hold a view's rows of a moment (or newer ones); return the ledger's entry.
+
+    What the ledger has, and a probe finds, is not written again. Raises OnlineRowsMissing when rows do not read back.
+    """
+    snapshot = read_snapshot(settings, view, as_of)
+    if snapshot is None:
+        raise LookupError(f"{view}: no feature table as of {as_of.isoformat()}. Build it first: aisle features")
+    store, rows = feature_store(settings), pq.read_table(snapshot.path)
+    known = read_ledger(settings).get(_ledger_key(settings, view))
+    if known and known.content == snapshot.content and known.as_of == as_of.isoformat():
+        step = max(len(rows) // ROWS_OF_A_PROBE, 1)
+        if not missing_keys(store, FEATURE_VIEWS[view], rows[FEATURE_VIEWS[view].key].to_pylist()[::step], as_of):
+            return known
+    for start in range(0, len(rows), ROWS_PER_WRITE):
+        part = rows.slice(start, ROWS_PER_WRITE)
+        store.write_to_online_store(view, df=part.to_pandas())
+        if progress:
+            progress(len(part))
+    _verify(store, FEATURE_VIEWS[view], rows, as_of)
+    return _record(settings, snapshot)
+
+
+def missing_keys(store: FeatureStore, view: FeatureView, keys: Sequence[str], as_of: datetime) -> list[str]:
+    """Return those keys whose online row is absent or older than `as_of`."""
+    feature = next((f.name for f in view.features if not f.nullable), view.feature_names[0])
+    missing = []
+    for part in _parts(keys):
+        answer = store.get_online_features(
+            features=[f"{view.name}:{feature}"], entity_rows=[{view.key: key} for key in part]
+        ).to_dict(include_event_timestamps=True)
+        times = dict(zip(answer[view.key], answer[f"{feature}__ts"], strict=True))
+        missing += [key for key in part if times[key] < int(as_of.timestamp())]
+    return missing
+
+
+def read_ledger(settings: Settings) -> dict[str, LoadedView]:
+    """Return what is loaded, by view and online store."""
+    path = _ledger_path(settings)
+    if not path.exists():
+        return {}
+    entries = json.loads(path.read_text(encoding="utf-8"))
+    return {key: LoadedView(**entry) for key, entry in entries.items()}
+
+
+def _verify(store: FeatureStore, view: FeatureView, rows: pa.Table, as_of: datetime) -> None:
+    missing = missing_keys(store, view, rows[view.key].to_pylist(), as_of)
+    if missing:
+        raise OnlineRowsMissing(
+            f"Online view {view.name}: wrote {len(rows)} rows as of {as_of.isoformat()}, but {len(missing)} do not "
+            f"read back, {missing[0]} among them. Is someone emptying the online store? Run the same command again."
+        )
+
+
+def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(keys), ROWS_PER_READ):
+        yield keys[start : start + ROWS_PER_READ]
+
+
+def _online_store_name(settings: Settings) -> str:
+    place = settings.feature_store
+    return f"{place.online_type} {place.redis_url if place.online_type == 'redis' else place.online_path}"
+
+
+def _ledger_key(settings: Settings, view: str) -> str:
+    return f"{view} in {_online_store_name(settings)}"
+
+
+def _ledger_path(settings: Settings) -> Path:
+    return Path(settings.feature_store.registry_path).with_name("materialised.json")
+
+
+def _record(settings: Settings, snapshot: Snapshot) -> LoadedView:
+    finished_at = datetime.now(UTC).isoformat()
+    as_of, name = snapshot.as_of.isoformat(), _online_store_name(settings)
+    entry = LoadedView(snapshot.view, as_of, snapshot.rows, snapshot.content, name, finished_at)
+    entries = {key: asdict(known) for key, known in read_ledger(settings).items()}
+    entries[_ledger_key(settings, snapshot.view)] = asdict(entry)
+    path = _ledger_path(settings)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(entries, indent=1), encoding="utf-8")
+    fresh.replace(path)
+    return entry

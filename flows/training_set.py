@@ -1,0 +1,189 @@
+"""The training set: what the feature service knew of each user at each moment, and what came after.
+
+Rows come from `get_historical_features` of the one service that serving reads; their counts and keys are checked after
+every join. What was built once is kept below AISLE_HOME/training_sets, under the hash of what it was made of.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VIEWS
+from feature_repo.prepared_events import fingerprint, microseconds
+from feature_repo.transforms import code_hash
+from flows.catalogue_items import VOCABULARY_LIMIT, catalogue_items
+from flows.feature_moments import TRUTH_SPAN, TrainingMoments, training_moments
+from flows.feature_rows import historical_rows
+from flows.feature_source import LakeState, event_span, lake_state, open_events
+from flows.feature_tables import Progress, Publish, build_tables
+from flows.settings import Settings
+from flows.text_vectors import vectors_of_items
+from training.dataset import TrainingSet, from_arrow
+
+#: Views that old training snapshots carry; the two cuts carry all.
+TRAINING_VIEWS = (USER_HISTORY, USER_HABITS)
+#: Training sets kept on disk; older ones are removed.
+KEPT_SETS = 3
+_TABLES = ("histories", "items", "truth_validation", "truth_test")
+_TRUTH = """
+SELECT DISTINCT user_id, item_id FROM acts JOIN user_codes USING ("user") JOIN item_codes USING (item)
+WHERE is_interaction AND event_us >= $start AND event_us < $stop ORDER BY user_id, item_id
+"""
+
+
+@dataclass(frozen=True)
+class TrainingTables:
+    """A training set as tables.
+
+    `histories`: user_id, event_timestamp (as_of), split, and the features of USER_SERVICE (history and habits on every
+    row, the others on the cuts' rows). `items`: the vocabulary in order, catalogue and ITEM_SERVICE features as of the
+    validation cut. `truths`: for 'validation' and 'test', user_id and item_id. `lake`: table versions.
+    """
+
+    histories: pa.Table
+    items: pa.Table
+    truths: dict[str, pa.Table]
+    input_hash: str
+    lake: dict[str, int]
+
+
+def build_training_set(
+    settings: Settings,
+    source: str | None = None,
+    publish: Publish | None = None,
+    progress: Progress | None = None,
+    embedded: Callable[[int], None] | None = None,
+) -> TrainingSet:
+    """Return the training set of the lake as it is now, all its snapshots built, judged and joined.
+
+    `embedded` is called with the number of item texts embedded since its last call. Raises LookupError when the lake
+    has too few days, DataRejected when a feature table breaks a rule.
+    """
+    tables = build_training_tables(settings, source, publish, progress)
+    vectors = vectors_of_items(settings, tables.items, embedded)
+    return from_arrow(tables.histories, tables.items, vectors, tables.truths, tables.input_hash)
+
+
+def build_training_tables(
+    settings: Settings, source: str | None = None, publish: Publish | None = None, progress: Progress | None = None
+) -> TrainingTables:
+    """Return the tables of the training set; the second call on an unchanged lake only reads them."""
+    lake = lake_state(settings, source)
+    request = _request_key(settings, lake)
+    known = _read_requests(settings).get(request)
+    if known and (_folder(settings, known) / "made_of.json").exists():
+        return _load(_folder(settings, known))
+    moments = training_moments(*event_span(settings, source))
+    build_tables(settings, wanted_snapshots(moments), source, publish, progress)
+    with open_events(settings, source) as connection:
+        made_of = {
+            "code": code_hash(),
+            "moments": {
+                as_of.isoformat(): fingerprint(connection, as_of) for as_of in (*moments.all, moments.test + TRUTH_SPAN)
+            },
+            "vocabulary_limit": VOCABULARY_LIMIT,
+        }
+        truths = {
+            "validation": _truth(connection, moments.validation),
+            "test": _truth(connection, moments.test),
+        }
+    items = catalogue_items(settings, moments.validation, source)
+    made_of["items"] = _table_hash(items)
+    input_hash = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+    tables = TrainingTables(_histories(settings, moments), items, truths, input_hash, lake.versions)
+    _save(settings, tables, made_of)
+    _remember(settings, request, input_hash)
+    return tables
+
+
+def wanted_snapshots(moments: TrainingMoments) -> dict[str, tuple[datetime, ...]]:
+    """Return the snapshots that a training set is joined from: view → moments."""
+    cuts = (moments.validation, moments.test)
+    users = {view.name: moments.all if view in TRAINING_VIEWS else cuts for view in USER_VIEWS}
+    return {**users, **{view.name: (moments.validation,) for view in ITEM_VIEWS}}
+
+
+def _histories(settings: Settings, moments: TrainingMoments) -> pa.Table:
+    """Join all snapshots through the feature service, a few moments at a time: lists of 60,000 rows are 300 MB."""
+    parts = []
+    for group in _groups(moments.training, 8):
+        parts.append(historical_rows(settings, group, TRAINING_VIEWS))
+    for cut in (moments.validation, moments.test):
+        parts.append(historical_rows(settings, (cut,), USER_VIEWS))
+    rows = pa.concat_tables(parts, promote_options="default")
+    by_moment = {microseconds(as_of): moments.split(as_of) for as_of in moments.all}
+    splits = [by_moment[moment] for moment in rows["event_timestamp"].cast(pa.int64()).to_pylist()]
+    return rows.append_column("split", pa.array(splits, pa.string()))
+
+
+def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:
+    return [moments[start : start + size] for start in range(0, len(moments), size)]
+
+
+def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
+    bounds = {"start": microseconds(as_of), "stop": microseconds(as_of + TRUTH_SPAN)}
+    return connection.execute(_TRUTH, bounds).to_arrow_table()
+
+
+def _table_hash(table: pa.Table) -> str:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table.combine_chunks())
+    return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
+
+
+def _folder(settings: Settings, input_hash: str) -> Path:
+    return settings.home / "training_sets" / input_hash
+
+
+def _request_key(settings: Settings, lake: LakeState) -> str:
+    return f"{lake.key}-{code_hash()}-{VOCABULARY_LIMIT}"
+
+
+def _read_requests(settings: Settings) -> dict[str, str]:
+    path = settings.home / "training_sets" / "requests.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _remember(settings: Settings, request: str, input_hash: str) -> None:
+    path = settings.home / "training_sets" / "requests.json"
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps({**_read_requests(settings), request: input_hash}), encoding="utf-8")
+    fresh.replace(path)
+
+
+def _save(settings: Settings, tables: TrainingTables, made_of: Mapping[str, object]) -> None:
+    """Write the tables to a folder that appears whole; then keep only the newest few."""
+    folder = _folder(settings, tables.input_hash)
+    if folder.exists():
+        return
+    part = folder.with_name(f"{folder.name}.{os.getpid()}.part")
+    part.mkdir(parents=True)
+    named = {
+        "histories": tables.histories,
+        "items": tables.items,
+        **{f"truth_{name}": truth for name, truth in tables.truths.items()},
+    }
+    for name, table in named.items():
+        pq.write_table(table, part / f"{name}.parquet", compression="zstd")
+    (part / "made_of.json").write_text(json.dumps({**made_of, "lake": tables.lake}, indent=1), encoding="utf-8")
+    part.rename(folder)
+    others = sorted((each for each in folder.parent.iterdir() if each.is_dir()), key=lambda each: each.stat().st_mtime)
+    for old in others[:-KEPT_SETS]:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _load(folder: Path) -> TrainingTables:
+    tables = {name: pq.read_table(folder / f"{name}.parquet") for name in _TABLES}
+    truths = {name: tables[f"truth_{name}"] for name in ("validation", "test")}
+    lake = json.loads((folder / "made_of.json").read_text(encoding="utf-8"))["lake"]
+    return TrainingTables(tables["histories"], tables["items"], truths, folder.name, lake)
