@@ -11,6 +11,7 @@ SUBCOMMANDS = {
     "up": "Start Prefect, a worker, the schedules, the object store and serving; print the addresses.",
     "down": "Stop what `up` started.",
     "status": "Say what is running, and where.",
+    "deploy": "Put the schedules and automations on the Prefect server of PREFECT_API_URL.",
     "ingest": "Land a shop's export in the lake, window by window.",
     "source": "List the shop mappings, or show one.",
     "quarantine": "List held rows, with rule and reason.",

@@ -5,17 +5,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from prefect import get_client
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from rich.console import Console
 
-from flows.demo_report import models_table, next_steps, slate_table, times_table
+from flows.demo_report import (
+    gate_lines,
+    models_table,
+    next_steps,
+    rows_table,
+    slate_table,
+    times_table,
+    verdicts_table,
+)
 from flows.memory import MemoryWatch
-from flows.object_store import start_object_store
-from flows.pipeline import pipeline
+from flows.pipeline import PipelineSummary, pipeline
 from flows.releases import read_manifest, read_pointer
 from flows.run_progress import progress_on
-from flows.run_times import stage_seconds
+from flows.run_records import newest_verdicts, stage_seconds
 from flows.services import OBJECT_STORE, running_pids, start_services
 from flows.settings import Settings
 from flows.storefront_client import ask_for_slate, wait_for_release
@@ -32,34 +38,38 @@ def run_demo(settings: Settings, console: Console, source: str = "complete_journ
     """
     times: list[tuple[str, float]] = []
     with MemoryWatch(lambda: running_pids(settings)) as memory, progress_on(console):
-        with _timed("start services", times, console):
+        with _timed("start services", times):
             start_services(settings, (OBJECT_STORE, "prefect"), console.print)
         with temporary_settings({PREFECT_API_URL: settings.services.prefect_api_url}):
-            times += _run_pipeline(source, console)
+            summary, stages = _run_pipeline(source)
+            times += stages
+            verdicts = newest_verdicts()
         release = _champion(settings)
-        with _timed("start serving", times, console):
+        with _timed("start serving", times):
             start_services(settings, ("serving",), console.print)
             wait_for_release(settings.services.serving_url, release["release_id"], RELEASE_SECONDS)
-        with _timed("ask for three slates", times, console):
+        with _timed("ask for three slates", times):
             answers = _ask(settings, release)
-    _print(console, release, answers)
+    console.print(rows_table(summary.ingested.tables), verdicts_table(verdicts))
+    console.print(models_table(release), gate_lines(release))
+    console.print(*(slate_table(label, answer) for label, answer in answers))
     console.print(times_table(times, memory.peak_bytes))
     console.print(next_steps(settings, release["release_id"]))
 
 
 @contextmanager
-def _timed(stage: str, times: list[tuple[str, float]], console: Console) -> Iterator[None]:
+def _timed(stage: str, times: list[tuple[str, float]]) -> Iterator[None]:
     began = time.monotonic()
     yield
     times.append((stage, time.monotonic() - began))
 
 
-def _run_pipeline(source: str, console: Console) -> list[tuple[str, float]]:
+def _run_pipeline(source: str) -> tuple[PipelineSummary, list[tuple[str, float]]]:
     """Run the pipeline as a flow on our server; a stage that fails stops the demo with the stage's own message."""
     state = pipeline(source, return_state=True)
-    state.result()
+    summary: PipelineSummary = state.result()
     run_id = state.state_details.flow_run_id
-    return stage_seconds(run_id) if run_id else []
+    return summary, stage_seconds(run_id) if run_id else []
 
 
 def _champion(settings: Settings) -> dict[str, Any]:

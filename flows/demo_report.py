@@ -7,7 +7,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from expectations.verdict import Verdict
+from feature_repo.features import FEATURE_VIEWS
+from flows.landing import TableSummary
 from flows.settings import Settings
 
 METRICS = (
@@ -36,29 +37,22 @@ def table_of(title: str, *headings: str) -> Table:
     return table
 
 
-def rows_table(tables: Sequence[Any]) -> Table:
-    """Rows in and held, a line a table of the export, with the verdict of its contract (landing.TableSummary)."""
-    table = table_of("Ingest", "table", ">rows in", ">in the lake", ">quarantined", ">windows new", ">as before", "verdict")
+def rows_table(tables: Sequence[TableSummary]) -> Table:
+    """What became of the export, a line a table: rows in, landed and held."""
+    table = table_of("Ingest", "table", ">rows in", ">in the lake", ">quarantined", ">windows new", ">as before")
     for each in tables:
-        table.add_row(
-            each.table,
-            f"{each.rows_in:,}",
-            f"{each.rows_written:,}",
-            f"{each.rows_held:,}",
-            str(each.windows_landed),
-            str(each.windows_skipped),
-            verdict_words(each.verdict),
-        )
+        counts = (each.rows_in, each.rows_written, each.rows_held, each.windows_landed, each.windows_skipped)
+        table.add_row(each.table, *(f"{count:,}" for count in counts))
     return table
 
 
-def verdict_words(verdict: Verdict | None) -> str:
-    """A verdict in one phrase."""
-    if verdict is None:
-        return "unchanged since it was judged"
-    failed = len(verdict.failed_checks)
-    word = "passed" if verdict.passed else "refused"
-    return f"{word}: {len(verdict.checks) - failed} of {len(verdict.checks)} checks hold"
+def verdicts_table(verdicts: Sequence[tuple[str, str]]) -> Table:
+    """The newest verdict of every table of the lake and every feature table; a feature table with its features."""
+    table = table_of("Verdicts", "table", ">features", "Great Expectations says")
+    for name, verdict in sorted(verdicts, key=lambda row: (row[0] in FEATURE_VIEWS, row[0])):
+        features = str(len(FEATURE_VIEWS[name].features)) if name in FEATURE_VIEWS else ""
+        table.add_row(name, features, verdict)
+    return table
 
 
 def models_table(test_metrics: Mapping[str, Mapping[str, float]], challenger: str) -> Table:
@@ -68,6 +62,21 @@ def models_table(test_metrics: Mapping[str, Mapping[str, float]], challenger: st
         marked = f"[bold]{name} (challenger)[/bold]" if name == challenger else name
         table.add_row(marked, *(f"{metrics[key]:.4f}" for key, _ in METRICS))
     return table
+
+
+def gate_lines(gate: Mapping[str, Any]) -> str:
+    """The gate's verdict: who against whom, by how much, and every check that failed."""
+    passed = "[green]passed[/green]" if gate["passed"] else "[red]refused[/red]"
+    checks = [check["passed"] for check in gate["checks"]]
+    lines = [f"[bold]Gate[/bold]: {gate['challenger']} {passed}; {sum(checks)} of {len(checks)} sanity checks hold"]
+    if against := gate["comparison"]:
+        lines.append(
+            f"  NDCG@10 {against['ndcg10']:.4f} against {against['incumbent_ndcg10']:.4f} of {against['incumbent']} on "
+            f"the same {against['users']:,} users: {against['difference']:+.4f}, at least {against['low']:+.4f} with "
+            f"{against['confidence']:.0%} confidence"
+        )
+    lines += [f"  {reason}" for reason in gate["reasons"]]
+    return "\n".join(lines)
 
 
 def slate_table(label: str, answer: Mapping[str, Any]) -> Table:

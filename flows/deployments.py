@@ -20,14 +20,18 @@ RUNS_AT_ONCE = 1
 TAG = "aisle"
 
 
-def deploy_everything(settings: Settings, tell: Callable[[str], None] = print) -> dict[str, UUID]:
-    """Put every deployment of prefect.yaml and every automation on the server; again and again gives the same.
+def deploy_everything(
+    settings: Settings, api_url: str | None = None, tell: Callable[[str], None] = print
+) -> dict[str, UUID]:
+    """Put every deployment of prefect.yaml and every automation on a server; again and again gives the same.
 
-    Returns the deployments' ids by name. Raises RuntimeError with Prefect's own words when a deployment is refused.
+    `api_url` is by default that of the server which `aisle up` starts. Returns the deployments' ids by name. Raises
+    RuntimeError with Prefect's own words when a deployment is refused.
     """
-    with temporary_settings({PREFECT_API_URL: settings.services.prefect_api_url}):
+    address = api_url or settings.services.prefect_api_url
+    with temporary_settings({PREFECT_API_URL: address}):
         _ensure_work_pool()
-        _deploy_all(settings)
+        _deploy_all({**environment_for_children(settings), "PREFECT_API_URL": address, "AISLE_PROJECT": str(PROJECT)})
         deployed = deployment_ids()
         names = upsert_automations(deployed)
     tell(f"Deployments: {', '.join(sorted(deployed))}")
@@ -52,11 +56,11 @@ def _ensure_work_pool() -> None:
             client.update_work_pool(WORK_POOL, WorkPoolUpdate(concurrency_limit=RUNS_AT_ONCE))
 
 
-def _deploy_all(settings: Settings) -> None:
+def _deploy_all(environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=PROJECT,
-        env={**environment_for_children(settings), "AISLE_PROJECT": str(PROJECT)},
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -9,7 +9,8 @@ from datetime import datetime
 from pathlib import Path
 
 from flows.daemons import Daemon, DaemonState, daemon_pid, daemon_state, start_daemon, stop_daemon
-from flows.object_store import is_ready, start_object_store, stop_object_store, store_folder
+from flows.object_server import running_pid, store_folder
+from flows.object_store import is_ready, start_object_store, stop_object_store
 from flows.settings import Settings, environment_for_children
 
 WORK_POOL = "aisle"
@@ -64,8 +65,8 @@ def service_states(settings: Settings) -> list[DaemonState]:
 
 
 def running_pids(settings: Settings) -> list[int]:
-    """Process ids of the Python services that run."""
-    found = (daemon_pid(run_folder(settings), name) for name in services(settings))
+    """Process ids of the services that run on this machine."""
+    found = [running_pid(settings), *(daemon_pid(run_folder(settings), name) for name in services(settings))]
     return [pid for pid in found if pid is not None]
 
 

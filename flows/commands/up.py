@@ -22,7 +22,7 @@ def command() -> None:
     settings = load_settings()
     try:
         start_services(settings, (OBJECT_STORE, "prefect"), click.echo)
-        deploy_everything(settings, click.echo)
+        deploy_everything(settings, tell=click.echo)
         start_services(settings, ("worker", "serving"), click.echo)
     except (DaemonError, ObjectStoreError, RuntimeError) as error:
         raise click.ClickException(str(error)) from error
