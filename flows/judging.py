@@ -1,7 +1,7 @@
 """Judge a staged export whole, before any of it is written: a verdict a table, and the rows to hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -95,8 +95,25 @@ def _judge(
             held = held_rows(connection, relation, table, references, verdict)
     connection.register("found", held)
     connection.execute(f"create table held_{staged.table} as select * from found")
+    if verdict is not None and verdict.rows_held:
+        freed = _free_only_copies(connection, staged.table, table.key[0])
+        verdict = replace(verdict, rows_held=verdict.rows_held - freed)
     connection.execute(f"copy held_{staged.table} to {literal(str(held_file))} (format parquet)")
     return JudgedTable(staged, verdict, str(held_file), _windows(connection, staged.table))
+
+
+def _free_only_copies(connection: duckdb.DuckDBPyConnection, name: str, key: str) -> int:
+    """Of rows with one key the first stays; where that one is held for another rule, the next good one takes its place.
+
+    Returns how many rows were set free.
+    """
+    freed = connection.execute(
+        f"delete from held_{name} where _row in (select min(_row) from held_{name} join staged_{name} s using (_row) "
+        f"where rule = {literal(f'{key}_unique')} group by s.{quoted(key)} having s.{quoted(key)} not in "
+        f"(select {quoted(key)} from staged_{name} where {quoted(key)} is not null "
+        f"and _row not in (select _row from held_{name}))) returning _row"
+    ).fetchall()
+    return len(freed)
 
 
 def _known_items(

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -10,6 +11,7 @@ from feature_repo.schema import TABLES, Column
 from flows.connection import literal, quoted
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
+from flows.sources.reading import TEXT_OF
 
 _NUMBERS = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$")
 _TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE", "TIMESTAMP WITH TIME ZONE")
@@ -94,8 +96,12 @@ def _given(mapping: Mapping, section: Section, column: Column, raw: dict[str, st
         f"{section.label}.columns.{name}",
         f"an SQL expression over the export's columns ({column.meaning}; it may not be null)",
         "nothing",
-        raw,
+        _shown(raw),
     )
+
+
+def _shown(columns: Iterable[str]) -> list[str]:
+    return [name for name in columns if not name.startswith(TEXT_OF)]
 
 
 def _event_id_or_null(mapping: Mapping, section: Section, name: str) -> None:
@@ -122,7 +128,7 @@ def _type_of(
         row = connection.execute(f"describe select ({given}) as value from raw r").fetchone()
     except duckdb.Error as error:
         came = f"{given!r}, which fails: {str(error).splitlines()[0]}"
-        columns = [name for name, *_ in connection.execute("describe raw").fetchall()]
+        columns = _shown([name for name, *_ in connection.execute("describe raw").fetchall()])
         expected = f"an SQL expression over the export's columns ({column.meaning})"
         raise MappingError(mapping.file, f"{section.label}.columns.{column.name}", expected, came, columns) from error
     return str(row[1]) if row else "VARCHAR"

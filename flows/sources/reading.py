@@ -20,18 +20,24 @@ from flows.sources.mapping import Mapping, Reading
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
 _SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+#: Prefix of the hidden column that keeps the text of a column named in `numbers`.
+TEXT_OF = "_text_of_"
 #: Longest line of a CSV or JSON lines file, in bytes.
 _LONGEST_LINE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Raw rows as a DuckDB view; the file of lines that could not be read; columns that some file lacks, by name."""
+    """Raw rows as a DuckDB view; the file of lines that could not be read; columns that some file lacks, by name.
+
+    `empty` means JSON lines without one object: there are no columns, and there is no view.
+    """
 
     view: str
     unread: str | None
     unread_rows: int
     lacking: dict[str, str]
+    empty: bool = False
 
 
 def files_of(mapping: Mapping, reading: Reading, path: Path | None) -> list[str]:
@@ -77,8 +83,10 @@ def open_raw(
         lacking = _lacking(connection, dict(zip(files, parts, strict=False)))
     except duckdb.Error as error:
         raise ExportRejected(_unreadable(connection, files, kind, error)) from error
+    if not source:
+        return Raw(view, str(unread) if lost else None, lost, {}, empty=True)
     columns = connection.execute(f"describe {source}").fetchall()
-    _require_numbers(reading, [column[0] for column in columns])
+    _require_numbers(reading, files, [column[0] for column in columns])
     selected = ", ".join(_cleaned(name, dtype, reading) for name, dtype, *_ in columns)
     connection.execute(f"create or replace view {quoted(view)} as select {selected} from ({source})")
     return Raw(view, str(unread) if lost else None, lost, lacking)
@@ -100,16 +108,16 @@ def _cleaned(name: str, dtype: str, reading: Reading) -> str:
         words = ", ".join(literal(word) for word in reading.nulls)
         column = f"case when {quoted(name)} in ({words}) then null else {quoted(name)} end"
     if name in reading.numbers and dtype == "VARCHAR":
-        column = f"try_cast({column} as double)"
+        return f"try_cast({column} as double) as {quoted(name)}, {column} as {quoted(TEXT_OF + name)}"
     return f"{column} as {quoted(name)}"
 
 
-def _require_numbers(reading: Reading, columns: list[str]) -> None:
+def _require_numbers(reading: Reading, files: list[str], columns: list[str]) -> None:
     for name in reading.numbers:
         if name not in columns:
             raise ExportRejected(
-                f"{reading.label}.numbers names the column {name!r}, which the export lacks. "
-                f"The export's columns are: {', '.join(columns)}."
+                f"{files[0]} lacks the column {name!r}, which the mapping names in {reading.label}.numbers. "
+                f"Nothing was written. The export's columns are: {', '.join(columns)}."
             )
 
 
@@ -215,9 +223,11 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, files: list[str], target:
     good = "select line from lines where json_valid(line) and json_type(line) = 'OBJECT'"
     keys = connection.execute(f"select distinct unnest(json_keys(line)) as key from ({good}) order by key").fetchall()
     parts = ", ".join(f"json_extract_string(line, {literal(_pointer(key))}) as {quoted(key)}" for (key,) in keys)
-    connection.execute(f"copy (select {parts or 'line'} from ({good})) to {literal(str(target))} (format parquet)")
+    if keys:
+        connection.execute(f"copy (select {parts} from ({good})) to {literal(str(target))} (format parquet)")
     connection.execute("drop table lines")
-    return f"select * from read_parquet({literal(str(target))})", _keep_unread(connection, unread)
+    source = f"select * from read_parquet({literal(str(target))})" if keys else ""
+    return source, _keep_unread(connection, unread)
 
 
 def _pointer(key: str) -> str:

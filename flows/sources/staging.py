@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.schema import pseudonym
-from flows.connection import connect, literal
+from flows.connection import connect, literal, quoted
 from flows.sources.columns import Expression, contract_expressions, raw_columns_of
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
@@ -71,11 +71,12 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
         for macro in _MACROS:
             connection.execute(macro)
         opened = _open_section(connection, export, section, folder)
-        if opened is not None:
+        raws.extend(raw for raw in opened or () if raw.unread)
+        _mask_unread(connection, mapping, section, opened or [], key)
+        if opened is not None and not any(raw.empty for raw in opened):
             users = _hide_users(connection, mapping, section, opened, key)
             file = folder / f"{table}-{position}.parquet"
             staged.append((str(file), _write(connection, export, section, users, file)))
-            raws.extend(raw for raw in opened if raw.unread)
         connection.close()
     rows, lost = sum(rows for _, rows in staged), sum(raw.unread_rows for raw in raws)
     if not rows + lost and export.whole and not mapping.may_be_empty:
@@ -92,7 +93,7 @@ def _open_section(
     """Make the view `raw` of a section's raw rows; None when there are no files and there need not be."""
     mapping = export.mapping
     if section.from_events:
-        return _open_events(connection, folder)
+        return _open_events(connection, folder, mapping.sections_of("events")[0])
     if section.reading is not None:
         files = files_of(export.mapping, section.reading, export.path)
         return [open_raw(connection, section.reading, files, "raw", folder)] if files else None
@@ -111,18 +112,21 @@ def _open_section(
     return raws
 
 
-def _open_events(connection: duckdb.DuckDBPyConnection, folder: Path) -> list[Raw] | None:
-    """The catalogue that events imply: the newest raw row of each item."""
+def _open_events(connection: duckdb.DuckDBPyConnection, folder: Path, events: Section) -> list[Raw] | None:
+    """The catalogue that events imply: the newest raw row of each item, its numbers as numbers again."""
     files = sorted(str(path) for path in folder.glob("events-0.parquet"))
     if not files:
         return None
+    numbers = events.reading.numbers if events.reading else ()
+    read = ", ".join(f"try_cast({quoted(name)} as double) as {quoted(name)}" for name in numbers)
     connection.execute(
-        "create or replace view raw as select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as "
+        "create or replace view newest as select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as "
         "_event_time from (select arg_max({'raw': _raw, 'item_id': item_id, 'event_time': event_time}, "
         "(event_time, event_id)) as newest "
         f"from read_parquet({literal(files[0])}) "
         "where item_id is not null and event_time is not null group by item_id)"
     )
+    connection.execute(f"create or replace view raw as select * {f'replace ({read})' if read else ''} from newest")
     return []
 
 
@@ -139,11 +143,20 @@ def _hide_users(
     made = ids if mapping.pseudonymous else [pseudonym(user_id, key) for user_id in ids]
     columns = {"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())}
     connection.register("pseudonyms", pa.table(columns))
-    user_columns = raw_columns_of(connection, section.columns.get("user_id", "user_id"))
+    return expressions, _user_columns(connection, section)
+
+
+def _user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
+    return raw_columns_of(connection, section.columns.get("user_id", "user_id"))
+
+
+def _mask_unread(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, raws: list[Raw], key: bytes
+) -> None:
     for raw in raws:
         if raw.unread and not mapping.pseudonymous:
-            mask_unread(Path(raw.unread), user_columns, lambda user_id: pseudonym(user_id, key))
-    return expressions, user_columns
+            columns = _user_columns(connection, section)
+            mask_unread(Path(raw.unread), columns, lambda user_id: pseudonym(user_id, key))
 
 
 def _require_in_every_file(

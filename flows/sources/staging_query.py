@@ -8,6 +8,7 @@ from flows.connection import literal, quoted
 from flows.sources.columns import Expression
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import MappingError
+from flows.sources.reading import TEXT_OF
 
 _WINDOW_FORMATS = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}
 #: Columns that reading adds to a catalogue made of events.
@@ -28,7 +29,8 @@ def staging_query(
     user = expressions.get("user_id")
     table = TABLES[section.table]
     inner = [f"{expressions[name].value} as {quoted(name)}" for name in table.column_names]
-    uncast = [expression.unreadable for expression in expressions.values() if expression.unreadable]
+    uncast = [_not_a_number(name) for name in raw_columns if name.startswith(TEXT_OF)]
+    uncast += [expression.unreadable for expression in expressions.values() if expression.unreadable]
     inner.append(f"coalesce({', '.join([*uncast, 'null::varchar'])}) as _uncast")
     inner.append(f"{_raw_row(mapping, raw_columns, user_columns)} as _raw")
     join = ""
@@ -62,14 +64,21 @@ def content_order(table: str) -> str:
 def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Collection[str]) -> str:
     kept = []
     for name in raw_columns:
-        value = f"r.{quoted(name)}"
+        if name in ADDED or name.startswith(TEXT_OF):
+            continue
+        value = f"r.{quoted(TEXT_OF + name if TEXT_OF + name in raw_columns else name)}"
         if name in mapping.private:
             value = "null"
         elif name in user_columns and not mapping.pseudonymous:
             value = "p.pseudonym"
-        if name not in ADDED:
-            kept.append(f"{literal(name)}: {value}")
+        kept.append(f"{literal(name)}: {value}")
     return f"{{{', '.join(kept)}}}"
+
+
+def _not_a_number(name: str) -> str:
+    """SQL that is null, or says which text of a column named in `numbers` is none."""
+    text, told = f"r.{quoted(name)}", literal(f"{name.removeprefix(TEXT_OF)}: expected a number, came ")
+    return f"case when {text} is not null and try_cast({text} as double) is null then {told} || left({text}, 200) end"
 
 
 def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) -> str:
@@ -88,8 +97,9 @@ def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) 
         elif name in raw_columns:
             keys.append(f"_raw.{quoted(name)}")
         else:
+            shown = [raw for raw in raw_columns if not raw.startswith(TEXT_OF)]
             expected = "columns of the events table or of the export"
-            raise MappingError(mapping.file, f"{section.label}.event_id", expected, repr(name), raw_columns)
+            raise MappingError(mapping.file, f"{section.label}.event_id", expected, repr(name), shown)
     return f"coalesce({own}, {_hash(mapping, keys)})"
 
 
