@@ -78,7 +78,7 @@ def feature_rules(view: FeatureView, references: References) -> tuple[Rule, ...]
         *_channel_shares(view),
         *_growing_windows(names),
         *_not_newer(references),
-        replace(unique_key((view.key, EVENT_TIMESTAMP), ""), broken="", sentence=f"There is one row a {view.entity}."),
+        _one_row_each(view),
     )
     return (*[replace(rule, severity="critical", advice=_ADVICE) for rule in rules], rows_present())
 
@@ -93,7 +93,7 @@ def _feature_rule(name: str, sentence: str, expected: str, columns: Sequence[str
         sentence=sentence,
         severity="critical",
         expected=expected,
-        measures=(broken_rows(name),),
+        measures=(broken_rows(name, broken),),
         columns=tuple(columns),
         broken=broken,
         came=" || ', ' || ".join(quoted_value(column) for column in columns),
@@ -206,6 +206,12 @@ def _growing_windows(names: Sequence[str]) -> tuple[Rule, ...]:
         sentence = f"A longer window of {stem} is never below a shorter one."
         rules.append(_feature_rule(f"{stem}_grows", sentence, "values that rise with the window", windows, broken))
     return tuple(rules)
+
+
+def _one_row_each(view: FeatureView) -> Rule:
+    """One row a key and moment; feature tables carry no row numbers, so repeated rows are counted, not selected."""
+    rule = unique_key((view.key, EVENT_TIMESTAMP), "")
+    return replace(rule, failed=rule.measures[0].sql, sentence=f"There is one row a {view.entity}.")
 
 
 def _falls(shorter: str, longer: str) -> str:

@@ -45,7 +45,7 @@ def _ends_after_start() -> Rule:
         sentence="An offer ends at or after its start.",
         severity="warning",
         expected="ends_at at or after starts_at",
-        measures=(broken_rows("ends_after_start"),),
+        measures=(broken_rows("ends_after_start", broken),),
         columns=("starts_at", "ends_at"),
         broken=broken,
         came=f"{quoted_value('starts_at')} || ', ' || {quoted_value('ends_at')}",

@@ -5,11 +5,9 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from expectations.columns import DUCKDB_TYPES
-from expectations.rules import Measure, Rule, flag, identifier
+from expectations.rules import Measure, Rule, identifier
 from feature_repo.schema import Column
 
-#: Prefix of the profile's columns that count the rows that break a row rule.
-FAILED = "failed: "
 ROWS = "rows"
 ROWS_BROKEN = "rows that break a rule"
 
@@ -50,19 +48,29 @@ def carries(duckdb_type: str, dtype: str) -> bool:
 
 
 def profile(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule]) -> Profile:
-    """Return every measure of the rules by name, the failed rows of each rule, and the row counts, in one pass.
+    """Return every measure of the rules by name, and the row count, in one pass; None: there was nothing to measure."""
+    selected = {ROWS: "count(*)"} | {measure.name: measure.sql for rule in rules for measure in rule.measures}
+    return _one_row(connection, selected, relation)
 
-    A measure is None where there was nothing to measure.
-    """
-    flagged = {flag(rule.name): rule.broken for rule in rules if rule.broken and not rule.failed}
-    selected = {ROWS: "count(*)", ROWS_BROKEN: f"count_if({' OR '.join(flagged)})" if flagged else "0"}
-    for rule in rules:
-        selected |= {measure.name: measure.sql for measure in rule.measures}
-        if rule.failed or rule.broken:
-            selected[FAILED + rule.name] = rule.failed or f"count_if({flag(rule.name)})"
+
+def failed_rows(
+    connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule]
+) -> tuple[dict[str, int], int]:
+    """Return the failed rows of each of the rules that failed, and how many rows break any of them, in one pass."""
+    counted = [rule for rule in rules if rule.broken or rule.failed]
+    if not counted:
+        return {}, 0
+    flags = {rule.name: identifier(f"breaks {rule.name}") for rule in counted if rule.broken}
+    selected = {ROWS_BROKEN: f"count_if({' OR '.join(flags.values()) or 'false'})"}
+    selected |= {rule.name: rule.failed or f"count_if({flags[rule.name]})" for rule in counted}
+    predicates = "".join(f", {rule.broken} AS {flags[rule.name]}" for rule in counted if rule.broken)
+    counts = _one_row(connection, selected, f"(SELECT *{predicates} FROM {relation})")
+    return {rule.name: int(counts[rule.name] or 0) for rule in counted}, int(counts[ROWS_BROKEN] or 0)
+
+
+def _one_row(connection: duckdb.DuckDBPyConnection, selected: Mapping[str, str], relation: str) -> Profile:
     columns = ", ".join(f"{sql} AS {identifier(name)}" for name, sql in selected.items())
-    flags = "".join(f", {broken} AS {name}" for name, broken in flagged.items())
-    row = connection.execute(f"SELECT {columns} FROM (SELECT *{flags} FROM {relation})").fetchone()
+    row = connection.execute(f"SELECT {columns} FROM {relation}").fetchone()
     return dict(zip(selected, row or (), strict=True))
 
 

@@ -52,8 +52,8 @@ class Rule:
     """One thing that must be true of each row (level 'row') or of the whole table (level 'table').
 
     `measures` are what the suite decides on. `broken` (row rules) is the DuckDB predicate that is true for a row that
-    breaks the rule and `came` the SQL text of what that row has; `failed` overrides how failed rows are counted.
-    `advice` says what to do next and `detail` what came, where numbers do not say it.
+    breaks the rule and `came` the SQL text of what that row has; where there is no predicate, `failed` is an aggregate
+    that counts failed rows. `advice` says what to do next and `detail` what came, where numbers do not say it.
     A critical rule stops the table; a warning does not.
     """
 
@@ -79,21 +79,16 @@ def row_rule(name: str, column: str, expected: str, broken: str, *measures: Meas
         sentence=sentence or f"{column} is {expected}.",
         severity="warning",
         expected=f"{column} {expected}",
-        measures=measures or (broken_rows(name),),
+        measures=measures or (broken_rows(name, broken),),
         columns=(column,),
         broken=broken,
         came=quoted_value(column),
     )
 
 
-def broken_rows(name: str) -> Measure:
-    """Return the measure that counts the rows which break the rule of this name; none may."""
-    return Measure(f"rows that break {name}", f"count_if({flag(name)})", maximum=0, kind="rows")
-
-
-def flag(name: str) -> str:
-    """Return the SQL name of the boolean that the profile computes once a row for a rule's predicate."""
-    return identifier(f"breaks {name}")
+def broken_rows(name: str, broken: str) -> Measure:
+    """Return the measure that counts the rows for which a rule's predicate is true; none may."""
+    return Measure(f"rows that break {name}", f"count_if({broken})", maximum=0, kind="rows")
 
 
 def identifier(name: str) -> str:

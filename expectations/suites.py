@@ -15,6 +15,8 @@ from great_expectations.data_context.types.base import ProgressBarsConfig
 
 from expectations.rules import Measure, Rule
 
+#: Loggers that talk at INFO; the second sets a level of its own.
+QUIETED = ("great_expectations", "great_expectations.data_context.types.base")
 _DECIDING = threading.Lock()
 
 
@@ -79,7 +81,8 @@ def _expectation(rule: Rule, measure: Measure) -> gxe.Expectation:
 @functools.cache
 def profile_context() -> gx.data_context.EphemeralDataContext:
     """Return this process's one context: in memory, sending nothing, without progress bars, warnings only."""
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    for name in QUIETED:
+        logging.getLogger(name).setLevel(logging.WARNING)
     context = gx.get_context(mode="ephemeral")
     context.enable_analytics(False)
     context.variables.progress_bars = ProgressBarsConfig(globally=False)

@@ -10,7 +10,7 @@ from expectations.events import event_rules
 from expectations.features import feature_columns, feature_rules
 from expectations.items import item_rules
 from expectations.offers import offer_rules
-from expectations.profile import FAILED, ROWS, ROWS_BROKEN, Profile, described, profile, shape_rules
+from expectations.profile import ROWS, Profile, described, failed_rows, profile, shape_rules
 from expectations.rules import (
     HELD_SHARE_FROM_ROWS,
     HELD_SHARE_LIMIT,
@@ -51,16 +51,12 @@ def check_table(connection: duckdb.DuckDBPyConnection, relation: str, table: Tab
     Rows that break a row rule are counted in `rows_held` and do not refuse the table; a critical table rule does.
     """
     found = described(connection, relation)
-    rules, shape_broken = _rules_that_apply(
-        table_rules(table, relation, tuple(found), references), table.columns, found
-    )
-    numbers = profile(connection, relation, rules)
-    rows, held = int(numbers[ROWS] or 0), 0
+    declared = table_rules(table, relation, tuple(found), references)
+    rules, shape_broken = _rules_that_apply(declared, table.columns, found)
+    checks, rows, held = _judge(connection, relation, rules)
     if not shape_broken:
-        held = _count_held(connection, relation, rules, numbers)
-        rules = (*rules, _held_share_rule(rows))
-        numbers[rules[-1].measures[0].name] = held / rows if rows else 0.0
-    return _verdict(table.name, rules, numbers, held, references)
+        checks = (*checks, _check_held_share(rows, held))
+    return _verdict(table.name, rows, checks, held, references)
 
 
 def check_features(
@@ -72,8 +68,8 @@ def check_features(
     """
     found = described(connection, relation)
     rules, _ = _rules_that_apply(feature_rules(view, references), feature_columns(view), found)
-    numbers = profile(connection, relation, rules)
-    return _verdict(view.name, rules, numbers, 0, references)
+    checks, rows, _ = _judge(connection, relation, rules)
+    return _verdict(view.name, rows, checks, 0, references)
 
 
 def held_rows(
@@ -122,39 +118,24 @@ def _rules_that_apply(
     return (*shape, *rules), False
 
 
-def _count_held(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule], numbers: Profile) -> int:
-    """Count rows that break any rule; a second pass is needed only where a rule counts its rows otherwise."""
-    if not any(rule.broken and rule.failed and numbers[FAILED + rule.name] for rule in rules):
-        return int(numbers[ROWS_BROKEN] or 0)
-    broken = " OR ".join(f"({rule.broken})" for rule in rules if rule.broken)
-    row = connection.execute(f"SELECT count_if({broken}) FROM {relation}").fetchone()
-    return int(row[0]) if row else 0
+def _judge(
+    connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule]
+) -> tuple[tuple[Check, ...], int, int]:
+    """Return the checks, the rows looked at, and the rows that break a row rule.
+
+    The suite decides on the profile; a second pass counts rows, for the rules alone that failed.
+    """
+    numbers = profile(connection, relation, rules)
+    decided = decide("profile", rules, numbers)
+    counts, held = failed_rows(connection, relation, [rule for rule in rules if not decided[rule.name][0]])
+    checks = tuple(_check(rule, numbers, decided[rule.name], counts.get(rule.name, 0)) for rule in rules)
+    return checks, int(numbers[ROWS] or 0), held
 
 
-def _held_share_rule(rows: int) -> Rule:
-    limit = HELD_SHARE_LIMIT if rows >= HELD_SHARE_FROM_ROWS else 1.0
-    return Rule(
-        name="few_rows_held",
-        level="table",
-        sentence=f"At most {100 * HELD_SHARE_LIMIT:.0f} % of rows are held, from {HELD_SHARE_FROM_ROWS} rows on.",
-        severity="critical",
-        expected=f"at most {100 * limit:.0f} % of rows",
-        measures=(Measure("share of held rows", "", maximum=limit, kind="share"),),
-        advice="So many bad rows point at the export or its mapping, not at single rows: see which rule holds most.",
-    )
-
-
-def _verdict(name: str, rules: Sequence[Rule], numbers: Profile, rows_held: int, references: References) -> Verdict:
-    decided = decide(name, rules, numbers)
-    checks = tuple(_check(rule, numbers, *decided[rule.name]) for rule in rules)
-    passed = not any(not check.passed and (check.severity == "critical" or check.error) for check in checks)
-    return Verdict(name, int(numbers[ROWS] or 0), passed, checks, rows_held, references.now)
-
-
-def _check(rule: Rule, numbers: Profile, passed: bool, error: str) -> Check:
-    failed_rows = int(numbers.get(FAILED + rule.name) or 0)
-    if rule.level == "row" and not error and passed != (failed_rows == 0):
-        error = f"the suite says passed={passed}, but the predicate finds {failed_rows} broken rows"
+def _check(rule: Rule, numbers: Profile, decided: tuple[bool, str], failed: int) -> Check:
+    passed, error = decided
+    if rule.level == "row" and not passed and not error and not failed:
+        error = "the suite finds the rule broken, but the predicate finds no row that breaks it"
     return Check(
         rule=rule.name,
         sentence=rule.sentence,
@@ -162,8 +143,30 @@ def _check(rule: Rule, numbers: Profile, passed: bool, error: str) -> Check:
         severity=rule.severity,
         expected=rule.expected,
         observed="nothing: the check crashed" if error else observed(rule, numbers),
-        failed_rows=failed_rows,
+        failed_rows=failed,
         passed=passed and not error,
         advice=rule.advice,
         error=error,
     )
+
+
+def _check_held_share(rows: int, held: int) -> Check:
+    limit = HELD_SHARE_LIMIT if rows >= HELD_SHARE_FROM_ROWS else 1.0
+    share = Measure("share of held rows", "", maximum=limit, kind="share")
+    rule = Rule(
+        name="few_rows_held",
+        level="table",
+        sentence=f"At most {100 * HELD_SHARE_LIMIT:.0f} % of rows are held, from {HELD_SHARE_FROM_ROWS} rows on.",
+        severity="critical",
+        expected=f"at most {100 * limit:.0f} % of rows",
+        measures=(share,),
+        advice="So many bad rows point at the export or its mapping, not at single rows: see which rule holds most.",
+    )
+    numbers: Profile = {share.name: held / rows if rows else 0.0}
+    decided = decide("held share", [rule], numbers)[rule.name]
+    return _check(rule, numbers, decided, 0 if decided[0] else held)
+
+
+def _verdict(name: str, rows: int, checks: tuple[Check, ...], held: int, references: References) -> Verdict:
+    passed = not any(not check.passed and (check.severity == "critical" or check.error) for check in checks)
+    return Verdict(name, rows, passed, checks, held, references.now)

@@ -30,7 +30,9 @@ def measured(measure: Measure, value: float | None) -> str:
         return f"{100 * value:.1f} %"
     if measure.kind == "moment":
         return moment(value)
-    if math.isfinite(value) and float(value).is_integer():
+    if isinstance(value, str) or not math.isfinite(value):
+        return str(value)
+    if float(value).is_integer():
         return f"{int(value):,}"
     return f"{value:,.6g}"
 
