@@ -168,12 +168,8 @@ def _in_bounds(column: Column) -> Rule:
         largest = f"CAST(max({name}) {seen} AS DOUBLE)"
         measures.append(Measure(f"largest {column.name}", largest, maximum=column.maximum, kind="number"))
     sentence = f"{column.name} ({column.meaning}) lies in its bounds."
-    rule_name, expected, broken = (
-        f"{column.name}_in_bounds",
-        " and ".join(words),
-        f"{finite} AND ({' OR '.join(sides)})",
-    )
-    return row_rule(rule_name, column.name, expected, broken, *measures, sentence=sentence)
+    broken = f"{finite} AND ({' OR '.join(sides)})"
+    return row_rule(f"{column.name}_in_bounds", column.name, " and ".join(words), broken, *measures, sentence=sentence)
 
 
 def _allowed(column: Column) -> Rule:
