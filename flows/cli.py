@@ -1,6 +1,7 @@
 """The `aisle` command: a table of subcommands, each loaded only when it is called, so that --help is instant."""
 
 import importlib
+import logging
 
 import click
 
@@ -35,6 +36,8 @@ class _LazyGroup(click.Group):
         if name not in SUBCOMMANDS:
             return None
         prepare_process()
+        # Deprecations inside the libraries are for us and the tests, not for the people who type this command.
+        logging.getLogger("py.warnings").setLevel(logging.ERROR)
         command: click.Command = importlib.import_module(f"flows.commands.{name}").command
         return command
 

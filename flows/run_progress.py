@@ -38,18 +38,22 @@ def progress_on(console: Console) -> Iterator[None]:
     lines = _ConsoleLines(console)
     loggers = [logging.getLogger(name) for name in FLOW_LOGGERS]
     plain = [each for each in logging.getLogger().handlers if isinstance(each, PrefectConsoleHandler)]
+    levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.addHandler(lines)
+        logger.setLevel(logging.INFO)
     for handler in plain:
-        handler.addFilter(_is_no_flow_log)
+        handler.addFilter(_is_told_by_prefect)
     try:
         yield
     finally:
-        for logger in loggers:
+        for logger, level in zip(loggers, levels, strict=True):
             logger.removeHandler(lines)
+            logger.setLevel(level)
         for handler in plain:
-            handler.removeFilter(_is_no_flow_log)
+            handler.removeFilter(_is_told_by_prefect)
 
 
-def _is_no_flow_log(record: logging.LogRecord) -> bool:
-    return not record.name.startswith(FLOW_LOGGERS)
+def _is_told_by_prefect(record: logging.LogRecord) -> bool:
+    """Prefect's console keeps the warnings of libraries; flow logs are ours, and the libraries' chat is nobody's."""
+    return record.levelno >= logging.WARNING and not record.name.startswith(FLOW_LOGGERS)
