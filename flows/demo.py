@@ -51,7 +51,8 @@ def run_demo(settings: Settings, console: Console, source: str = "complete_journ
         with _timed("ask for three slates", times):
             answers = _ask(settings, release)
     console.print(rows_table(summary.ingested.tables), verdicts_table(verdicts))
-    console.print(models_table(release), gate_lines(release))
+    trained = summary.trained
+    console.print(models_table(trained.test, trained.challenger), gate_lines(trained.gate), trained.sentence())
     console.print(*(slate_table(label, answer) for label, answer in answers))
     console.print(times_table(times, memory.peak_bytes))
     console.print(next_steps(settings, release["release_id"]))

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from prefect import flow
 
@@ -11,6 +10,7 @@ from flows.build_features import build_features
 from flows.ingest import IngestSummary, ingest
 from flows.materialise import materialise
 from flows.train_model import train_model
+from flows.training_runs import TrainSummary
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class PipelineSummary:
 
     ingested: IngestSummary
     as_of: datetime
-    trained: Any
+    trained: TrainSummary
 
 
 @flow(name="pipeline")
@@ -34,9 +34,9 @@ def pipeline(
     and the same call goes on from there.
     """
     ingested = ingest(source, path)
-    moment = build_features(as_of)
+    moment = build_features(as_of, ingested.source)
     materialise()
-    return PipelineSummary(ingested, moment, train_model())
+    return PipelineSummary(ingested, moment, train_model(ingested.source))
 
 
 @flow(name="refresh-features")

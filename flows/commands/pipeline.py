@@ -4,7 +4,7 @@ import click
 from rich.console import Console
 
 from expectations.validate import DataRejected
-from flows.commands.ingest import print_summary
+from flows.commands import ingest, train
 from flows.pipeline import pipeline
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
@@ -23,4 +23,6 @@ def command(source: str, path: str | None) -> None:
         summary = pipeline(source, path)
     except (MappingError, ExportRejected, DataRejected) as error:
         raise click.ClickException(str(error)) from error
-    print_summary(summary.ingested, Console())
+    console = Console(highlight=False)
+    ingest.print_summary(summary.ingested, console)
+    train.print_summary(summary.trained, console)
