@@ -93,7 +93,7 @@ def _draw(item: Item, text: str, kind: str, move: str = "", places: int = 0) -> 
         category=shelf,
         brand=readable(item.brand or ""),
         price=_price(item),
-        letter=(shelf[:1] or "?").upper(),
+        letter=_letter(item.title),
         hue=zlib.crc32(shelf.encode()) % HUES,
         tag=zlib.crc32(item.item_id.encode()),
         text=text,
@@ -101,6 +101,10 @@ def _draw(item: Item, text: str, kind: str, move: str = "", places: int = 0) -> 
         move=move,
         places=places,
     )
+
+
+def _letter(title: str) -> str:
+    return next((character.upper() for character in title if character.isalnum()), "·")
 
 
 def _price(item: Item) -> str:

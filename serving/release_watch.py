@@ -5,6 +5,7 @@ A release is loaded whole beside the old one; the swap is one assignment, so a r
 
 import logging
 import threading
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,16 +26,23 @@ from serving.release_store import (
 )
 from serving.settings import Settings
 
+#: A release that did not load is fetched again after this many looks at the pointer.
+RETRY_POLLS = 6
 LOG = logging.getLogger("serving")
 
 
 @dataclass
 class Champion:
-    """The release in use and its pointer, None before the first; `problem` says why there is no newer one."""
+    """The release in use and its pointer, None before the first; `problem` says why there is no newer one.
+
+    `refused` is the pointer whose release did not load, not tried again before `retry_at` (monotonic seconds).
+    """
 
     release: Release | None = None
     pointer: Pointer | None = None
     problem: str | None = None
+    refused: Pointer | None = None
+    retry_at: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -59,12 +67,10 @@ def start(watch: Watch) -> threading.Thread:
 
 
 def refresh(watch: Watch, client: Any) -> bool:
-    """Look at the pointer once and swap when it moved; return whether all is well. Never raises."""
+    """Look at the pointer once and swap when it moved; return whether it names the release in use. Never raises."""
     champion = watch.champion
     try:
-        _follow_pointer(watch, client)
-        champion.problem = None
-        return True
+        return _follow_pointer(watch, client)
     except (StoreUnavailable, ReleaseRejected) as error:
         if isinstance(error, ReleaseRejected):
             watch.metrics.releases_refused.inc()
@@ -79,19 +85,26 @@ def refresh(watch: Watch, client: Any) -> bool:
 
 
 def _keep_fresh(watch: Watch, client: Any) -> None:
-    poll = wait = watch.settings.poll_seconds
-    while not watch.champion.stopping.wait(wait):
-        wait = poll if refresh(watch, client) else min(wait * 2, max(60.0, poll))
+    while not watch.champion.stopping.wait(watch.settings.poll_seconds):
+        refresh(watch, client)
 
 
-def _follow_pointer(watch: Watch, client: Any) -> None:
-    store, cache = watch.settings.object_store, watch.settings.cache_path
-    pointer = read_pointer(client, store.bucket)
-    if pointer != watch.champion.pointer:
-        folder = fetch_release(client, store.bucket, pointer, cache)
-        _swap(watch, load_release(folder, watch.open_online), pointer)
+def _follow_pointer(watch: Watch, client: Any) -> bool:
+    champion, bucket, cache = watch.champion, watch.settings.object_store.bucket, watch.settings.cache_path
+    pointer = read_pointer(client, bucket)
+    if pointer == champion.refused and time.monotonic() < champion.retry_at:
+        return False
+    if pointer != champion.pointer:
+        try:
+            release = load_release(fetch_release(client, bucket, pointer, cache), watch.open_online)
+        except ReleaseRejected:
+            champion.refused, champion.retry_at = pointer, time.monotonic() + RETRY_POLLS * watch.settings.poll_seconds
+            raise
+        _swap(watch, release, pointer)
         keep_pointer(cache, pointer)
         forget_old_releases(cache, {pointer.release_id})
+    champion.problem = None
+    return True
 
 
 def _load_kept(watch: Watch) -> None:

@@ -44,7 +44,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     clock: str = "release"
-    poll_seconds: float = 10.0
+    poll_seconds: float = 5.0
     max_body_bytes: int = 1_048_576
 
 
@@ -64,7 +64,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
         port=_port(env, "AISLE_SERVING_PORT", 8000),
         clock=_one_of(env, "AISLE_CLOCK", CLOCKS),
-        poll_seconds=_positive(env, "AISLE_SERVING_POLL_SECONDS", 10.0),
+        poll_seconds=_positive(env, "AISLE_SERVING_POLL_SECONDS", 5.0),
         max_body_bytes=int(_positive(env, "AISLE_SERVING_MAX_BODY_BYTES", 1_048_576)),
     )
 

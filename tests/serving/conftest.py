@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,12 +13,13 @@ import pytest
 
 from feature_repo.store import StoreAddress
 from flows.object_client import object_client
+from flows.object_store import ensure_bucket
 from flows.settings import Settings as FlowSettings
 from flows.settings import environment_for_children
 from serving.online_features import open_online_features
 from serving.release import Release, load_release
 from serving.settings import OnlineStoreSettings
-from tests.conftest import free_ports
+from tests.conftest import free_ports, settings_in
 from tests.serving import tiny_shop
 
 
@@ -63,6 +64,38 @@ def publish_tiny(settings: FlowSettings, folder: Path, release_id: str) -> None:
     """Upload one of the tiny shop's releases and make it champion."""
     sha256 = (folder / f"{release_id}.sha256").read_text()
     tiny_shop.publish(object_client(settings), settings.object_store.bucket, folder / release_id, sha256)
+
+
+@pytest.fixture(scope="session")
+def served(object_store: FlowSettings, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for all tests, started before there was any release; then the first one is published."""
+    folder = tmp_path_factory.mktemp("served")
+    shop = folder / "shop"
+    shutil.copytree(tiny_folder, shop)
+    settings = own_settings(object_store, folder, "serving-tests")
+    with running_server(settings, shop) as server:
+        before = httpx.get(f"{server.url}/readyz", trust_env=False)
+        assert (before.status_code, before.json()["status"]) == (503, "not ready")
+        question = httpx.post(f"{server.url}/v1/recommendations", json={}, trust_env=False)
+        assert (question.status_code, question.json()["type"]) == (503, "urn:aisle:problem:no-release")
+        assert "No release yet" in httpx.get(server.url, trust_env=False).text
+        publish_tiny(settings, tiny_folder, "r20180101-first")
+        wait_until(lambda: release_of(server) == "r20180101-first", 20)
+        yield server
+
+
+def own_settings(object_store: FlowSettings, folder: Path, bucket: str) -> FlowSettings:
+    """Settings with a home below `folder`, on the session's object store, in a bucket of their own."""
+    store = replace(object_store.object_store, bucket=bucket, embedded=False)
+    settings = replace(settings_in(folder / "home"), object_store=store)
+    ensure_bucket(settings)
+    return settings
+
+
+def release_of(server: Server) -> str | None:
+    """The release that the server answers from."""
+    release_id: str | None = httpx.get(f"{server.url}/readyz", trust_env=False).json()["release_id"]
+    return release_id
 
 
 @contextmanager

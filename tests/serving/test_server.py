@@ -3,39 +3,19 @@
 import json
 import os
 import signal
-from collections.abc import Iterator
+import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import httpx
-import pytest
+from click.testing import CliRunner
 
+from flows.commands.recommend import command as recommend_command
 from flows.object_client import object_client
-from flows.object_store import ensure_bucket
 from flows.settings import Settings as FlowSettings
-from tests.conftest import settings_in
-from tests.serving.conftest import Server, publish_tiny, running_server, wait_until
+from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.tiny_shop import COFFEE, MILK, REGULAR, point_to
-
-
-@pytest.fixture(scope="module")
-def served(object_store: FlowSettings, tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server that started before there was any release; tests publish into its bucket."""
-    home = tmp_path_factory.mktemp("served")
-    own = settings_in(home / "home")
-    settings = replace(own, object_store=replace(object_store.object_store, bucket="serving-tests", embedded=False))
-    ensure_bucket(settings)
-    shop = home / "shop"
-    shop.mkdir()
-    for name in ("registry.db", "online.db"):
-        (shop / name).write_bytes((tiny_folder / name).read_bytes())
-    with running_server(settings, shop) as server:
-        before = httpx.get(f"{server.url}/readyz", trust_env=False)
-        assert (before.status_code, before.json()["status"]) == (503, "not ready")
-        assert ask(server, {"k": 3}, 503)["type"] == "urn:aisle:problem:no-release"
-        publish_tiny(settings, tiny_folder, "r20180101-first")
-        wait_until(lambda: release_of(server) == "r20180101-first", 20)
-        yield server
 
 
 def ask(server: Server, question: dict, status: int = 200) -> dict:
@@ -48,10 +28,6 @@ def push(server: Server, *events: dict, status: int = 200) -> dict:
     answer = httpx.post(f"{server.url}/v1/events", json={"events": list(events)}, trust_env=False)
     assert answer.status_code == status, answer.text
     return answer.json()
-
-
-def release_of(server: Server) -> str | None:
-    return httpx.get(f"{server.url}/readyz", trust_env=False).json()["release_id"]
 
 
 def ids(answer: dict) -> list[str]:
@@ -169,7 +145,16 @@ def test_a_new_champion_is_taken_up_and_a_broken_one_is_not(served: Server, tiny
         Key="releases/r20180101-first/vectors.npy",
         Body=(tiny_folder / "r20180101-first" / "vectors.npy").read_bytes(),
     )
-    wait_until(lambda: release_of(served) == "r20180101-first", 60)
+    wait_until(lambda: release_of(served) == "r20180101-first", 20)
+
+
+def test_the_command_line_asks_the_server_and_prints_a_table(served: Server):
+    answer = CliRunner().invoke(recommend_command, ["regular", "--k", "3", "--url", served.url])
+    assert answer.exit_code == 0, answer.output
+    assert "personalised" in answer.output
+    assert "Milk" in answer.output
+    nobody = CliRunner().invoke(recommend_command, ["regular", "--url", "http://127.0.0.1:9"])
+    assert (nobody.exit_code, "does not answer" in nobody.output) == (1, True)
 
 
 def refusals(server: Server) -> float:
@@ -178,17 +163,32 @@ def refusals(server: Server) -> float:
     return float(line.split()[1])
 
 
-def test_a_killed_server_starts_again_without_the_object_store_and_remembers(served: Server, tmp_path: Path):
-    push(served, {"event_id": "before the kill", "user_id": "survivor", "item_id": COFFEE, "event_type": "like"})
-    os.kill(served.process.pid, signal.SIGKILL)
-    served.process.wait(10)
-    nowhere = replace(served.settings.object_store, endpoint_url="http://127.0.0.1:9")
-    shop = Path(served.home).parent / "shop"
-    with running_server(replace(served.settings, object_store=nowhere), shop) as again:
+def test_a_killed_server_lost_nothing_and_starts_again_without_the_object_store(
+    object_store: FlowSettings, shop: Path, tmp_path: Path
+):
+    settings = own_settings(object_store, tmp_path, "kill-tests")
+    publish_tiny(settings, shop, "r20180101-first")
+    acknowledged: list[str] = []
+    with running_server(settings, shop) as server:
+        wait_until(lambda: release_of(server) is not None, 30)
+        pushing = threading.Thread(target=push_until_it_dies, args=(server, acknowledged))
+        pushing.start()
+        wait_until(lambda: len(acknowledged) > 40, 30)
+        os.kill(server.process.pid, signal.SIGKILL)
+        pushing.join()
+    spooled = "".join(path.read_text() for path in (settings.home / "spool").glob("*.jsonl")).split("\n")
+    assert set(acknowledged) <= {json.loads(line)["event_id"] for line in spooled[:-1]}
+    nowhere = replace(settings.object_store, endpoint_url="http://127.0.0.1:9")
+    with running_server(replace(settings, object_store=nowhere), shop) as again:
         wait_until(lambda: release_of(again) is not None, 30)
         answer = ask(again, {"user_id": "survivor"})
         assert (answer["source"], ids(answer)[0]) == ("personalised", COFFEE)
-        repeated = push(
-            again, {"event_id": "before the kill", "user_id": "survivor", "item_id": COFFEE, "event_type": "like"}
-        )
-        assert (repeated["accepted"], repeated["duplicates"]) == (0, 1)
+        repeated = {"event_id": acknowledged[0], "user_id": "survivor", "item_id": COFFEE, "event_type": "like"}
+        assert push(again, repeated)["duplicates"] == 1
+
+
+def push_until_it_dies(server: Server, acknowledged: list[str]) -> None:
+    with suppress(httpx.TransportError):
+        for number in range(100_000):
+            event = {"event_id": f"n{number}", "user_id": "survivor", "item_id": COFFEE, "event_type": "like"}
+            acknowledged += push(server, event)["event_ids"]
