@@ -6,7 +6,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from expectations.validate import DataRejected
+from expectations.validate import DataRejected, Verdict
 from flows.ingest import IngestSummary, ingest
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
@@ -38,21 +38,27 @@ def command(source: str, path: str | None, since: datetime | None, until: dateti
 def print_summary(summary: IngestSummary, console: Console) -> None:
     """Print a table: rows in, written and held, windows landed and skipped, the verdict."""
     table = Table(title=f"Ingest of {summary.source}", title_justify="left")
-    table.add_column("table")
-    for heading in ("rows in", "written", "held", "windows landed", "skipped"):
-        table.add_column(heading, justify="right")
+    table.add_column("table", no_wrap=True)
+    for heading in ("rows in", "written", "held", "landed", "skipped"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("verdict")
     for each in summary.tables:
         counts = (each.rows_in, each.rows_written, each.rows_held, each.windows_landed, each.windows_skipped)
         table.add_row(each.table, *(f"{count:,}" for count in counts), verdict_words(each.verdict))
     console.print(table)
+    console.print("Landed and skipped are windows; one is skipped when the same content has landed before.")
+    for each in summary.tables:
+        for check in each.verdict.failed_checks if each.verdict else ():
+            console.print(f"{each.table}: {check.sentence} {check.failed_rows:,} rows do not.", highlight=False)
     if any(each.rows_held for each in summary.tables):
         console.print("Held rows, with rule and reason: aisle quarantine")
 
 
-def verdict_words(verdict: object) -> str:
-    """A verdict in a few words: passed, passed with warnings, or no rows."""
+def verdict_words(verdict: Verdict | None) -> str:
+    """A verdict in a few words: passed, passed but for some rules, or no rows."""
     if verdict is None:
         return "no rows"
-    failed = [check.rule for check in verdict.failed_checks]  # type: ignore[attr-defined]
-    return "passed" if not failed else f"passed; see {', '.join(failed)}"
+    failed = len(verdict.failed_checks)
+    return (
+        f"passed, {failed} of {len(verdict.checks)} rules not kept" if failed else f"passed {len(verdict.checks)} rules"
+    )

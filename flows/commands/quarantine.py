@@ -23,12 +23,14 @@ def command(source: str | None, rule: str | None, limit: int) -> None:
     settings, console = load_settings(), Console()
     if rule is not None:
         for row in list_held(settings, source=source, rule=rule, limit=limit).to_pylist():
-            console.print(f"{row['source']} {row['table_name']} {row['window']} {row['row_id']}", markup=False)
-            console.print(f"  {row['reason']}\n  {row['raw']}", markup=False, highlight=False)
+            console.print(
+                f"{row['source']} {row['table_name']} {row['window']} {row['row_id']}", markup=False, soft_wrap=True
+            )
+            console.print(f"  {row['reason']}\n  {row['raw']}", markup=False, highlight=False, soft_wrap=True)
         return
     table = Table(title="Held rows", title_justify="left")
     for heading in ("source", "table", "rule", "state", "rows", "for example"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("rule", "rows"))
     for count in counts_by_rule(settings):
         if source in (None, count["source"]):
             values = (count[key] for key in ("source", "table_name", "rule", "state", "rows", "example"))
