@@ -1,0 +1,163 @@
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VIEWS
+from feature_repo.schema import INTERACTION_TYPES
+from flows.catalogue_items import catalogue_items
+from flows.feature_moments import serving_moment, training_moments
+from flows.feature_rows import FeatureRowsLost, historical_rows
+from flows.feature_source import event_span
+from flows.feature_tables import build_tables, snapshot_path
+from flows.settings import Settings
+from flows.training_set import TrainingTables, build_training_tables
+from tests.conftest import settings_in
+from tests.flows.feature_lake import SERVING, START, fill_lake, made_event, made_events, write_events
+from training.dataset import from_arrow
+
+USERS = 80
+DAY = timedelta(days=1)
+TEST, VALIDATION = SERVING - 8 * DAY, SERVING - 15 * DAY
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory) -> Settings:
+    settings = settings_in(tmp_path_factory.mktemp("training") / "home")
+    fill_lake(settings, USERS)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def tables(settings) -> TrainingTables:
+    return build_training_tables(settings)
+
+
+def interactions(until: datetime, since: datetime = START) -> list[dict[str, object]]:
+    events = [e for e in made_events(USERS) if e["event_type"] in INTERACTION_TYPES and e["item_id"]]
+    return sorted(
+        (e for e in events if since <= e["event_time"] < until), key=lambda e: (e["event_time"], e["event_id"])
+    )
+
+
+def test_the_moments_are_two_cuts_a_week_apart_and_snapshots_every_fortnight_before():
+    moments = training_moments(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, 4, 5, tzinfo=UTC))
+    assert moments.test == datetime(2026, 2, 22, tzinfo=UTC)
+    assert moments.validation == datetime(2026, 2, 15, tzinfo=UTC)
+    assert moments.training == tuple(datetime(2026, *day, tzinfo=UTC) for day in ((1, 4), (1, 18), (2, 1)))
+    assert [moments.split(each) for each in moments.all] == ["train"] * 3 + ["validation", "test"]
+
+
+def test_serving_asks_at_the_first_midnight_after_the_newest_event():
+    assert serving_moment(datetime(2026, 3, 1, 4, 5, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
+    assert serving_moment(datetime(2026, 3, 1, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_too_short_a_past_is_refused_with_what_to_do():
+    with pytest.raises(LookupError, match=r"at least 28 days.*aisle ingest"):
+        training_moments(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC))
+
+
+def test_every_user_known_at_a_moment_has_one_row_with_the_split_of_the_moment(settings, tables):
+    moments = training_moments(*event_span(settings))
+    assert (moments.validation, moments.test) == (VALIDATION, TEST)
+    expected = [
+        (as_of, user, moments.split(as_of))
+        for as_of in moments.all
+        for user in sorted({e["user_id"] for e in made_events(USERS) if e["event_time"] < as_of})
+    ]
+    columns = ("event_timestamp", "user_id", "split")
+    assert list(zip(*(tables.histories[name].to_pylist() for name in columns), strict=True)) == expected
+
+
+def test_histories_hold_what_was_known_at_the_moment_and_nothing_later(tables):
+    for row in tables.histories.to_pylist():
+        past = [e for e in interactions(row["event_timestamp"]) if e["user_id"] == row["user_id"]]
+        assert row["history_item_ids"] == [e["item_id"] for e in past]
+        assert row["history_event_times"] == [e["event_time"] for e in past]
+
+
+def test_cuts_carry_the_whole_service_and_training_rows_the_sequences(tables):
+    names = {name for view in USER_VIEWS for name in view.feature_names}
+    assert names <= set(tables.histories.column_names)
+    training = tables.histories.filter(pc.equal(tables.histories["split"], "train"))
+    cuts = tables.histories.filter(pc.not_equal(tables.histories["split"], "train"))
+    sequences = {*USER_HISTORY.feature_names, *USER_HABITS.feature_names}
+    for view in USER_VIEWS:
+        for feature in view.features:
+            assert feature.nullable or cuts[feature.name].null_count == 0
+            assert training[feature.name].null_count == (0 if feature.name in sequences else len(training))
+
+
+def test_the_truth_is_what_users_met_in_the_seven_days_after_the_cut(tables):
+    for name, cut in (("validation", VALIDATION), ("test", TEST)):
+        expected = {(e["user_id"], e["item_id"]) for e in interactions(cut + 7 * DAY, cut)}
+        rows = tables.truths[name].to_pylist()
+        assert [(row["user_id"], row["item_id"]) for row in rows] == sorted(expected)
+
+
+def test_the_vocabulary_is_what_can_be_bought_in_order_with_features_of_the_validation_cut(tables):
+    ids = tables.items["item_id"].to_pylist()
+    assert ids == [f"item {number:02d}" for number in range(60) if number != 7]
+    counts = dict(zip(ids, tables.items["interaction_count_364d"].to_pylist(), strict=True))
+    met = [e["item_id"] for e in interactions(VALIDATION)]
+    assert counts == {item: met.count(item) for item in ids}
+    prices = [e["unit_price"] for e in interactions(VALIDATION) if e["event_type"] == "purchase"]
+    assert set(pc.drop_null(tables.items["price"]).to_pylist()) <= set(prices)
+
+
+def test_a_full_vocabulary_keeps_the_items_met_most(settings, tables):
+    few = catalogue_items(settings, VALIDATION, limit=10)
+    chosen = set(few["item_id"].to_pylist())
+    counts = tables.items["interaction_count_364d"].to_pylist()
+    least = min(few["interaction_count_364d"].to_pylist())
+    left_out = [n for item, n in zip(tables.items["item_id"].to_pylist(), counts, strict=True) if item not in chosen]
+    assert len(few) == 10
+    assert max(left_out) <= least
+
+
+def test_the_second_call_reads_what_the_first_one_kept(settings, tables, monkeypatch):
+    monkeypatch.setattr("flows.training_set.open_events", None)
+    again = build_training_tables(settings)
+    assert again.input_hash == tables.input_hash
+    assert again.lake == tables.lake
+    assert again.histories.equals(tables.histories)
+    assert again.items.equals(tables.items)
+    assert again.truths == tables.truths
+
+
+def test_the_hash_is_that_of_the_content_and_not_of_the_place(tables, tmp_path):
+    other = settings_in(tmp_path / "home")
+    fill_lake(other, USERS)
+    assert build_training_tables(other).input_hash == tables.input_hash
+    write_events(other, "late", [made_event(900_000, 5, START + DAY, "purchase", 3)])
+    assert build_training_tables(other).input_hash != tables.input_hash
+
+
+def test_the_tables_become_the_arrays_that_models_read(tables):
+    vectors = np.ones((len(tables.items), 4), dtype=np.float32)
+    made = from_arrow(tables.histories, tables.items, vectors, tables.truths, tables.input_hash)
+    assert made.t_test == np.datetime64(TEST.replace(tzinfo=None), "us")
+    assert len(made.validation.queries) == sum(split == "validation" for split in tables.histories["split"].to_pylist())
+    assert made.test.truth.counts().sum() == len(tables.truths["test"])
+
+
+def test_rows_lost_in_the_join_stop_the_run(settings, tables):
+    path = snapshot_path(settings, "user_habits", TEST)
+    whole = path.read_bytes()
+    path.unlink()
+    try:
+        with pytest.raises(FeatureRowsLost, match="user_habits"):
+            historical_rows(settings, (TEST,), USER_VIEWS)
+    finally:
+        path.write_bytes(whole)
+    assert historical_rows(settings, (TEST,), USER_VIEWS).num_rows > 0
+
+
+def test_a_join_gives_rows_sorted_by_moment_and_key(settings, tables):
+    build_tables(settings, {view.name: (TEST,) for view in ITEM_VIEWS})
+    rows = historical_rows(settings, (TEST,), ITEM_VIEWS)
+    assert rows["item_id"].to_pylist() == sorted(rows["item_id"].to_pylist())
+    assert rows.schema.field("event_timestamp").type == pa.timestamp("us", tz="UTC")
