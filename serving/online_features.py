@@ -22,6 +22,9 @@ from serving.history import Habit, Interaction, UserRow, with_interactions
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.settings import OnlineStoreSettings
 
+#: A shopper does not wait for a Redis that is gone (the client's own default is to try for 10 s and more).
+#: AISLE_REDIS_URL may say otherwise, as host:port,socket_timeout=2.
+REDIS_PATIENCE = "socket_connect_timeout=0.5,socket_timeout=1,retry=null"
 ROW_FEATURES = [f"{view.name}:{name}" for view in (USER_HISTORY, USER_HABITS) for name in view.feature_names]
 
 
@@ -80,7 +83,7 @@ def _repo_config(settings: OnlineStoreSettings, registry_path: Path) -> RepoConf
     if settings.online_type == "redis":
         online = {
             "type": "feature_repo.online_store.GuardedRedisOnlineStore",
-            "connection_string": settings.redis_url,
+            "connection_string": f"{REDIS_PATIENCE},{settings.redis_url}",
         }
     return RepoConfig(
         project=names.pop(),

@@ -20,15 +20,17 @@ RECENT_ITEMS = 30
 SIMILAR_COSINE = 0.35
 #: Places within its first category from which we call an item popular.
 POPULAR_PLACES = 50
+#: What the user did, with the item's name left out: (before, after) it.
 _DEEDS = {
-    "view": "looked at",
-    "add_to_cart": "put in your basket",
-    "purchase": "bought",
-    "like": "liked",
-    "share": "shared",
-    "follow": "follow",
-    "review": "reviewed",
+    "view": ("looked at", ""),
+    "add_to_cart": ("put", " in your basket"),
+    "purchase": ("bought", ""),
+    "like": ("liked", ""),
+    "share": ("shared", ""),
+    "follow": ("followed", ""),
+    "review": ("reviewed", ""),
 }
+_ANY_DEED = ("chose", "")
 
 
 @dataclass(frozen=True)
@@ -90,9 +92,8 @@ def _own_reason(position: int, evidence: Evidence) -> Reason | None:
         return Reason(kind="habit", text=text, because=[item_id])
     if newest is not None:
         when = _when(newest.event_time, evidence.now)
-        verb = _DEEDS.get(newest.event_type, "chose")
-        text = f"You {verb.replace(' in your', ' this in your') if ' in your' in verb else verb + ' this'} {when}."
-        return Reason(kind="history", text=text, because=[newest.item_id])
+        verb, rest = _DEEDS.get(newest.event_type, _ANY_DEED)
+        return Reason(kind="history", text=f"You {verb} this{rest} {when}.", because=[newest.item_id])
     return None
 
 
@@ -137,7 +138,8 @@ def _title(position: int, release: Release) -> str:
 
 
 def _deed(position: int, evidence: Evidence) -> str:
-    return f"which you {_DEEDS.get(evidence.newest[position].event_type, 'chose')}"
+    verb, rest = _DEEDS.get(evidence.newest[position].event_type, _ANY_DEED)
+    return f"which you {verb}{rest}"
 
 
 def _when(seconds: int, now: datetime) -> str:

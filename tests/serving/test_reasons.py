@@ -1,0 +1,79 @@
+"""Each reason is one sentence, and true of what the answer was made from."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from serving.contract import Reason
+from serving.history import Habit, Interaction, UserRow
+from serving.reasons import gather_evidence, readable, reason_for
+from serving.release import Release
+from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, MILK
+
+NOW = int(AS_OF.timestamp())
+DAY = 86_400
+
+
+def reason(release: Release, row: UserRow, item_id: str, now: datetime = AS_OF) -> Reason:
+    return reason_for(release.catalogue.index[item_id], gather_evidence(release, row, now))
+
+
+def seen(item_id: str, event_type: str, ago: int) -> UserRow:
+    return UserRow(history=(Interaction(item_id, event_type, NOW - ago),))
+
+
+def test_a_habit_says_how_often_and_when_last(release: Release):
+    row = UserRow(habits=(Habit(MILK, 5.0, NOW - 20 * DAY), Habit(BREAD, 1.0, NOW - 330 * DAY)))
+    assert reason(release, row, MILK) == Reason(
+        kind="habit", text="You bought this 5 times, last on 12 Dec.", because=[MILK]
+    )
+    assert reason(release, row, BREAD).text == "You bought this on 5 Feb 2017."
+
+
+@pytest.mark.parametrize(
+    ("event_type", "ago", "text"),
+    [
+        ("view", 60, "You looked at this just now."),
+        ("add_to_cart", DAY // 2, "You put this in your basket yesterday."),
+        ("like", 3 * DAY, "You liked this on 29 Dec."),
+        ("follow", 3 * DAY, "You followed this on 29 Dec."),
+        ("review", 60, "You reviewed this just now."),
+    ],
+)
+def test_the_users_own_deed_is_told(release: Release, event_type: str, ago: int, text: str):
+    assert reason(release, seen(MILK, event_type, ago), MILK).text == text
+
+
+def test_today_is_today(release: Release):
+    noon = datetime(2018, 1, 1, 12, tzinfo=UTC)
+    row = UserRow(history=(Interaction(MILK, "view", NOW + 3600),))
+    assert reason(release, row, MILK, noon).text == "You looked at this today."
+
+
+def test_an_item_bought_with_one_of_the_users_names_it_and_the_deed(release: Release):
+    assert reason(release, seen(BREAD, "add_to_cart", DAY), MILK) == Reason(
+        kind="co_purchase", text="Often bought with Bread, which you put in your basket.", because=[BREAD]
+    )
+
+
+def test_an_item_like_a_recent_one_names_it(release: Release):
+    found = reason(release, seen(MILK, "view", DAY), "i02")
+    assert (found.kind, found.because) == ("similar", [MILK])
+    assert found.text == "Similar to Milk, which you looked at."
+
+
+def test_a_popular_item_is_popular_in_its_first_category(release: Release):
+    assert reason(release, UserRow(), COFFEE).text == "Popular in Grocery this month."
+
+
+def test_what_nobody_bought_is_not_called_popular(release: Release):
+    quiet = replace(release, popularity=np.zeros_like(release.popularity), vectors=np.zeros_like(release.vectors))
+    assert reason(quiet, UserRow(), COFFEE).text == "From our range."
+    found = reason(quiet, seen(MILK, "view", DAY), COFFEE)
+    assert (found.kind, found.because) == ("model", [MILK])
+
+
+def test_names_in_capitals_are_made_readable():
+    assert [readable(text) for text in ("GROCERY", "Dairy", "TV", "iPhone")] == ["Grocery", "Dairy", "TV", "iPhone"]
