@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from deltalake.exceptions import DeltaError
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -107,7 +106,7 @@ def refuse(judged: Sequence[JudgedTable]) -> None:
 
 def _storage_failed(_task: Task[..., object], _run: TaskRun, state: State[object]) -> bool:
     """Only what the storage outside does is worth another try; a fault of ours would only fail again."""
-    return isinstance(state.result(raise_on_failure=False), OSError | DeltaError | RuntimeError)
+    return isinstance(state.result(raise_on_failure=False), OSError | RuntimeError)
 
 
 @task(

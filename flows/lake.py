@@ -4,6 +4,7 @@ Every table is partitioned by source and window. A write replaces one window of 
 running it twice, or killing it half way and running it again, gives the same table.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from feature_repo.schema import QUARANTINE, TABLES, WINDOWS, Table
 from flows.connection import connect, literal, quoted
@@ -31,6 +32,18 @@ _TYPES = {
 #: The column that says when a row came to us; an unchanged row keeps it when its window is written again.
 STAMPS = {"events": "known_at", "items": "updated_at", "users": "updated_at"}
 _PARTITION = ("source", "window")
+
+
+class LakeError(OSError):
+    """The storage of the lake does not answer or refuses; what was being written is not in the table."""
+
+    def __init__(self, settings: Settings, name: str, what: str, error: Exception):
+        cause = re.sub(r"\x1b\[\d+m|↳", "", str(error)).split("\n")
+        super().__init__(
+            f"The table {name} of the lake at {settings.lake_uri} could not be {what}: "
+            f"{'; '.join(line.strip() for line in cause if line.strip())}. Nothing of it is half written. Look at "
+            "AISLE_LAKE_URI, for s3:// also at AISLE_S3_ENDPOINT_URL and the keys, and run the same command again."
+        )
 
 
 @dataclass(frozen=True)
@@ -82,11 +95,13 @@ def storage_options(settings: Settings) -> dict[str, str] | None:
 
 
 def open_table(settings: Settings, name: str, version: int | None = None) -> DeltaTable | None:
-    """A table of the lake, at its newest or a given version; None when nothing has landed yet."""
+    """A table of the lake, at its newest or a given version; None when nothing has landed yet. Raises LakeError."""
     try:
         return DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
     except TableNotFoundError:
         return None
+    except (OSError, DeltaError) as error:
+        raise LakeError(settings, name, "read", error) from error
 
 
 def table_version(settings: Settings, name: str) -> int:
@@ -151,8 +166,16 @@ def write_window(settings: Settings, window: Window, rows: pa.Table) -> int:
 
 
 def _commit(settings: Settings, table: Table, rows: pa.Table, predicate: str | None) -> None:
+    missing = open_table(settings, table.name) is None
+    try:
+        _write(settings, table, rows, predicate, missing)
+    except (OSError, DeltaError) as error:
+        raise LakeError(settings, table.name, "written", error) from error
+
+
+def _write(settings: Settings, table: Table, rows: pa.Table, predicate: str | None, missing: bool) -> None:
     uri, options = table_uri(settings, table.name), storage_options(settings)
-    if open_table(settings, table.name) is None:
+    if missing:
         if options is None:
             Path(uri).mkdir(parents=True, exist_ok=True)
         DeltaTable.create(

@@ -18,7 +18,7 @@ from feature_repo.schema import CONTRACT_VERSION
 from flows import lake
 from flows.connection import connect, literal
 from flows.judging import JudgedTable, WindowCounts, open_staged
-from flows.quarantine import hold, quarantine_rows
+from flows.quarantine import held_windows, hold, quarantine_rows, release
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
 from flows.sources.staging import StagedTable
@@ -83,9 +83,13 @@ def land_table(
     ledger = lake.read_ledger(settings, mapping.source, staged.table)
     due = [window for window in judged.windows if not _landed(ledger.get(window.name), window, mapping)]
     _hold_unread(landing)
+    held_before = held_windows(settings, mapping.source, staged.table) if due else set()
     _hold_rows(landing, due)
     for done, window in enumerate(due, 1):
-        _land_window(landing, window)
+        version = _write_window(landing, window)
+        if window.name in held_before:
+            _release_landed(landing, window)
+        _record_window(landing, window, version)
         if progress is not None:
             progress(done, len(due), window.rows)
     connection.close()
@@ -103,8 +107,8 @@ def _landed(entry: dict[str, object] | None, window: WindowCounts, mapping: Mapp
     )
 
 
-def _land_window(landing: _Landing, counts: WindowCounts) -> None:
-    """Write one window beside what it held before, then record it. Cut off in between, it is written again the same."""
+def _write_window(landing: _Landing, counts: WindowCounts) -> int:
+    """Write one window's good rows beside what it had before; return the table's version."""
     settings, table = landing.settings, landing.staged.table
     window = lake.Window(table, landing.mapping.source, counts.name)
     rows = f"select * from incoming_{table} where _window = {literal(window.name)}"
@@ -115,13 +119,34 @@ def _land_window(landing: _Landing, counts: WindowCounts) -> None:
     existing = lake.read_window(settings, window)
     merged = lake.merge_window(landing.connection, existing, window, landing.now)
     something = len(merged) or len(existing)
-    version = lake.write_window(settings, window, merged) if something else lake.table_version(settings, table)
+    return lake.write_window(settings, window, merged) if something else lake.table_version(settings, table)
+
+
+def _release_landed(landing: _Landing, counts: WindowCounts) -> None:
+    """Rows that an earlier run held and that have landed now (the catalogue knows the item, say) are held no more."""
+    table, source = landing.staged.table, landing.mapping.source
+    view = (
+        f"create or replace temp view {{}} as select s._window as \"window\", r.raw, '' as rule, '' as reason "
+        f"from incoming_{table} s join raw_{table} r using (_row) where s._window = {literal(counts.name)} "
+        "and _row {} in (select _row from held)"
+    )
+    landing.connection.execute(view.format("landed", "not"))
+    landing.connection.execute(view.format("still_held", ""))
+    landed, still_held = (
+        set(quarantine_rows(landing.connection, name, table, source, landing.now)["row_id"].to_pylist())
+        for name in ("landed", "still_held")
+    )
+    release(landing.settings, lake.Window(table, source, counts.name), landed - still_held)
+
+
+def _record_window(landing: _Landing, counts: WindowCounts, version: int) -> None:
+    """The ledger's row comes last: a run cut off before it writes the window again, the same."""
     lake.record_window(
-        settings,
+        landing.settings,
         {
-            "source": window.source,
-            "table_name": table,
-            "window": window.name,
+            "source": landing.mapping.source,
+            "table_name": landing.staged.table,
+            "window": counts.name,
             "input_hash": counts.input_hash,
             "mapping_hash": landing.mapping.digest,
             "contract_version": CONTRACT_VERSION,

@@ -1,5 +1,6 @@
 """Held rows: kept as they came (user ids as pseudonyms), with the rule they broke and why; never twice."""
 
+from dataclasses import replace
 from datetime import datetime
 
 import duckdb
@@ -8,7 +9,7 @@ import pyarrow.dataset as ds
 
 from feature_repo.schema import CONTRACT_VERSION, QUARANTINE
 from flows.connection import connect, literal
-from flows.lake import append_rows, arrow_dataset, arrow_schema
+from flows.lake import Window, append_rows, arrow_dataset, arrow_schema, read_window, write_window
 from flows.settings import Settings
 
 
@@ -42,6 +43,33 @@ def hold(settings: Settings, rows: pa.Table) -> int:
     new = connection.execute("select * from fresh where row_id not in (select row_id from held)").to_arrow_table()
     append_rows(settings, QUARANTINE.name, new)
     return len(new)
+
+
+def release(settings: Settings, window: Window, landed: set[str]) -> int:
+    """Mark the held rows of one source and window that have landed since as replayed; return how many.
+
+    `landed` are the row_ids that the good rows of the window would have had, had they been held.
+    """
+    place = replace(window, table=QUARANTINE.name)
+    rows = read_window(settings, place)
+    free = [
+        row["state"] == "held" and row["table_name"] == window.table and row["row_id"] in landed
+        for row in rows.select(["state", "table_name", "row_id"]).to_pylist()
+    ]
+    if any(free):
+        states = [
+            "replayed" if now_free else state for now_free, state in zip(free, rows["state"].to_pylist(), strict=True)
+        ]
+        rows = rows.set_column(rows.schema.get_field_index("state"), "state", pa.array(states))
+        write_window(settings, place, rows)
+    return sum(free)
+
+
+def held_windows(settings: Settings, source: str, table: str) -> set[str]:
+    """The windows of one source's table that hold rows."""
+    wanted = (ds.field("source") == source) & (ds.field("table_name") == table) & (ds.field("state") == "held")
+    rows = arrow_dataset(settings, QUARANTINE.name).to_table(columns=["window"], filter=wanted)
+    return set(rows["window"].to_pylist())
 
 
 def list_held(

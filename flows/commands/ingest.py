@@ -8,6 +8,7 @@ from rich.table import Table
 
 from expectations.validate import DataRejected, Verdict
 from flows.ingest import IngestSummary, ingest
+from flows.lake import LakeError
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
 
@@ -30,7 +31,7 @@ def command(source: str, path: str | None, since: datetime | None, until: dateti
     bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
     try:
         summary = ingest(source, path, *bounds)
-    except (MappingError, ExportRejected, DataRejected) as error:
+    except (MappingError, ExportRejected, DataRejected, LakeError) as error:
         raise click.ClickException(str(error)) from error
     print_summary(summary, Console())
 

@@ -65,3 +65,12 @@ def test_a_lake_on_s3_is_the_same_lake(store_settings: Settings, tmp_path: Path)
     write_shop(tmp_path, [*SALES, sale(sold_at="2026-10-09 10:00:00")])
     assert land(on_s3, shop, LATER)["events"].windows_landed == 2
     assert lake.watermark(on_s3).day == 9
+
+
+def test_wrong_credentials_are_told_with_the_variables_to_look_at(store_settings: Settings, tmp_path: Path):
+    store = replace(store_settings.object_store, secret_key="not the secret")
+    settings = replace(store_settings, lake_uri=f"s3://{store.bucket}/lake", object_store=store)
+    with pytest.raises(
+        lake.LakeError, match=r"The table \w+ of the lake at s3://.* could not be .*AISLE_S3_ENDPOINT_URL"
+    ):
+        land(settings, write_shop(tmp_path))

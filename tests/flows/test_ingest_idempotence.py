@@ -105,6 +105,15 @@ def test_an_event_of_an_unknown_item_lands_once_the_catalogue_knows_it(settings:
     summaries = land(settings, shop, LATER)
     assert (summaries["events"].rows_held, summaries["events"].windows_landed) == (0, 1)
     assert "C3" in {row["item_id"] for row in rows_of(settings, "events")}
+    assert {row["state"] for row in rows_of(settings, "quarantine")} == {"replayed"}
+
+
+def test_a_row_that_is_still_bad_stays_held_when_its_window_lands_again(settings: Settings, tmp_path: Path):
+    land(settings, write_shop(tmp_path, [*SALES, BAD]))
+    late = sale(sold_at="2026-10-02 23:00:00", customer="card-late")
+    land(settings, write_shop(tmp_path, [*SALES, BAD, late]), LATER)
+    land(settings, write_shop(tmp_path, SALES[3:5]), LATER)
+    assert [row["state"] for row in rows_of(settings, "quarantine")] == ["held"]
 
 
 def test_since_and_until_land_only_the_events_between(settings: Settings, tmp_path: Path):
