@@ -111,9 +111,9 @@ def next_steps(settings: Settings, release_id: str) -> str:
     return "\n".join(
         (
             "[bold]Look at[/bold]",
-            f"  {where.serving_url}/      the storefront: pick a user, click an item, see the slate change",
-            f"  {where.serving_url}/docs  the API, with examples to try",
-            f"  {ui}/runs       the run, its stages, and its validation artifacts",
+            f"  {where.serving_url}/  the storefront: pick a user, click an item, see the slate change",
+            f"  {where.serving_url}/openapi.json  the API, with examples",
+            f"  {ui}/runs  the run, its stages, and its validation artifacts",
             "[bold]Type[/bold]",
             f"  aisle release show {release_id}",
             "  aisle recommend --help",

@@ -26,7 +26,7 @@ def print_services(settings: Settings, console: Console) -> None:
         table.add_row(state.title, "running" if state.running else "stopped", state.address, str(state.log))
     console.print(table)
     serving = settings.services.serving_url
-    console.print(f"Storefront {serving}/ · API docs {serving}/docs · Prefect UI {_prefect_ui(settings)}")
+    console.print(f"Storefront {serving}/ · API {serving}/openapi.json · Prefect UI {_prefect_ui(settings)}")
 
 
 def _prefect_ui(settings: Settings) -> str:

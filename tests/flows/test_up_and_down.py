@@ -1,0 +1,45 @@
+"""`aisle up` and `aisle down` as people type them: piped, twice, with everything that they promise."""
+
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flows.services import ALL_SERVICES, service_states, stop_services
+from flows.settings import Settings, environment_for_children
+from tests.conftest import settings_in
+
+AISLE = str(Path(sys.executable).parent / "aisle")
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Settings]:
+    """Settings whose services are stopped at the end, whatever the test did."""
+    settings = settings_in(tmp_path / "home")
+    yield settings
+    stop_services(settings)
+
+
+def _type(settings: Settings, name: str) -> str:
+    done = subprocess.run(
+        [AISLE, name], env=environment_for_children(settings), capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_up_starts_everything_prints_the_addresses_and_down_stops_it(house: Settings):
+    said = _type(house, "up")
+    assert {state.name for state in service_states(house) if state.running} == set(ALL_SERVICES)
+    for words in (house.services.serving_url, house.services.prefect_api_url.removesuffix("/api"), "ingest-hourly"):
+        assert words in said
+    with urllib.request.urlopen(f"{house.services.serving_url}/openapi.json", timeout=10) as page:
+        assert page.status == 200
+    assert "already running" in _type(house, "up")
+    assert "stopped" in _type(house, "down")
+    assert not [state.name for state in service_states(house) if state.running]
+    assert "Nothing is running" in _type(house, "down")
