@@ -1,0 +1,169 @@
+"""What a release holds beside its model: items, vectors, neighbours, popularity, the feature registry, the manifest."""
+
+import gzip
+import hashlib
+import importlib.metadata
+import json
+import math
+import shutil
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from feature_repo.features import (
+    CO_PURCHASE_LENGTH,
+    HABIT_LENGTH,
+    HISTORY_LENGTH,
+    ITEM_VIEWS,
+    MODEL_INPUTS,
+    MODEL_OUTPUTS,
+    USER_SERVICE,
+    USER_VIEWS,
+)
+from flows.feature_rows import historical_rows
+from flows.feature_tables import build_tables
+from flows.settings import Settings
+from flows.training_set import TrainingTables
+from training.gate_checks import vocabulary_sha256
+from training.item_vectors import whitened_text
+
+MANIFEST_SCHEMA = 1
+#: What serving says of an item, in this order.
+ITEM_FIELDS = ("item_id", "title", "description", "category", "brand", "price", "currency", "image", "available")
+#: The users a newcomer tries first: label and quantile of events in the last year among users of the test cut.
+SAMPLE_USERS = (
+    ("a heavy user", 0.98),
+    ("a light user", 0.10),
+    ("a typical user", 0.50),
+    ("a frequent user", 0.80),
+    ("an occasional user", 0.25),
+)
+_LOCK_FILE = Path(__file__).parent.parent / "requirements.lock"
+
+
+def write_contents(
+    settings: Settings,
+    folder: Path,
+    tables: TrainingTables,
+    text_vectors: np.ndarray,
+    as_of: datetime,
+    source: str | None,
+) -> None:
+    """Write every file of a release but model.onnx and the reports; arrays have n + 1 rows in vocabulary order.
+
+    Popularity and neighbours are as of the release's moment; their feature tables are built if they are missing.
+    `text_vectors` float32 [n + 1, d].
+    """
+    build_tables(settings, {view.name: (as_of,) for view in ITEM_VIEWS}, source)
+    features = historical_rows(settings, (as_of,), ITEM_VIEWS)
+    item_ids = tables.items["item_id"].combine_chunks()
+    rows = features.take(pc.fill_null(pc.index_in(item_ids, features["item_id"].combine_chunks()), 0))
+    known = pc.is_valid(pc.index_in(item_ids, features["item_id"].combine_chunks())).to_numpy(zero_copy_only=False)
+    _write_items(folder / "items.jsonl.gz", tables.items)
+    np.save(folder / "vectors.npy", whitened_text(text_vectors))
+    np.save(folder / "popularity.npy", _popularity(rows, known))
+    items, scores = _neighbours(rows, known, item_ids)
+    np.savez(folder / "neighbours.npz", items=items, scores=scores)
+    shutil.copyfile(settings.feature_store.registry_path, folder / "registry.db")
+
+
+def manifest_of(
+    tables: TrainingTables, as_of: datetime, source: str | None, model: Mapping[str, Any], evidence: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the manifest but for id, moment of creation and files, which publishing adds.
+
+    `model`: name, kind. `evidence`: metrics, gate, seeds, hyper_parameters, inputs_sha256.
+    """
+    item_ids = tables.items["item_id"].to_pylist()
+    content = {
+        "schema": MANIFEST_SCHEMA,
+        "as_of": as_of.isoformat(),
+        "source": source or "all",
+        "currency": _most_common(tables.items["currency"]),
+        "model": {
+            **model,
+            "inputs": list(MODEL_INPUTS),
+            "outputs": list(MODEL_OUTPUTS),
+            "item_count": len(item_ids),
+            "history_length": HISTORY_LENGTH,
+            "habit_length": HABIT_LENGTH,
+        },
+        "vocabulary_sha256": vocabulary_sha256(item_ids),
+        "features": {
+            "service": USER_SERVICE,
+            "user": [f"{view.name}__{name}" for view in USER_VIEWS for name in view.feature_names],
+        },
+        "lake": dict(tables.lake),
+        "code": {"version": importlib.metadata.version("aisle"), "lock_sha256": _lock_sha256()},
+        **evidence,
+        "sample_users": sample_users(tables.histories),
+    }
+    whole: dict[str, Any] = without_nan(content)
+    return whole
+
+
+def sample_users(histories: pa.Table) -> list[dict[str, str]]:
+    """Return users to try, each with a label; the heavy one first, then the light one."""
+    cut = histories.filter(pc.equal(histories["split"], "test"))
+    events = pc.fill_null(cut["event_count_364d"], 0)
+    cut = cut.append_column("events", events).sort_by([("events", "ascending"), ("user_id", "ascending")])
+    users = cut["user_id"].to_pylist()
+    found: dict[str, str] = {}
+    for label, quantile in SAMPLE_USERS:
+        if users:
+            found.setdefault(users[round(quantile * (len(users) - 1))], label)
+    return [{"pseudonym": user, "label": label} for user, label in found.items()]
+
+
+def without_nan(content: Any) -> Any:
+    """Return the content with null for NaN and infinity, which JSON does not have."""
+    if isinstance(content, Mapping):
+        return {key: without_nan(value) for key, value in content.items()}
+    if isinstance(content, list | tuple):
+        return [without_nan(value) for value in content]
+    if isinstance(content, float) and not math.isfinite(content):
+        return None
+    return content
+
+
+def _write_items(path: Path, items: pa.Table) -> None:
+    """One JSON a line; without the moment of writing in the header, so that the same items give the same bytes."""
+    rows = items.select(list(ITEM_FIELDS)).to_pylist()
+    lines = "".join(json.dumps(without_nan(row), ensure_ascii=False) + "\n" for row in rows)
+    path.write_bytes(gzip.compress(lines.encode(), mtime=0))
+
+
+def _popularity(rows: pa.Table, known: np.ndarray) -> np.ndarray:
+    """Return interactions in the last 28 days, float32 [n + 1]."""
+    counts = pc.fill_null(rows["interaction_count_28d"], 0).to_numpy().astype(np.float32)
+    return np.concatenate(([0], np.where(known, counts, 0))).astype(np.float32)
+
+
+def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the items most bought together with each, as indices int32 [n + 1, 20] and cosines float32, 0 = none."""
+    lists = rows["co_purchase_item_ids"].combine_chunks()
+    parent = pc.list_parent_indices(lists).to_numpy()
+    index = pc.fill_null(pc.add(pc.index_in(pc.list_flatten(lists), item_ids), 1), 0).to_numpy()
+    cosine = pc.list_flatten(rows["co_purchase_scores"].combine_chunks()).to_numpy()
+    keep = (index > 0) & known[parent]
+    parent, index, cosine = parent[keep], index[keep], cosine[keep]
+    place = np.arange(len(parent)) - np.searchsorted(parent, parent)
+    parent, index, cosine, place = (values[place < CO_PURCHASE_LENGTH] for values in (parent, index, cosine, place))
+    items = np.zeros((len(known) + 1, CO_PURCHASE_LENGTH), dtype=np.int32)
+    scores = np.zeros(items.shape, dtype=np.float32)
+    items[parent + 1, place], scores[parent + 1, place] = index, cosine
+    return items, scores
+
+
+def _most_common(column: pa.ChunkedArray) -> str | None:
+    counts = {row["values"]: row["counts"] for row in pc.value_counts(column.drop_null()).to_pylist()}
+    return max(counts, key=lambda value: (counts[value], value)) if counts else None
+
+
+def _lock_sha256() -> str | None:
+    return hashlib.sha256(_LOCK_FILE.read_bytes()).hexdigest() if _LOCK_FILE.exists() else None

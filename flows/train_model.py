@@ -1,0 +1,159 @@
+"""Train the models, gate the best, release it: the story, and what it shows on the run's page."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from prefect import flow, get_run_logger, task
+from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.tasks import Task, exponential_backoff
+
+from flows.automations import RELEASE_PROMOTED, RELEASE_REFUSED, announce
+from flows.feature_moments import serving_moment
+from flows.feature_source import event_span
+from flows.object_client import StoreUnreachable, WriteRefused
+from flows.settings import load_settings
+from flows.train_stages import drop_scratch, judge_challenger, publish_judged, save_models
+from flows.training_runs import (
+    TrainingRun,
+    TrainSummary,
+    champion_of_same_inputs,
+    inputs_hash,
+    is_judged,
+    summary_of,
+)
+from flows.training_set import build_training_set, build_training_tables
+from flows.validation import publish_verdict
+from training.gate import GateReport, render_markdown
+from training.model import ProgressPoint, demo_settings
+from training.tournament import TournamentResult, curve_picture, format_table, run_tournament
+
+
+@flow(name="train-model")
+def train_model(source: str | None = None, seed: int = 7) -> TrainSummary:
+    """Train every model on the lake as it is, let the gate judge the best, and release it if it passes.
+
+    Args: `source`, one shop of the lake (None: all); `seed`. When nothing that the result depends on has changed, no
+    model is trained and the earlier outcome is reported. Raises LookupError when the lake has too few days,
+    WriteConflict when another release became champion meanwhile. A refused challenger raises nothing: the champion
+    stays, and the summary has the reasons.
+    """
+    run = find_inputs(source, seed)
+    known = earlier_outcome(run)
+    if known is None:
+        hold_tournament(run)
+        pass_gate(run)
+        release(run)
+    summary = known or summary_of(load_settings(), run, reused=False)
+    tell(summary)
+    return summary
+
+
+@task(cache_policy=NO_CACHE)
+def find_inputs(source: str | None, seed: int) -> TrainingRun:
+    """Build the training set's tables and name the run by the hash of all its inputs."""
+    settings, log = load_settings(), get_run_logger()
+    tables = build_training_tables(
+        settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
+    )
+    as_of = serving_moment(event_span(settings, source)[1])
+    train_settings = demo_settings(seed)
+    name = inputs_hash(tables.input_hash, as_of, train_settings)
+    folder = settings.home / "training_runs" / name[:16]
+    folder.mkdir(parents=True, exist_ok=True)
+    log.info("%d rows of %d items; inputs %s", len(tables.histories), len(tables.items), name[:16])
+    return TrainingRun(source, as_of, name, folder, replace(train_settings, checkpoint_folder=folder / "checkpoints"))
+
+
+@task(cache_policy=NO_CACHE)
+def earlier_outcome(run: TrainingRun) -> TrainSummary | None:
+    """Return how an earlier run on the same inputs ended, finishing its publishing if that was cut off; else None."""
+    settings = load_settings()
+    if is_judged(settings, run):
+        publish_judged(settings, run)
+        return summary_of(settings, run, reused=True)
+    return champion_of_same_inputs(settings, run)
+
+
+@task(cache_policy=NO_CACHE)
+def hold_tournament(run: TrainingRun) -> None:
+    """Train all models on the same rows, keep the best and the best simple one, show the table and the curve."""
+    log = get_run_logger()
+
+    def show(point: ProgressPoint) -> None:
+        step = f": step {point.step} of {point.steps}, loss {point.loss:.3f}" if point.steps else ""
+        quality = f", validation NDCG@10 {point.ndcg10:.4f}" if point.ndcg10 == point.ndcg10 else ""
+        log.info("%s%s%s", point.model, step, quality)
+
+    training_set = build_training_set(load_settings(), run.source, embedded=_tell_every(2000, "item texts embedded"))
+    result = run_tournament(training_set, run.train_settings, show)
+    validation = {row.model: row.validation for row in result.table}
+    test = {row.model: row.test for row in result.table}
+    save_models(run, result.challenger, result.best_simple, validation, test)
+    show_models(result)
+
+
+def _tell_every(step: int, what: str) -> Callable[[int], None]:
+    """Return a counter that logs its sum each time it passes a multiple of `step`."""
+    log, total = get_run_logger(), 0
+
+    def count(more: int) -> None:
+        nonlocal total
+        if (total + more) // step > total // step:
+            log.info("%d %s", total + more, what)
+        total += more
+
+    return count
+
+
+def show_models(result: TournamentResult) -> None:
+    """Put the table of models and the learning curve on the run's page; each key's page is its history."""
+    note = (
+        "All models on the same users. Truth: what each user interacts with in the 7 days after the cut; every item of "
+        "the catalogue is a candidate. Validation chooses the challenger, the test week reports once."
+    )
+    create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models")
+    picture = base64.b64encode(curve_picture(result.curves)).decode()
+    page = f"# Learning curve\n\n![loss and NDCG@10 over steps](data:image/png;base64,{picture})\n"
+    create_markdown_artifact(page, key="learning-curve")
+
+
+@task(cache_policy=NO_CACHE)
+def pass_gate(run: TrainingRun) -> GateReport:
+    """Export the challenger, judge it against the champion (or the best simple model), show the verdict."""
+    report = judge_challenger(load_settings(), run)
+    create_markdown_artifact(render_markdown(report), key="gate")
+    return report
+
+
+def _store_failed(_task: Task[..., Any], _run: TaskRun, state: State[Any]) -> bool:
+    """Only what the store outside does is worth another try."""
+    return isinstance(state.result(raise_on_failure=False), StoreUnreachable | WriteRefused)
+
+
+@task(
+    cache_policy=NO_CACHE,
+    retries=3,
+    retry_delay_seconds=exponential_backoff(backoff_factor=2),
+    retry_jitter_factor=0.5,
+    retry_condition_fn=_store_failed,
+)
+def release(run: TrainingRun) -> None:
+    """Publish what the gate let through."""
+    publish_judged(load_settings(), run)
+    drop_scratch(run)
+
+
+def tell(summary: TrainSummary) -> None:
+    """Log the outcome, and announce it to automations."""
+    log = get_run_logger()
+    if summary.refused:
+        log.warning(summary.sentence())
+        announce(RELEASE_REFUSED, summary.challenger, {"reasons": list(summary.refused)})
+    else:
+        log.info(summary.sentence())
+    if summary.released and not summary.reused:
+        announce(RELEASE_PROMOTED, str(summary.release_id), {"model": summary.released})

@@ -1,0 +1,148 @@
+"""The stages of training as plain functions over a run's folder: compete, assemble, judge, publish."""
+
+import gzip
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flows.release_contents import manifest_of, write_contents
+from flows.releases import Pointer, fetch_release, publish, read_pointer
+from flows.settings import Settings
+from flows.training_runs import TrainingRun, pointer_facts, read_outcome, write_outcome
+from flows.training_set import build_training_set, build_training_tables
+from training.dataset import TrainingSet
+from training.export import export_model
+from training.gate import GateReport, judge
+from training.gate_checks import GateLimits
+from training.model import FittedModel
+from training.onnx_ranking import Contender
+
+logger = logging.getLogger(__name__)
+
+
+def save_models(
+    run: TrainingRun,
+    challenger: FittedModel,
+    baseline: FittedModel,
+    validation: Mapping[str, Mapping[str, float]],
+    test: Mapping[str, Mapping[str, float]],
+) -> None:
+    """Keep what the tournament gave: the challenger, the best simple model, and every model's metrics on both cuts."""
+    described = {
+        role: {"name": model.name, "kind": model.kind, "hyper_parameters": model.hyper_parameters}
+        for role, model in (("challenger", challenger), ("baseline", baseline))
+    }
+    torch.save({"challenger": challenger.module(), "baseline": baseline.module()}, run.folder / "models.pt")
+    write_outcome(run, challenger=challenger.name, models=described, validation=validation, test=test)
+
+
+def judge_challenger(settings: Settings, run: TrainingRun, limits: GateLimits | None = None) -> GateReport:
+    """Assemble the release, let the gate judge it, and write the verdict into the run's outcome.
+
+    Without a champion the challenger meets the best simple model; when it is refused then, that simple model is judged
+    alone and, if sound, becomes the first release, so that serving has something to answer with.
+    """
+    champion = read_pointer(settings)
+    training_set = build_training_set(settings, run.source)
+    incumbent = _champion(settings, champion) if champion else _candidate(run, "baseline", training_set)
+    report = _judge(run, "challenger", incumbent, training_set, limits)
+    chosen = "challenger" if report.passed else None
+    if chosen is None and champion is None:
+        alone = _judge(run, "baseline", None, training_set, limits)
+        chosen = "baseline" if alone.passed else None
+    if chosen is not None:
+        _assemble(settings, run, chosen, training_set, report)
+    models = read_outcome(run)["models"]
+    write_outcome(
+        run,
+        refused=list(report.reasons),
+        released=models[chosen]["name"] if chosen else None,
+        gate=report.as_dict(),
+        compared_with=pointer_facts(champion),
+        done=chosen is None,
+    )
+    return report
+
+
+def publish_judged(settings: Settings, run: TrainingRun) -> bool:
+    """Publish what the gate let through; return whether the pointer moved. Again and again gives the same."""
+    outcome = read_outcome(run)
+    if outcome["released"] is None:
+        return False
+    manifest = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
+    current = read_pointer(settings)
+    if outcome.get("done") and current is not None:
+        return False
+    compared_with = Pointer(**outcome["compared_with"]) if outcome["compared_with"] else None
+    published = publish(settings, run.release_folder, manifest, None if current is None else compared_with)
+    write_outcome(run, release_id=published.release_id, done=True)
+    return published.moved
+
+
+def drop_scratch(run: TrainingRun) -> None:
+    """Remove what only an unfinished run needs: checkpoints and the pickled models."""
+    shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
+
+
+def _judge(
+    run: TrainingRun, role: str, incumbent: Contender | None, training_set: TrainingSet, limits: GateLimits | None
+) -> GateReport:
+    candidate = _candidate(run, role, training_set)
+    module = _modules(run)[role]
+    return judge(candidate, module, incumbent, training_set.catalogue, training_set.test, limits)
+
+
+def _candidate(run: TrainingRun, role: str, training_set: TrainingSet) -> Contender:
+    """Export a model of this run, once."""
+    path = run.folder / f"{role}.onnx"
+    if not path.exists():
+        part = path.with_suffix(".part")
+        export_model(_modules(run)[role], training_set.catalogue.item_count, part)
+        part.rename(path)
+    return Contender(read_outcome(run)["models"][role]["name"], path, training_set.catalogue.item_ids)
+
+
+def _modules(run: TrainingRun) -> dict[str, torch.nn.Module]:
+    """Read the models that this same run pickled; nothing of another origin is ever unpickled."""
+    modules: dict[str, torch.nn.Module] = torch.load(run.folder / "models.pt", weights_only=False)
+    return modules
+
+
+def _champion(settings: Settings, pointer: Pointer) -> Contender:
+    folder = fetch_release(settings, pointer.release_id, settings.home / "releases")
+    with gzip.open(folder / "items.jsonl.gz", "rt", encoding="utf-8") as lines:
+        item_ids = [json.loads(line)["item_id"] for line in lines]
+    name = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["model"]["name"]
+    return Contender(f"{name} (champion {pointer.release_id})", folder / "model.onnx", item_ids)
+
+
+def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: TrainingSet, report: GateReport) -> None:
+    """Put the release together in the run's folder; it is whole before anything is uploaded."""
+    outcome = read_outcome(run)
+    tables = build_training_tables(settings, run.source)
+    shutil.rmtree(run.release_folder, ignore_errors=True)
+    run.release_folder.mkdir()
+    shutil.copyfile(run.folder / f"{role}.onnx", run.release_folder / "model.onnx")
+    write_contents(settings, run.release_folder, tables, training_set.catalogue.text_vectors, run.as_of, run.source)
+    metrics = {"validation": outcome["validation"], "test": outcome["test"]}
+    model = outcome["models"][role]
+    evidence = {
+        "seeds": {"training": run.train_settings.seed},
+        "hyper_parameters": model["hyper_parameters"],
+        "inputs_sha256": run.inputs_sha256,
+        "metrics": metrics,
+        "gate": {"challenger": report.challenger, "passed": report.passed, "reasons": list(report.reasons)},
+    }
+    named = {"name": model["name"], "kind": model["kind"]}
+    _write_json(run.release_folder / "metrics.json", metrics)
+    _write_json(run.release_folder / "gate.json", report.as_dict())
+    _write_json(run.folder / "manifest.json", manifest_of(tables, run.as_of, run.source, named, evidence))
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True, default=str), encoding="utf-8")

@@ -1,0 +1,213 @@
+"""From a landed shop to a published release, and every way it can stop in between."""
+
+import gzip
+import hashlib
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from feature_repo.features import CO_PURCHASE_LENGTH
+from flows.feature_moments import serving_moment
+from flows.feature_source import event_span
+from flows.object_client import WriteConflict
+from flows.object_store import ensure_bucket
+from flows.releases import fetch_release, publish, read_manifest, read_pointer
+from flows.settings import Settings
+from flows.train_stages import judge_challenger, publish_judged, save_models
+from flows.training_runs import (
+    TrainingRun,
+    champion_of_same_inputs,
+    inputs_hash,
+    is_judged,
+    summary_of,
+)
+from flows.training_set import build_training_set, build_training_tables
+from tests.conftest import settings_in
+from tests.flows.tiny_shop import land
+from tests.planted_shop import write_shop
+from training import item_knn, popularity
+from training.evaluate import evaluate
+from training.gate_checks import GateLimits
+from training.model import FittedModel, silent, tiny_settings
+
+
+@pytest.fixture(scope="session")
+def landed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose lake holds the planted shop, its training set built."""
+    folder = tmp_path_factory.mktemp("planted")
+    settings = settings_in(folder / "home")
+    land(settings, str(write_shop(folder / "shop", crowd=60)))
+    build_training_set(settings)
+    return settings.home
+
+
+@pytest.fixture(scope="session")
+def judged_home(landed_home: Path, object_store: Settings) -> Path:
+    """The same home after a run whose challenger, item-kNN, beat popularity; not published yet."""
+    settings = replace(settings_in(landed_home), object_store=object_store.object_store)
+    run, *_ = fitted(settings, better=True)
+    assert judge_challenger(settings, run).reasons == ()
+    return landed_home
+
+
+@pytest.fixture
+def shop(judged_home: Path, store_settings: Settings) -> Settings:
+    """The judged run in a home and a bucket of this test's own."""
+    shutil.copytree(judged_home, store_settings.home, dirs_exist_ok=True)
+    return store_settings
+
+
+def judged_run(settings: Settings) -> TrainingRun:
+    """The run that the home was judged with."""
+    train_settings = tiny_settings()
+    as_of = serving_moment(event_span(settings)[1])
+    name = inputs_hash(build_training_tables(settings).input_hash, as_of, train_settings)
+    return TrainingRun(None, as_of, name, settings.home / "training_runs" / name[:16], train_settings)
+
+
+def fitted(settings: Settings, better: bool) -> tuple[TrainingRun, FittedModel, FittedModel]:
+    """A run whose tournament ended with item-kNN ahead, or (not better) with popularity against itself."""
+    training_set, run = build_training_set(settings), judged_run(settings)
+    shutil.rmtree(run.folder, ignore_errors=True)
+    run.folder.mkdir(parents=True)
+    baseline = popularity.fit(training_set, run.train_settings, silent)
+    challenger = item_knn.fit(training_set, run.train_settings, silent) if better else replace(baseline, name="copycat")
+    test = {model.name: evaluate(model.module(), training_set.test).means for model in (baseline, challenger)}
+    save_models(run, challenger, baseline, test, test)
+    return run, challenger, baseline
+
+
+def test_a_better_model_becomes_a_release_that_holds_what_it_says(shop: Settings, tmp_path: Path) -> None:
+    run = judged_run(shop)
+    assert publish_judged(shop, run)
+    summary = summary_of(shop, run, reused=False)
+    assert summary.released == summary.challenger == "item-kNN"
+    assert summary.champion == summary.release_id
+    folder = fetch_release(shop, summary.release_id, tmp_path)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    items = [json.loads(line) for line in gzip.decompress((folder / "items.jsonl.gz").read_bytes()).splitlines()]
+    assert hashlib.sha256("\n".join(i["item_id"] for i in items).encode()).hexdigest() == manifest["vocabulary_sha256"]
+    assert manifest["model"]["item_count"] == len(items)
+    assert manifest["as_of"] == run.as_of.isoformat()
+    assert [user["label"] for user in manifest["sample_users"]][:2] == ["a heavy user", "a light user"]
+    assert set(manifest["files"]) == {path.name for path in folder.iterdir()} - {"manifest.json"}
+    assert manifest["gate"]["passed"]
+
+
+def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings) -> None:
+    run = judged_run(shop)
+    tables = build_training_tables(shop)
+    index = {item_id: number for number, item_id in enumerate(tables.items["item_id"].to_pylist(), 1)}
+    with np.load(run.release_folder / "neighbours.npz") as stored:
+        items, scores = stored["items"], stored["scores"]
+    popular = np.load(run.release_folder / "popularity.npy")
+    vectors = np.load(run.release_folder / "vectors.npy")
+    assert items.shape == scores.shape == (len(index) + 1, CO_PURCHASE_LENGTH)
+    assert len(popular) == len(vectors) == len(index) + 1
+    assert not vectors[0].any()
+    assert popular[0] == 0
+    assert popular.sum() > 0
+    for row in range(1, len(index) + 1):
+        present = items[row][items[row] > 0]
+        assert row not in present
+        assert len(set(present.tolist())) == len(present)
+        assert (np.diff(scores[row]) <= 1e-6).all()
+    electronics, fashion = index["electronics-1"], index["fashion-1"]
+    bought_with = {tables.items["item_id"][int(i) - 1].as_py().split("-")[0] for i in items[electronics] if i}
+    assert "fashion" in bought_with
+    assert popular[electronics] + popular[fashion] > 0
+
+
+def test_the_same_inputs_are_known_on_another_machine_and_judged_there_they_give_the_same_release_id(
+    shop: Settings,
+) -> None:
+    run = judged_run(shop)
+    publish_judged(shop, run)
+    first = read_pointer(shop)
+    assert champion_of_same_inputs(shop, run).release_id == first.release_id
+    elsewhere = in_empty_bucket(shop)
+    shutil.rmtree(run.release_folder)
+    judge_challenger(elsewhere, run)
+    publish_judged(elsewhere, run)
+    assert read_pointer(elsewhere).release_id == first.release_id
+    assert "not better than" in judge_challenger(shop, run).reasons[0]
+    assert read_pointer(shop) == first
+
+
+def in_empty_bucket(settings: Settings) -> Settings:
+    """The same home with a store that has nothing."""
+    store = replace(settings.object_store, bucket=settings.object_store.bucket + "-new")
+    empty = replace(settings, object_store=store)
+    ensure_bucket(empty)
+    return empty
+
+
+def test_a_refused_challenger_leaves_the_champion(shop: Settings) -> None:
+    run = judged_run(shop)
+    publish_judged(shop, run)
+    before = read_pointer(shop)
+    second, *_ = fitted(shop, better=False)
+    report = judge_challenger(shop, second)
+    assert not report.passed
+    assert "champion" in report.reasons[0]
+    assert not publish_judged(shop, second)
+    assert read_pointer(shop) == before
+    summary = summary_of(shop, second, reused=False)
+    assert summary.released is None
+    assert f"release {before.release_id} stays" in summary.sentence()
+
+
+def test_without_a_champion_a_refused_challenger_gives_way_to_the_best_simple_model(shop: Settings) -> None:
+    run, *_ = fitted(shop, better=False)
+    report = judge_challenger(shop, run)
+    assert not report.passed
+    publish_judged(shop, run)
+    summary = summary_of(shop, run, reused=False)
+    assert summary.released == "popularity"
+    assert summary.champion == summary.release_id
+    assert "was refused" in summary.sentence()
+    assert not read_manifest(shop, summary.champion)["gate"]["passed"]
+
+
+def test_what_no_model_can_pass_releases_nothing(shop: Settings) -> None:
+    run = judged_run(shop)
+    report = judge_challenger(shop, run, GateLimits(size_mib=0.0001))
+    assert report.comparison is None
+    assert not publish_judged(shop, run)
+    assert read_pointer(shop) is None
+    assert "there is no release yet" in summary_of(shop, run, reused=False).sentence()
+    assert is_judged(shop, run)
+
+
+def test_a_run_cut_off_before_publishing_is_finished_without_training(shop: Settings) -> None:
+    run = judged_run(shop)
+    assert is_judged(shop, run)
+    assert publish_judged(shop, run)
+    assert not publish_judged(shop, run)
+    assert is_judged(shop, run)
+    assert summary_of(shop, run, reused=True).release_id == read_pointer(shop).release_id
+
+
+def test_a_verdict_against_an_older_champion_is_void(shop: Settings) -> None:
+    """Two runs judged against no champion: the second to publish loses, and must be judged again."""
+    run = judged_run(shop)
+    manifest = json.loads((run.folder / "manifest.json").read_text())
+    other = shutil.copytree(run.release_folder, run.folder / "other")
+    (other / "popularity.npy").write_bytes(b"another release")
+    publish(shop, other, manifest, None)
+    with pytest.raises(WriteConflict, match="gate it against the new champion"):
+        publish_judged(shop, run)
+    assert not is_judged(shop, run)
+
+
+def test_after_the_store_was_lost_the_same_run_publishes_the_same_release(shop: Settings) -> None:
+    run = judged_run(shop)
+    publish_judged(shop, run)
+    first = read_pointer(shop).release_id
+    emptied = in_empty_bucket(shop)
+    assert publish_judged(emptied, run)
+    assert read_pointer(emptied).release_id == first
