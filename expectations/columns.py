@@ -94,7 +94,7 @@ def time_rules(column: str, references: References) -> tuple[Rule, ...]:
                 minimum=EARLIEST_TIME.timestamp() * 1e6,
                 kind="moment",
             ),
-            sentence=f"{column} is a time at which there were shops online, from {EARLIEST_TIME:%Y} on.",
+            sentence=f"{column} is not before {EARLIEST_TIME:%Y}; older times are mistakes of reading.",
         ),
     )
 

@@ -1,13 +1,27 @@
 """What must be true of events, beyond their columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from expectations.columns import column_rules, time_rules, typed, unique_key
-from expectations.rules import Measure, References, Rule, literal, row_rule, rows_present, volume_as_before
+from expectations.rules import (
+    Measure,
+    References,
+    Rule,
+    literal,
+    quoted_value,
+    row_rule,
+    rows_present,
+    volume_as_before,
+)
 from feature_repo.schema import EVENTS, INTERACTION_TYPES
 
 #: An event of these types says nothing without its item. One may follow a person, so `follow` is not among them.
 NEEDS_ITEM = tuple(name for name in (*INTERACTION_TYPES, "return") if name != "follow")
+#: Optional VARCHAR column of a mapped relation: the window that a row belongs to; windows sort by name as in time.
+WINDOW = "_window"
+#: A window this many times smaller or larger than the middle one is told as a warning.
+VOLUME_FACTOR = 10
 
 
 def event_rules(relation: str, columns: Sequence[str], references: References) -> tuple[Rule, ...]:
@@ -22,6 +36,7 @@ def event_rules(relation: str, columns: Sequence[str], references: References) -
         unique_key(EVENTS.key, relation),
         rows_present(),
         *volume_as_before(references),
+        *windows_alike(relation, columns),
         purchases_have_prices(),
         prices_have_currency(),
         one_currency(),
@@ -31,7 +46,36 @@ def event_rules(relation: str, columns: Sequence[str], references: References) -
 def _interaction_has_item() -> Rule:
     types = ", ".join(literal(name) for name in NEEDS_ITEM)
     broken = f"nullif(item_id, '') IS NULL AND event_type IN ({types})"
-    return row_rule("interaction_has_item", "event_type", "of a type that needs no item, or the item is named", broken)
+    expected = f"named by an event that is one of {', '.join(NEEDS_ITEM)}"
+    rule = row_rule("interaction_has_item", "item_id", expected, broken, sentence="An interaction names its item.")
+    return replace(rule, came=f"{quoted_value('event_type')} || ', ' || {quoted_value('item_id')}")
+
+
+def windows_alike(relation: str, columns: Sequence[str]) -> tuple[Rule, ...]:
+    """Return the rule that no window has far fewer or more events of items than most, where rows carry `_window`.
+
+    The first and the last window are left out: an export seldom begins and ends with a whole one.
+    """
+    if WINDOW not in columns:
+        return ()
+    counts = (
+        f"SELECT {WINDOW}, count(item_id) AS n FROM {relation} GROUP BY {WINDOW} HAVING n > 0 AND {WINDOW} IS NOT NULL"
+    )
+    inner = f"SELECT n, {WINDOW} > min({WINDOW}) OVER () AND {WINDOW} < max({WINDOW}) OVER () AS inside FROM ({counts})"
+    ratios = f"SELECT n, median(n) OVER () AS middle FROM ({inner}) WHERE inside"
+    factor = f"(SELECT max(greatest(n / middle, middle / n)) FROM ({ratios}))"
+    return (
+        Rule(
+            name="windows_alike",
+            level="table",
+            sentence=f"Between the first and the last, no window has {VOLUME_FACTOR} times more or fewer interactions.",
+            severity="warning",
+            expected=f"at most {VOLUME_FACTOR} times away from the middle window",
+            measures=(Measure("most distant window's factor", factor, maximum=VOLUME_FACTOR, kind="number"),),
+            columns=(WINDOW, "item_id"),
+            advice="Look in the picture which window stands out, and ask the shop whether its export is complete.",
+        ),
+    )
 
 
 def purchases_have_prices() -> Rule:

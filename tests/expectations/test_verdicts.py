@@ -115,6 +115,22 @@ def test_volume_far_from_the_window_before_is_a_warning() -> None:
         raise_if_refused(verdict)
 
 
+def test_a_window_that_stands_out_is_a_warning() -> None:
+    def rows(middle: int) -> list[Row]:
+        windows = ["2026-01"] + ["2026-02"] * 20 + ["2026-03"] * middle + ["2026-04"] * 20 + ["2026-05"]
+        return [event(row, _window=window) for row, window in enumerate(windows)]
+
+    assert failed(verdict_on(rows(4), _window=pa.string())) == {}
+    verdict = verdict_on(rows(1), _window=pa.string())
+    assert failed(verdict) == {"windows_alike": "most distant window's factor is 20"}
+    assert verdict.passed
+
+
+def test_two_windows_are_too_few_to_compare() -> None:
+    rows = [event(row, _window="2026-01" if row else "2026-02") for row in range(30)]
+    assert failed(verdict_on(rows, _window=pa.string())) == {}
+
+
 @pytest.mark.parametrize(
     ("changed", "rule"),
     [
