@@ -1,0 +1,182 @@
+"""Fit the Transformer: first its body on what users take next, then the copy head, then how much of each.
+
+The body is trained on all wanted items. The copy head is trained without it: item vectors have seen the training weeks,
+and a head that leans on them trusts them too much in the weeks to come.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from training.copy_head import CopyHead, copy_loss_terms
+from training.dataset import TrainingSet
+from training.evaluate import evaluate, inputs_of
+from training.interactions import Interactions, interactions
+from training.item_vectors import spectral_vectors, whitened_text
+from training.losses import multi_positive_softmax, root_mean
+from training.model import CurvePoint, FittedModel, Progress, TrainSettings
+from training.panel import build_panel, search
+from training.samples import Samples, log_popularity, repeat_rates, training_samples
+from training.train import Task, train
+from training.transformer import ItemTable, UserEncoder
+from training.transformer_scorer import TransformerScorer
+
+#: Share of items that must do without their ID vector at a step, so that text alone learns to carry them.
+TEXT_ALONE = 0.1
+#: How much the user vector counts beside the copy head; validation chooses.
+MIXES = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+#: Length of item vectors at the start, which sets the scale of the first logits.
+_START_LENGTH = 1.5
+
+
+class Body(nn.Module):
+    """The trainable part of the Transformer: item table, user encoder, output bias and popularity gain."""
+
+    log_popularity: torch.Tensor
+
+    def __init__(self, table: ItemTable, encoder: UserEncoder, popularity: torch.Tensor) -> None:
+        super().__init__()
+        self.table = table
+        self.encoder = encoder
+        self.bias = nn.Parameter(torch.zeros(len(table.known) + 1))
+        self.popularity_gain = nn.Parameter(torch.tensor(0.8))
+        self.register_buffer("log_popularity", popularity)
+
+    def forward(self, items: torch.Tensor, types: torch.Tensor, ages: torch.Tensor) -> torch.Tensor:
+        """Return training logits [B, known] of the items with an ID vector."""
+        kept = (torch.rand(len(self.bias)) >= TEXT_ALONE).float()
+        user = self.encoder(self.table(items, kept), types * (items > 0), ages)
+        logits = user @ self.table(self.table.known, kept).T + self.bias[1:]
+        return logits + self.popularity_gain * self.log_popularity[self.table.known]
+
+
+@dataclass(frozen=True)
+class _Sampler:
+    """Batches by step: every epoch is one walk through the samples in a shuffled order."""
+
+    samples: Samples
+    batch: int
+    seed: int
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return max(1, len(self.samples) // self.batch)
+
+    def pick(self, step: int) -> np.ndarray:
+        """Return the sample numbers of a step."""
+        epoch, place = divmod(step, self.steps_an_epoch)
+        order = np.random.default_rng((self.seed, epoch)).permutation(len(self.samples))
+        return order[place * self.batch : (place + 1) * self.batch]
+
+
+def fit(training_set: TrainingSet, settings: TrainSettings, progress: Progress) -> FittedModel:
+    """Train body and copy head, and choose their mix on the validation cut."""
+    torch.manual_seed(settings.seed)
+    seen = interactions(training_set)
+    samples = training_samples(training_set, seen, settings.span_days)
+    sampler = _Sampler(samples, min(settings.batch_size, max(1, len(samples))), settings.seed)
+    body = _new_body(training_set, seen, settings)
+    head = CopyHead(body.log_popularity, torch.from_numpy(repeat_rates(seen, training_set.catalogue.item_count)))
+    curve = _train_body(body, head, training_set, sampler, (settings, progress))
+    _train_head(body, head, training_set, sampler, (settings, progress))
+    mix = _choose_mix(body, head, training_set)
+    chosen: dict[str, float | int | str] = {
+        "mix": mix,
+        "width": settings.width,
+        "blocks": settings.blocks,
+        "sequence_length": settings.sequence_length,
+        "samples": len(samples),
+        "steps": curve[-1].step if curve else 0,
+    }
+    return FittedModel("transformer", "learned", freeze(body, head, mix), chosen, curve)
+
+
+def _choose_mix(body: Body, head: CopyHead, training_set: TrainingSet) -> float:
+    """Return the mix with the best validation NDCG@10: two scorers differ by one unit of taste, the rest is a sum."""
+    without, with_taste = freeze(body, head, 0.0).eval(), freeze(body, head, 1.0).eval()
+
+    def parts(*inputs: torch.Tensor) -> torch.Tensor:
+        low, high = without(*inputs), with_taste(*inputs)
+        return torch.stack([low, high - low], dim=1)
+
+    panel = build_panel(parts, training_set.validation)
+    return float(search(panel, np.array([1.0, MIXES[len(MIXES) // 2]]), {1: MIXES})[1])
+
+
+@torch.no_grad()
+def freeze(body: Body, head: CopyHead, mix: float) -> TransformerScorer:
+    """Return the scorer with the item vectors computed once; the bias of items without an ID vector is 0."""
+    vectors = body.table(torch.arange(len(body.table.text)))
+    vectors[0] = 0
+    bias = torch.where(body.table.column > 0, body.bias[body.table.column], 0.0)
+    return TransformerScorer(body.encoder, head, vectors, bias, mix)
+
+
+def _new_body(training_set: TrainingSet, seen: Interactions, settings: TrainSettings) -> Body:
+    count = training_set.catalogue.item_count
+    popularity = torch.from_numpy(log_popularity(seen, count))
+    known = np.flatnonzero(np.bincount(seen.item, minlength=count + 1) >= settings.least_interactions)
+    starts = spectral_vectors(seen, known, count, settings.width, settings.seed)
+    text = torch.from_numpy(whitened_text(training_set.catalogue.text_vectors))
+    table = ItemTable(torch.from_numpy(_START_LENGTH * starts), text, torch.from_numpy(known))
+    encoder = UserEncoder(settings.width, settings.blocks, settings.heads, settings.dropout, settings.sequence_length)
+    return Body(table, encoder, popularity)
+
+
+def _train_body(
+    body: Body, head: CopyHead, training_set: TrainingSet, sampler: _Sampler, how: tuple[TrainSettings, Progress]
+) -> list[CurvePoint]:
+    settings, progress = how
+    length = settings.sequence_length
+
+    def loss(step: int) -> torch.Tensor:
+        picked = sampler.pick(step)
+        items, types, ages, *_ = inputs_of(sampler.samples.queries, sampler.samples.rows[picked])
+        owner, wanted = (torch.from_numpy(array) for array in sampler.samples.positives(picked))
+        column = body.table.column[wanted]
+        logits = body(items[:, -length:], types[:, -length:], ages[:, -length:])
+        return multi_positive_softmax(logits, owner[column > 0], column[column > 0] - 1)
+
+    def quality() -> float:
+        return evaluate(_BodyScorer(body, freeze(body, head, 1.0)), training_set.validation).means["ndcg10"]
+
+    steps = settings.transformer_steps if len(sampler.samples) and len(body.table.known) else 0
+    task = Task("transformer", body, loss, quality, steps, sampler.steps_an_epoch, training_set.input_hash)
+    return train(task, settings, progress)
+
+
+def _train_head(
+    body: Body, head: CopyHead, training_set: TrainingSet, sampler: _Sampler, how: tuple[TrainSettings, Progress]
+) -> list[CurvePoint]:
+    settings, progress = how
+
+    def loss(step: int) -> torch.Tensor:
+        picked = sampler.pick(step)
+        items, _, ages, *habits = inputs_of(sampler.samples.queries, sampler.samples.rows[picked])
+        owner, wanted = (torch.from_numpy(array) for array in sampler.samples.positives(picked))
+        return root_mean(copy_loss_terms(head, head(items, ages, *habits), owner, wanted), owner, len(picked))
+
+    def quality() -> float:
+        return evaluate(freeze(body, head, 0.0), training_set.validation).means["ndcg10"]
+
+    steps = settings.transformer_steps if len(sampler.samples) else 0
+    task = Task("copy head", head, loss, quality, steps, sampler.steps_an_epoch, training_set.input_hash)
+    return train(task, settings, progress)
+
+
+class _BodyScorer(nn.Module):
+    """The body alone, for its own validation."""
+
+    def __init__(self, body: Body, frozen: TransformerScorer) -> None:
+        super().__init__()
+        self.body = body
+        self.frozen = frozen
+
+    def forward(self, items: torch.Tensor, types: torch.Tensor, ages: torch.Tensor, *_: torch.Tensor) -> torch.Tensor:
+        length = self.frozen.encoder.length
+        recent = items[:, -length:]
+        user = self.body.encoder(self.frozen.vectors[recent], types[:, -length:] * (recent > 0), ages[:, -length:])
+        taste = user @ self.frozen.vectors.T + self.frozen.bias
+        return taste + self.body.popularity_gain * self.body.log_popularity

@@ -1,0 +1,52 @@
+"""Where item vectors start from: the spectrum of the user-week × item matrix, and whitened text."""
+
+import numpy as np
+import scipy.sparse as sp
+from scipy.sparse.linalg import svds
+
+from training.interactions import Interactions
+
+TEXT_WIDTH = 128
+
+
+def spectral_vectors(seen: Interactions, known: np.ndarray, item_count: int, width: int, seed: int) -> np.ndarray:
+    """Return unit vectors float32 [len(known), width] of the items `known`, near when they are taken in one week.
+
+    Truncated SVD of the degree-normalised matrix (Cremonesi et al., PureSVD, RecSys 2010).
+    """
+    column = np.full(item_count + 1, -1)
+    column[known] = np.arange(len(known))
+    kept = column[seen.item] >= 0
+    weeks = np.stack([seen.user[kept], np.floor(seen.day[kept] / 7).astype(np.int64)], axis=1)
+    group = np.unique(weeks, axis=0, return_inverse=True)[1].ravel() if kept.any() else np.zeros(0, dtype=np.int64)
+    shape = (int(group.max(initial=0)) + 1, len(known))
+    matrix = sp.csr_matrix((np.ones(len(group)), (group, column[seen.item[kept]])), shape=shape)
+    matrix.sum_duplicates()
+    matrix.data[:] = 1.0
+    rows = np.maximum(np.asarray(matrix.sum(1)).ravel(), 1) ** -0.25
+    columns = (np.asarray(matrix.sum(0)).ravel() + 10) ** -0.5
+    scaled = sp.diags(rows) @ matrix @ sp.diags(columns)
+    rank = min(width, min(shape) - 1)
+    vectors = np.zeros((len(known), width), dtype=np.float32)
+    if rank >= 1:
+        start = np.random.default_rng(seed).normal(size=min(shape))
+        _, strength, right = svds(scaled.astype(np.float32), k=rank, v0=start.astype(np.float32))
+        vectors[:, :rank] = right.T * np.sqrt(np.maximum(strength, 0))
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+
+
+def whitened_text(text_vectors: np.ndarray) -> np.ndarray:
+    """Return unit text vectors, centred and PCA-whitened to at most 128 directions; float32 [n + 1, d], row 0 zeros.
+
+    Whitening: Su et al., Whitening sentence representations, 2021.
+    """
+    has_text = np.abs(text_vectors).sum(axis=1) > 0
+    whitened = np.zeros((len(text_vectors), min(TEXT_WIDTH, text_vectors.shape[1])), dtype=np.float32)
+    if has_text.sum() < 2:
+        return whitened
+    centred = text_vectors[has_text] - text_vectors[has_text].mean(axis=0)
+    values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
+    values, directions = values[::-1][: whitened.shape[1]], directions[:, ::-1][:, : whitened.shape[1]]
+    real = values > max(float(values[0]) * 1e-4, 1e-9)
+    whitened[np.ix_(has_text, real)] = centred @ (directions[:, real] / np.sqrt(values[real]))
+    return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-6)

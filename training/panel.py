@@ -1,0 +1,81 @@
+"""Weights between scores, found on the validation cut: each user's best candidates, scored once and re-weighed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from training import metrics
+from training.dataset import Cut
+from training.evaluate import K, inputs_of
+
+#: Candidates taken from each part of a blend.
+_DEPTH = 60
+_BATCH = 128
+Parts = Callable[..., torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Scores of candidates: `features` float32 [users, candidates, parts]; `wanted` bool; `counts` truth sizes.
+
+    `live` is False where a row has fewer candidates or one stands twice.
+    """
+
+    features: np.ndarray
+    wanted: np.ndarray
+    live: np.ndarray
+    counts: np.ndarray
+
+
+@torch.inference_mode()
+def build_panel(parts: Parts, cut: Cut) -> Panel:
+    """Return the panel of the cut's users with a truth; `parts(*inputs)` gives scores [B, parts, n + 1]."""
+    rows = np.flatnonzero(cut.truth.counts() > 0)
+    features, items = [], []
+    for start in range(0, len(rows), _BATCH):
+        scores = parts(*inputs_of(cut.queries, rows[start : start + _BATCH])).clone()
+        scores[:, :, 0] = -1e9
+        top = torch.topk(scores, min(_DEPTH, scores.shape[2] - 1), dim=2).indices.flatten(1).sort(dim=1).values
+        picked = top.unsqueeze(1).expand(-1, scores.shape[1], -1)
+        features.append(torch.gather(scores, 2, picked).transpose(1, 2).numpy())
+        items.append(top.numpy())
+    if not items:
+        return Panel(np.zeros((0, 1, 1)), *(np.zeros((0, 1), dtype=bool),) * 2, np.zeros(0, dtype=np.int64))
+    ranked = np.concatenate(items)
+    twice = np.concatenate([np.zeros((len(ranked), 1), dtype=bool), ranked[:, 1:] == ranked[:, :-1]], axis=1)
+    counts = cut.truth.counts()[rows]
+    starts = np.concatenate(([0], np.cumsum(counts)))
+    hit = metrics.hits(ranked, starts, np.concatenate([cut.truth.row(row) for row in rows]))
+    return Panel(np.concatenate(features), hit, (ranked > 0) & ~twice, counts)
+
+
+def panel_ndcg(panel: Panel, weights: np.ndarray) -> float:
+    """Return the mean NDCG@10 of the weighted sum of parts, over the panel's candidates."""
+    if not len(panel.counts):
+        return float("nan")
+    scores = np.where(panel.live, panel.features @ weights.astype(np.float32), -np.inf)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+    hit = np.take_along_axis(panel.wanted & panel.live, order, axis=1)
+    return metrics.mean(metrics.ndcg(hit, panel.counts, K))
+
+
+def search(panel: Panel, start: np.ndarray, grids: dict[int, tuple[float, ...]], rounds: int = 2) -> np.ndarray:
+    """Return weights that no single change within the grids improves much: one part after the other, best kept.
+
+    `grids` names the values tried for a part; parts without a grid keep their start.
+    """
+    weights, best = start.astype(np.float64).copy(), panel_ndcg(panel, start)
+    for _ in range(rounds):
+        before = weights.copy()
+        for part, grid in grids.items():
+            for value in grid:
+                trial = weights.copy()
+                trial[part] = value
+                quality = panel_ndcg(panel, trial)
+                if quality > best:
+                    best, weights = quality, trial
+        if (weights == before).all():
+            break
+    return weights
