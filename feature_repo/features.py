@@ -64,9 +64,9 @@ USER_AFFINITY = FeatureView(
     "user_affinity",
     "user",
     (
-        Column("top_categories", "list<string>", "up to 5 first-level categories, most bought first", False),
+        Column("top_categories", "list<string>", "up to 5 first-level categories, most met first", False),
         Column("top_category_shares", "list<float>", "share of interactions of each, last 364 days", False),
-        Column("top_brands", "list<string>", "up to 5 brands, most bought first", False),
+        Column("top_brands", "list<string>", "up to 5 brands, most met first", False),
         Column("top_brand_shares", "list<float>", "share of interactions of each, last 364 days", False),
     ),
 )
@@ -81,7 +81,12 @@ USER_RHYTHM = FeatureView(
     (
         Column("hour_shares", "list<float>", "24 shares of events by hour of day (UTC), last 364 days", False),
         Column("weekday_shares", "list<float>", "7 shares of events by weekday, Monday first", False),
-        Column("median_days_between_baskets", "float", "null with fewer than 2 baskets", minimum=0),
+        Column(
+            "median_days_between_baskets",
+            "float",
+            "median gap, last 364 days; null with fewer than 2 baskets",
+            minimum=0,
+        ),
     ),
 )
 USER_COUPONS = FeatureView(
@@ -146,7 +151,12 @@ ITEM_CO_PURCHASE = FeatureView(
     "item_co_purchase",
     "item",
     (
-        Column("co_purchase_item_ids", "list<string>", "items most bought in the same basket or session", False),
+        Column(
+            "co_purchase_item_ids",
+            "list<string>",
+            "items met most in the same basket or session, last 84 days",
+            False,
+        ),
         Column("co_purchase_scores", "list<float>", "cosine of the two items' baskets", False),
     ),
 )

@@ -9,7 +9,7 @@ from feature_repo.features import FEATURE_VIEWS
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
 from flows.feature_store import feature_store
-from flows.feature_tables import BuildReport, build_tables
+from flows.feature_tables import BuildReport, build_tables, remove_passing_snapshots
 from flows.settings import load_settings
 from flows.validation import publish_verdict
 
@@ -18,8 +18,9 @@ from flows.validation import publish_verdict
 def build_features(as_of: datetime | None = None, source: str | None = None) -> datetime:
     """Build, judge and publish every feature table as of a moment; return the moment.
 
-    Args: `as_of`, by default the first midnight (UTC) after the newest event; `source`, one shop of the lake (with
-    live events), by default all. Tables that are up to date stay. Raises DataRejected when a table breaks a rule.
+    Args: `as_of`, by default just after the newest event (the midnight after it, once that day is over); `source`, one
+    shop of the lake (with live events), by default all. Tables that are up to date stay. Raises DataRejected when a
+    table breaks a rule.
     """
     moment = as_utc(as_of) if as_of else find_moment(source)
     report = build_feature_tables(moment, source)
@@ -53,8 +54,9 @@ def build_feature_tables(moment: datetime, source: str | None) -> BuildReport:
 
 @task
 def register_features() -> None:
-    """Register the definitions in Feast, where they changed."""
+    """Register the definitions in Feast, where they changed, and let passing snapshots go."""
     feature_store(load_settings())
+    remove_passing_snapshots(load_settings())
 
 
 def as_utc(moment: datetime) -> datetime:

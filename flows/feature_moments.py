@@ -28,9 +28,17 @@ class TrainingMoments:
         return {self.validation: "validation", self.test: "test"}.get(as_of, "train")
 
 
-def serving_moment(watermark: datetime) -> datetime:
-    """Return the first midnight (UTC) after the newest event: all of it is history, and a day has one snapshot."""
-    return _midnight(watermark) + _DAY
+def serving_moment(watermark: datetime, now: datetime | None = None) -> datetime:
+    """Return the moment just after the newest event: the midnight (UTC) after it, or on a day that is not over yet the
+    next minute.
+
+    A day that is over has one snapshot. While a shop is live, a moment ahead of the clock would win over everything
+    that is pushed until then. `now` is the clock's time by default.
+    """
+    midnight = _midnight(watermark) + _DAY
+    if midnight <= (now or datetime.now(UTC)):
+        return midnight
+    return watermark.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 
 def training_moments(first_event: datetime, watermark: datetime) -> TrainingMoments:

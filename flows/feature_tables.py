@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from pathlib import Path
 
 import duckdb
@@ -26,6 +26,9 @@ from flows.settings import Settings
 Publish = Callable[[Settings, Verdict, Sequence[tuple[str, int, int]]], object]
 #: Called with a view's name and the number of its snapshots that are done.
 Progress = Callable[[str, int], None]
+#: Snapshots within a day that are kept; a live shop makes one an hour.
+KEPT_PASSING = 3
+MIDNIGHT = time(0)
 _FOOTER = b"aisle"
 _PART = ".part"
 
@@ -96,6 +99,17 @@ def snapshot_moments(settings: Settings, view: str) -> list[datetime]:
     """Return the moments of a view's snapshots, oldest first."""
     names = (Path(settings.feature_store.offline_path) / view).glob("as_of=*.parquet")
     return sorted(datetime.strptime(path.name, "as_of=%Y-%m-%dT%H%M%SZ.parquet").replace(tzinfo=UTC) for path in names)
+
+
+def remove_passing_snapshots(settings: Settings) -> int:
+    """Remove all but the newest snapshots of moments within a day; midnights stay. Return how many files went."""
+    removed = 0
+    for view in FEATURE_VIEWS:
+        passing = [moment for moment in snapshot_moments(settings, view) if moment.time() != MIDNIGHT]
+        for moment in passing[:-KEPT_PASSING]:
+            snapshot_path(settings, view, moment).unlink(missing_ok=True)
+            removed += 1
+    return removed
 
 
 def _build_view(

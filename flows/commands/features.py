@@ -19,7 +19,7 @@ from flows.validation import publish_verdict
 
 
 @click.command(name="features")
-@click.option("--as-of", type=click.DateTime(), help="The moment, UTC. By default the midnight after the newest event.")
+@click.option("--as-of", type=click.DateTime(), help="The moment, UTC. By default just after the newest event.")
 @click.option("--source", help="Only this shop's events (and live ones). By default all that the lake has.")
 def command(as_of: datetime | None, source: str | None) -> None:
     """Build the feature tables as of a moment, judge them, and put them in place.

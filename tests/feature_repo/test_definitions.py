@@ -6,6 +6,7 @@ from feast.types import Array, Float64, String, UnixTimestamp
 
 import feature_repo.store
 from feature_repo.feature_definitions import definitions
+from feature_repo.feature_table import feature_table
 from feature_repo.features import FEATURE_VIEWS, ITEM_SERVICE, ITEM_VIEWS, USER_SERVICE, USER_VIEWS
 from feature_repo.store import StoreAddress, apply_definitions, open_store, store_environment
 
@@ -67,3 +68,8 @@ def test_feasts_own_command_line_reads_the_same_configuration(address, monkeypat
     theirs, ours = load_repo_config(folder, folder / "feature_store.yaml"), open_store(place).config
     for part in ("project", "entity_key_serialization_version", "online_store", "offline_store", "registry"):
         assert getattr(theirs, part) == getattr(ours, part)
+
+
+def test_the_page_on_features_lists_every_feature_as_declared():
+    page = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")
+    assert feature_table() in page, "Put the output of `python -m feature_repo.feature_table` into docs/features.md."

@@ -15,7 +15,7 @@ from feature_repo.features import FEATURE_VIEWS, USER_VIEWS
 from feature_repo.transforms import TRANSFORMS
 from flows import feature_tables
 from flows.feature_source import event_span
-from flows.feature_tables import build_tables, read_snapshot, snapshot_moments, snapshot_path
+from flows.feature_tables import build_tables, read_snapshot, remove_passing_snapshots, snapshot_moments, snapshot_path
 from flows.settings import Settings, load_settings
 from tests.conftest import settings_in
 from tests.flows.feature_lake import SERVING, START, fill_lake, made_event, made_events, write_events
@@ -133,3 +133,10 @@ def test_the_user_who_only_redeemed_a_coupon_is_in_every_user_view(settings):
     for view in USER_VIEWS:
         keys = pq.read_table(snapshot_path(settings, view.name, SERVING), columns=["user_id"])["user_id"]
         assert "u0000" in keys.to_pylist()
+
+
+def test_of_the_moments_within_a_day_only_the_newest_stay(settings):
+    hours = [SERVING - timedelta(hours=n) for n in range(5, 0, -1)]
+    build_tables(settings, {"user_channels": (EARLIER, *hours, SERVING)})
+    assert remove_passing_snapshots(settings) == 2
+    assert snapshot_moments(settings, "user_channels") == [EARLIER, *hours[2:], SERVING]

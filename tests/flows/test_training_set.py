@@ -50,9 +50,15 @@ def test_the_moments_are_two_cuts_a_week_apart_and_snapshots_every_fortnight_bef
     assert [moments.split(each) for each in moments.all] == ["train"] * 3 + ["validation", "test"]
 
 
-def test_serving_asks_at_the_first_midnight_after_the_newest_event():
+def test_serving_asks_at_the_first_midnight_after_the_newest_event_once_that_day_is_over():
     assert serving_moment(datetime(2026, 3, 1, 4, 5, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
     assert serving_moment(datetime(2026, 3, 1, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_on_a_day_that_is_not_over_serving_asks_a_minute_after_the_newest_event():
+    newest = datetime(2026, 3, 1, 4, 5, 59, tzinfo=UTC)
+    assert serving_moment(newest, now=newest + timedelta(hours=2)) == datetime(2026, 3, 1, 4, 6, tzinfo=UTC)
+    assert serving_moment(newest, now=datetime(2026, 3, 2, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
 
 
 def test_too_short_a_past_is_refused_with_what_to_do():
