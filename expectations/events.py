@@ -58,9 +58,9 @@ def windows_alike(relation: str, columns: Sequence[str]) -> tuple[Rule, ...]:
     """
     if WINDOW not in columns:
         return ()
-    counts = (
-        f"SELECT {WINDOW}, count(item_id) AS n FROM {relation} GROUP BY {WINDOW} HAVING n > 0 AND {WINDOW} IS NOT NULL"
-    )
+    grouped = f"SELECT {WINDOW}, count(item_id) AS n FROM {relation} GROUP BY {WINDOW}"
+    # Days and months are alike; hours, whose names are longer than a date, follow the day and the night.
+    counts = f"SELECT * FROM ({grouped}) WHERE n > 0 AND length({WINDOW}) <= length('2026-01-31')"
     inner = f"SELECT n, {WINDOW} > min({WINDOW}) OVER () AND {WINDOW} < max({WINDOW}) OVER () AS inside FROM ({counts})"
     ratios = f"SELECT n, median(n) OVER () AS middle FROM ({inner}) WHERE inside"
     factor = f"(SELECT max(greatest(n / middle, middle / n)) FROM ({ratios}))"

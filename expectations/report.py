@@ -46,13 +46,15 @@ def markdown_report(verdict: Verdict, trend: Sequence[Window]) -> str:
     picture = trend_data_uri(trend)
     if picture:
         lines += ["", f"![Rows and held share a window]({picture})"]
+    if verdict.failed_checks:
+        lines += ["", "## Not kept", "", *[_markdown_failure(check) for check in in_order(verdict.failed_checks)]]
     by_rule = held_by_rule(verdict)
     if by_rule:
-        lines += ["", "## Held rows by rule", "", "| Rule | Rows | Expected |", "| --- | ---: | --- |"]
-        lines += [f"| {_cell(c.rule)} | {c.failed_rows:,} | {_cell(c.expected)} |" for c in by_rule]
+        lines += ["", "## Held rows by rule", "", "| Rows | Rule |", "| ---: | --- |"]
+        lines += [f"| {check.failed_rows:,} | `{check.rule}` |" for check in by_rule]
         lines += ["", "A row that breaks several rules is counted under each, and held once."]
-    lines += ["", "## Checks", "", "| Result | Rule | What must be true | Expected | Came | Failed rows |"]
-    lines += ["| --- | --- | --- | --- | --- | ---: |"]
+    lines += ["", "## Checks", "", "| Result | Rule | Failed rows | Came | Expected | What must be true |"]
+    lines += ["| --- | --- | ---: | --- | --- | --- |"]
     lines += [_markdown_check(check) for check in in_order(verdict.checks)]
     return "\n".join(lines) + "\n"
 
@@ -118,18 +120,20 @@ def _markdown_counts(verdict: Verdict) -> list[str]:
     return [f"| {names} |", "|" + " ---: |" * len(counts), f"| {values} |"]
 
 
+def _markdown_failure(check: Check) -> str:
+    """A failed check as a list item, whose words wrap; the cells of a table do not on a run's page."""
+    told = f"expected {check.expected}; came {check.observed}"
+    words = f"the check crashed: {check.error}" if check.error else told
+    rows = f", {check.failed_rows:,} {'row' if check.failed_rows == 1 else 'rows'}" if check.failed_rows else ""
+    text = f"{check.sentence} {words[0].upper()}{words[1:]}. {check.advice}"
+    return f"- **{result(check)}** `{check.rule}`{rows}: {_cell(text.strip())}"
+
+
 def _markdown_check(check: Check) -> str:
     word = result(check) if check.passed else f"**{result(check)}**"
     came = f"the check crashed: {check.error}" if check.error else check.observed
-    cells = (
-        word,
-        f"`{check.rule}`",
-        _cell(check.sentence),
-        _cell(check.expected),
-        _cell(came),
-        f"{check.failed_rows:,}",
-    )
-    return f"| {' | '.join(cells)} |"
+    told = [_cell(text) for text in (came, check.expected, check.sentence)]
+    return f"| {' | '.join((word, f'`{check.rule}`', f'{check.failed_rows:,}', *told))} |"
 
 
 def _cell(text: str) -> str:

@@ -67,7 +67,7 @@ def _show_artifact(verdict: Verdict, text: str, address: str) -> None:
         create_markdown_artifact(
             markdown=f"{text}\n{where}\n",
             key=artifact_key(verdict.table),
-            description=f"{headline(verdict)}: {verdict.rows:,} rows, {verdict.rows_held:,} held",
+            description=f"{headline(verdict)} ({verdict.rows:,} rows looked at)",
         )
     except Exception as error:  # the verdict is in the report; a lost artifact must not stop good data
         logger.warning(

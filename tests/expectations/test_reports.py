@@ -63,7 +63,7 @@ def test_both_reports_hold_the_verdict_the_counts_and_every_check(held_verdict: 
 
 def test_failed_checks_stand_above_passed_ones(held_verdict: Verdict) -> None:
     text = markdown_report(held_verdict, TREND)
-    results = re.findall(r"^\| \**(\w+)\** \| `", text, flags=re.MULTILINE)
+    results = re.findall(r"^\| \**([a-z]+)\** \| `", text, flags=re.MULTILINE)
     assert results == sorted(results, key=lambda word: word == "passed")
     assert set(results) == {"held", "warning", "passed"}
 
@@ -103,8 +103,8 @@ def test_words_of_the_data_stay_words() -> None:
     odd = Check("r", "<script>alert(1)</script>", "table", "warning", "a | b", "x\n| y", 0, False)
     verdict = Verdict("events", 1, True, (odd,), 0)
     assert "<script>" not in html_report(verdict, [("<b>", 1, 0)])
-    line = next(line for line in markdown_report(verdict, []).splitlines() if "`r`" in line)
-    assert "<script>" not in line
+    assert "<script>" not in markdown_report(verdict, [])
+    line = next(line for line in markdown_report(verdict, []).splitlines() if line.startswith("| **warning** | `r`"))
     assert len(re.findall(r"(?<!\\)\|", line)) == 7
 
 
