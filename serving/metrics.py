@@ -35,6 +35,6 @@ def make_metrics() -> Metrics:
         online_store_errors=Counter("aisle_online_store_errors", "failed accesses", ["what"], registry=registry),
         scorer_errors=Counter("aisle_scorer_errors", "requests the model could not score", registry=registry),
         releases_refused=Counter("aisle_releases_refused", "releases that did not load", registry=registry),
-        release=Gauge("aisle_release", "1 for the release in use", ["release_id"], registry=registry),
+        release=Gauge("aisle_release", "1 for the release in use, 0 for one before", ["release_id"], registry=registry),
         release_as_of=Gauge("aisle_release_as_of_seconds", "moment the release was computed for", registry=registry),
     )

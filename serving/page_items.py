@@ -11,6 +11,8 @@ from serving.reasons import readable
 from serving.release import Release
 
 HUES = 12
+#: A price below this would read as nothing (fuel is sold by the thousandth).
+LEAST_PRICE = 0.005
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "¥"}
 _DEEDS = {
     "view": "Looked at",
@@ -59,7 +61,7 @@ def card(item: SlateItem, before: list[str]) -> Card:
 def history_entry(entry: Interaction, release: Release, now: datetime) -> Card:
     """Draw one interaction of a history."""
     position = release.catalogue.index.get(entry.item_id, 0)
-    unknown = Item(entry.item_id, "No longer sold", None, None, None, None)
+    unknown = Item(entry.item_id, f"Item {entry.item_id}", None, None, None, None)
     item = release.catalogue.items[position] if position else unknown
     when = datetime.fromtimestamp(entry.event_time, UTC)
     day = "just now" if (now - when).total_seconds() < 600 else f"{when.day} {when:%b %Y}"
@@ -108,7 +110,7 @@ def _letter(title: str) -> str:
 
 
 def _price(item: Item) -> str:
-    if item.price is None:
+    if item.price is None or item.price < LEAST_PRICE:
         return ""
     symbol = _SYMBOLS.get(item.currency or "")
     return f"{symbol}{item.price:,.2f}" if symbol else f"{item.price:,.2f} {item.currency or ''}".strip()

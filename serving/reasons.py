@@ -117,12 +117,11 @@ def _similar_reason(position: int, evidence: Evidence) -> Reason | None:
     best = int(np.argmax(cosines))
     if cosines[best] < SIMILAR_COSINE:
         return None
-    like = int(evidence.recent[best])
-    return Reason(
-        kind="similar",
-        text=f"Similar to {_title(like, evidence.release)}, {_deed(like, evidence)}.",
-        because=[evidence.release.catalogue.items[like].item_id],
-    )
+    like, items = int(evidence.recent[best]), evidence.release.catalogue.items
+    text = f"Similar to {_title(like, evidence.release)}, {_deed(like, evidence)}."
+    if items[like].title == items[position].title:
+        text = f"The same kind as one {_deed(like, evidence)}."
+    return Reason(kind="similar", text=text, because=[items[like].item_id])
 
 
 def _last_reason(evidence: Evidence) -> Reason:

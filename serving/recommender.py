@@ -20,6 +20,8 @@ from serving.release import Release
 from serving.scorer import best_items
 
 NO_CONDITIONS = Conditions()
+#: Candidates looked at for similar items.
+SIMILAR_DEPTH = 400
 Ranking = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
 
 
@@ -64,7 +66,7 @@ def recommend(release: Release, question: Question, now: datetime, metrics: Metr
 
 
 def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
-    """Return up to k available items like a known one: by item vectors, then by co-purchase where there are none."""
+    """Return up to k available items like a known one: by item vectors, else by co-purchase."""
     position = release.catalogue.index[item_id]
     title = readable(release.catalogue.items[position].title)
     allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)))
@@ -76,9 +78,21 @@ def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
         scores[neighbours] = release.neighbour_scores[position]
         scores[~allowed] = -np.inf
         reason = Reason(kind="co_purchase", text=f"Often bought with {title}.", because=[item_id])
-    ranking = _top(scores, min(k, int((scores > 0).sum())))
+    ranking = _other_titles_first(release, position, _top(scores, min(SIMILAR_DEPTH, int((scores > 0).sum()))), k)
     slate = _slate(release, ranking, [reason] * len(ranking[0]))
     return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)
+
+
+def _other_titles_first(release: Release, position: int, ranking: Ranking, k: int) -> Ranking:
+    # A catalogue may hold one title many times (sizes, colours, makers): each comes once before any comes again.
+    items = release.catalogue.items
+    seen = {items[position].title}
+    again = []
+    for candidate in ranking[0].tolist():
+        again.append(items[candidate].title in seen)
+        seen.add(items[candidate].title)
+    order = np.argsort(again, kind="stable")[:k]
+    return ranking[0][order], ranking[1][order]
 
 
 def stored_row(release: Release, pseudonym: str | None, metrics: Metrics, notes: list[str]) -> UserRow:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -156,5 +157,8 @@ def _try(release: Release) -> None:
     nobody = model_inputs(UserRow(), release.catalogue.index, allowed, release.as_of)
     k = min(10, int(allowed.sum()))
     items, _ = best_items(release.scorer, nobody, k)
+    if release.online is not None:
+        with suppress(OnlineStoreUnavailable):  # it may come back; the first read is the slow one
+            release.online.read("u_" + "0" * 24)
     if len(items) != k or len(set(items.tolist())) != k:
         raise ReleaseRejected(f"model.onnx: expected {k} different items as a trial answer, but found {items.tolist()}")

@@ -121,8 +121,9 @@ def _load_kept(watch: Watch) -> None:
 
 
 def _swap(watch: Watch, release: Release, pointer: Pointer) -> None:
+    if watch.champion.release is not None:
+        watch.metrics.release.labels(watch.champion.release.release_id).set(0)
     watch.champion.release, watch.champion.pointer = release, pointer
-    watch.metrics.release.clear()
     watch.metrics.release.labels(release.release_id).set(1)
     watch.metrics.release_as_of.set(release.as_of.timestamp())
     LOG.info("answering from release %s", release.release_id)

@@ -64,6 +64,13 @@ def test_an_item_like_a_recent_one_names_it(release: Release):
     assert found.text == "Similar to Milk, which you looked at."
 
 
+def test_an_item_of_the_same_title_is_called_the_same_kind(release: Release):
+    items = list(release.catalogue.items)
+    items[2] = replace(items[2], title="Milk")
+    twins = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
+    assert reason(twins, seen(MILK, "purchase", DAY), "i02").text == "The same kind as one which you bought."
+
+
 def test_a_popular_item_is_popular_in_its_first_category(release: Release):
     assert reason(release, UserRow(), COFFEE).text == "Popular in Grocery this month."
 

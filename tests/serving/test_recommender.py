@@ -125,6 +125,14 @@ def test_similar_items_are_of_the_same_shelf_and_never_the_item_itself(release: 
     assert all(item.reason.because == [MILK] for item in answer.slate)
 
 
+def test_each_title_comes_once_before_any_comes_again(release: Release):
+    items = list(release.catalogue.items)
+    items[2], items[3] = replace(items[2], title="Milk"), replace(items[3], title="Milk")
+    twins = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
+    titles = [item.title for item in similar_items(twins, MILK, 5).slate]
+    assert (set(titles[:-2]), titles[-2:]) == ({"Cheddar", "Cream", "Feta"}, ["Milk", "Milk"])
+
+
 def test_an_item_without_a_vector_falls_back_to_what_is_bought_with_it(release: Release):
     vectors = release.vectors.copy()
     vectors[1] = 0
