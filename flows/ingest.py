@@ -19,6 +19,7 @@ from flows.landing import TableSummary, staging_folder
 from flows.settings import Settings, load_settings
 from flows.sources import staging
 from flows.sources.mapping import load_mapping
+from flows.sources.mapping_keys import MappingError
 from flows.sources.staging import Export, StagedTable
 from flows.validation import publish_verdict
 
@@ -67,8 +68,11 @@ def ingest(
 def open_export(
     settings: Settings, source: str, path: str | None, since: datetime | None, until: datetime | None
 ) -> Export:
-    """Read the mapping; times without a zone are UTC."""
+    """Read the mapping; times without a zone are UTC. Raises MappingError, also for a path that does not fit it."""
     mapping = load_mapping(source, {"spool": str(settings.spool_path), "home": str(settings.home)})
+    if path is not None and not Path(path).is_dir() and mapping.file_sets > 1:
+        expected = f"a folder, because the mapping reads {mapping.file_sets} sets of files"
+        raise MappingError(mapping.file, "--path", expected, repr(path))
     bounds = [time.replace(tzinfo=UTC) if time and time.tzinfo is None else time for time in (since, until)]
     return Export(mapping, Path(path) if path else None, *bounds)
 

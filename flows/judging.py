@@ -107,9 +107,12 @@ def _free_only_copies(connection: duckdb.DuckDBPyConnection, name: str, key: str
 
     Returns how many rows were set free.
     """
+    rule = literal(f"{key}_unique")
+    if not connection.execute(f"select 1 from held_{name} where rule = {rule} limit 1").fetchone():
+        return 0
     freed = connection.execute(
         f"delete from held_{name} where _row in (select min(_row) from held_{name} join staged_{name} s using (_row) "
-        f"where rule = {literal(f'{key}_unique')} group by s.{quoted(key)} having s.{quoted(key)} not in "
+        f"where rule = {rule} group by s.{quoted(key)} having s.{quoted(key)} not in "
         f"(select {quoted(key)} from staged_{name} where {quoted(key)} is not null "
         f"and _row not in (select _row from held_{name}))) returning _row"
     ).fetchall()

@@ -94,6 +94,11 @@ class Mapping:
         return tuple(section for section in self.sections if section.table == table)
 
     @property
+    def file_sets(self) -> int:
+        """How many sets of files the shop reads."""
+        return len(self.inputs) + sum(section.reading is not None for section in self.sections)
+
+    @property
     def tables(self) -> tuple[str, ...]:
         """The tables this shop fills, catalogue first, so that events can be checked against it."""
         filled = {section.table for section in self.sections}

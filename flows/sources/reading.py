@@ -212,9 +212,10 @@ def _json_lines(connection: duckdb.DuckDBPyConnection, files: list[str], target:
         f"escape = '', auto_detect = false, max_line_size = {_LONGEST_LINE}, filename = true)"
     )
     connection.execute(
-        f"create or replace temp table lines as select filename as file, "
-        f"row_number() over () as number, line from {lines} where trim(line) <> ''"
+        "create or replace temp table lines as select file, place - min(place) over (partition by file) + 1 as number, "
+        f"line from (select filename as file, row_number() over () as place, line from {lines})"
     )
+    connection.execute("delete from lines where line is null or trim(line) = ''")
     connection.execute(
         "create or replace temp table unread as select file, number, line, 'not a JSON object' as problem, "
         "null::varchar as header, null::varchar as delimiter from lines "

@@ -70,7 +70,9 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
         connection = connect(folder, section.timezone)
         for macro in _MACROS:
             connection.execute(macro)
-        opened = _open_section(connection, export, section, folder)
+        own_folder = folder / f"{table}-{position}"
+        own_folder.mkdir()
+        opened = _open_section(connection, export, section, folder, own_folder)
         raws.extend(raw for raw in opened or () if raw.unread)
         _mask_unread(connection, mapping, section, opened or [], key)
         if opened is not None and not any(raw.empty for raw in opened):
@@ -88,19 +90,22 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
 
 
 def _open_section(
-    connection: duckdb.DuckDBPyConnection, export: Export, section: Section, folder: Path
+    connection: duckdb.DuckDBPyConnection, export: Export, section: Section, folder: Path, own_folder: Path
 ) -> list[Raw] | None:
-    """Make the view `raw` of a section's raw rows; None when there are no files and there need not be."""
+    """Make the view `raw` of a section's raw rows; None when there are no files and there need not be.
+
+    `folder` has the tables staged before; `own_folder` takes what reading this section needs.
+    """
     mapping = export.mapping
     if section.from_events:
         return _open_events(connection, folder, mapping.sections_of("events")[0])
     if section.reading is not None:
         files = files_of(export.mapping, section.reading, export.path)
-        return [open_raw(connection, section.reading, files, "raw", folder)] if files else None
+        return [open_raw(connection, section.reading, files, "raw", own_folder)] if files else None
     raws = []
     for name, reading in mapping.inputs.items():
         if name in str(section.relation):
-            raws.append(open_raw(connection, reading, files_of(mapping, reading, export.path), name, folder))
+            raws.append(open_raw(connection, reading, files_of(mapping, reading, export.path), name, own_folder))
     relation = str(section.relation).strip()
     query = relation if relation.lower().startswith(("select", "with")) else f"select * from {relation}"
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from feature_repo.schema import pseudonym
 from flows.settings import Settings
-from flows.sources.mapping_keys import ExportRejected
+from flows.sources.mapping_keys import ExportRejected, MappingError
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import (
     MAPPING,
@@ -47,10 +47,18 @@ def _write_as(kind: str, folder: Path) -> None:
         write_csv(folder / "sales-2.csv", [dict(reversed(row.items())) for row in SALES[3:]])
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """A lake with the shop's plain CSV export."""
+    folder = tmp_path_factory.mktemp("plain")
+    settings = settings_in(folder / "home")
+    land(settings, write_shop(folder))
+    return settings
+
+
 @pytest.mark.parametrize("kind", ["csv.gz", "semicolons", "jsonl", "jsonl.gz", "parquet", "two files"])
-def test_a_shop_in_another_format_needs_another_mapping_and_no_code(settings: Settings, tmp_path: Path, kind: str):
-    plain = replace(settings_in(tmp_path / "plain"), pseudonym_key=settings.pseudonym_key)
-    land(plain, write_shop(tmp_path / "csv"))
+def test_a_shop_in_another_format_needs_another_mapping_and_no_code(plain: Settings, tmp_path: Path, kind: str):
+    settings = replace(settings_in(tmp_path / "home"), pseudonym_key=plain.pseudonym_key)
     files = {"semicolons": "sales.csv", "two files": "sales-*.csv"}.get(kind, f"sales.{kind}")
     shop = write_shop(tmp_path / "other", mapping=MAPPING.replace("sales*.csv", files))
     (tmp_path / "other" / "sales.csv").unlink()
@@ -149,6 +157,20 @@ def test_live_events_of_serving_land_with_their_own_ids_and_half_a_line_is_held(
 
 def test_an_empty_spool_is_no_error(settings: Settings):
     assert land(settings, "live")["events"].rows_in == 0
+
+
+def test_the_number_of_a_torn_line_counts_from_its_own_file(settings: Settings):
+    event = {"event_id": "e_1", "event_time": "2026-10-01T10:00:00Z", "user_id": "u_1", "event_type": "search"}
+    write_jsonl(settings.spool_path / "events-1.jsonl", [event])
+    (settings.spool_path / "events-2.jsonl").write_text('\n{"event_id"\n')
+    assert land(settings, "live")["events"].rows_held == 1
+    assert "line 2 of events-2.jsonl" in held(settings)["line_readable"]
+
+
+def test_a_single_file_for_a_shop_of_several_is_refused(settings: Settings, tmp_path: Path):
+    shop = write_shop(tmp_path)
+    with pytest.raises(MappingError, match=r"--path: expected a folder, because the mapping reads 2 sets of files"):
+        land(settings, shop, path=str(tmp_path / "sales.csv"))
 
 
 def test_a_column_that_one_of_several_files_lacks_is_no_silent_null(settings: Settings, tmp_path: Path):
