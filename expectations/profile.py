@@ -32,11 +32,11 @@ def shape_rules(columns: Sequence[Column], found: Mapping[str, str]) -> tuple[Ru
         _shape_rule(
             "columns_present",
             "Every column of the contract is there.",
-            "missing columns",
+            "missing column",
             missing,
             "name it",
         ),
-        _shape_rule("columns_typed", "Every column has the contract's type.", "wrong types", mistyped, "cast it"),
+        _shape_rule("columns_typed", "Every column has the contract's type.", "wrong type", mistyped, "cast it"),
     )
 
 
@@ -84,13 +84,14 @@ def _one_row(connection: duckdb.DuckDBPyConnection, selected: Mapping[str, str],
 
 
 def _shape_rule(name: str, sentence: str, measured: str, faults: Sequence[str], advice: str) -> Rule:
+    name_of_faults = measured if len(faults) == 1 else f"{measured}s"
     return Rule(
         name=name,
         level="table",
         sentence=sentence,
         severity="critical",
         expected="all of them" if name == "columns_present" else "the contract's types",
-        measures=(Measure(measured, f"CAST({len(faults)} AS BIGINT)", maximum=0),),
+        measures=(Measure(name_of_faults, f"CAST({len(faults)} AS BIGINT)", maximum=0),),
         advice=f"For each such column, {advice} in the mapping (or mend the export) and run again.",
         detail=", ".join(faults),
     )

@@ -10,22 +10,22 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def observed(rule: Rule, numbers: Mapping[str, float | None]) -> str:
-    """Return what came, in words: `smallest unit_price is -3; largest unit_price is 7`."""
+    """Return what came, in words: `smallest unit_price = -3; largest unit_price = 7`."""
     parts = [_phrase(measure, numbers.get(measure.name)) for measure in rule.measures]
     return "; ".join(parts) + (f": {rule.detail}" if rule.detail else "")
 
 
 def _phrase(measure: Measure, value: float | None) -> str:
+    if value is None:
+        return f"{measure.name}: nothing to measure"
     number = measured(measure, value)
     if measure.kind == "rows":
         return f"{number} row" if number == "1" else f"{number} rows"
-    return f"{number} {measure.name}" if measure.kind == "count" else f"{measure.name} is {number}"
+    return f"{number} {measure.name}" if measure.kind == "count" else f"{measure.name} = {number}"
 
 
-def measured(measure: Measure, value: float | None) -> str:
+def measured(measure: Measure, value: float) -> str:
     """Return one number as people read it, by its kind."""
-    if value is None:
-        return "nothing to measure"
     if measure.kind == "share":
         return f"{100 * value:.1f} %"
     if measure.kind == "moment":

@@ -52,8 +52,8 @@ def test_both_reports_hold_the_verdict_the_counts_and_every_check(held_verdict: 
         for words in (
             "passed, with warnings, 3 rows held",
             "7.50 %",
-            "smallest unit_price is -3; largest unit_price is 2.5",
-            "latest event_time is 2028-10-20 12:00:00 UTC",
+            "smallest unit_price = -3; largest unit_price = 2.5",
+            "latest event_time = 2028-10-20 12:00:00 UTC",
             "Held rows by rule",
         ):
             assert words in text

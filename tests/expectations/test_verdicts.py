@@ -36,7 +36,7 @@ def test_a_missing_column_stops_the_table_and_is_named() -> None:
     connection = connection_with("events", [event(row) for row in range(5)])
     connection.execute("ALTER TABLE incoming DROP COLUMN unit_price")
     verdict = check_table(connection, "incoming", EVENTS, REFERENCES)
-    assert failed(verdict) == {"columns_present": "1 missing columns: unit_price"}
+    assert failed(verdict) == {"columns_present": "1 missing column: unit_price"}
     with pytest.raises(DataRejected) as stopped:
         raise_if_refused(verdict)
     message = str(stopped.value)
@@ -66,7 +66,7 @@ def test_a_column_of_the_wrong_type_stops_the_table(
     column: str, arrow_type: pa.DataType, value: Any, words: str
 ) -> None:
     verdict = verdict_on([event(row, **{column: value}) for row in range(5)], **{column: arrow_type})
-    assert failed(verdict) == {"columns_typed": f"1 wrong types: {words}"}
+    assert failed(verdict) == {"columns_typed": f"1 wrong type: {words}"}
     assert not verdict.passed
 
 
@@ -91,7 +91,7 @@ def test_more_than_a_fifth_of_held_rows_stops_the_table() -> None:
     assert verdict_on(rows(10)).passed
     refused = verdict_on(rows(11))
     assert (refused.passed, refused.rows_held) == (False, 11)
-    with pytest.raises(DataRejected, match=r"at most 20 % of rows; came share of held rows is 22.0 %"):
+    with pytest.raises(DataRejected, match=r"at most 20 % of rows; came share of held rows = 22.0 %"):
         raise_if_refused(refused)
 
 
@@ -122,7 +122,7 @@ def test_a_window_that_stands_out_is_a_warning() -> None:
 
     assert failed(verdict_on(rows(4), _window=pa.string())) == {}
     verdict = verdict_on(rows(1), _window=pa.string())
-    assert failed(verdict) == {"windows_alike": "most distant window's factor is 20"}
+    assert failed(verdict) == {"windows_alike": "most distant window's factor = 20"}
     assert verdict.passed
 
 
@@ -156,7 +156,7 @@ def test_a_catalogue_with_nothing_to_sell_is_a_warning() -> None:
 def test_offers_on_unknown_items_are_a_warning() -> None:
     connection = connection_with("offers", [offer(row, items=["mug", "spoon"]) for row in range(30)])
     verdict = check_table(connection, "incoming", OFFERS, REFERENCES)
-    assert failed(verdict) == {"offered_items_known": "share of offered items in the catalogue is 50.0 %"}
+    assert failed(verdict) == {"offered_items_known": "share of offered items in the catalogue = 50.0 %"}
     assert verdict.passed
 
 
@@ -165,7 +165,7 @@ def test_nothing_to_measure_is_not_a_failure() -> None:
     verdict = verdict_on(rows)
     assert failed(verdict) == {}
     observed = {check.rule: check.observed for check in verdict.checks}
-    assert observed["purchases_have_prices"] == "share of purchases with a price is nothing to measure"
+    assert observed["purchases_have_prices"] == "share of purchases with a price: nothing to measure"
 
 
 def test_a_check_that_crashes_is_told_apart_from_failed_data(monkeypatch: pytest.MonkeyPatch) -> None:
