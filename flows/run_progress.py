@@ -11,7 +11,14 @@ from rich.markup import escape
 
 FLOW_LOGGERS = ("prefect.flow_runs", "prefect.task_runs")
 #: Prefect's own lines about a run's life, which the stage names already tell.
-_UNTOLD = ("Beginning flow run", "View at", "Created task run", "Created subflow run", "Finished in state Completed")
+_UNTOLD = (
+    "Beginning flow run",
+    "Beginning subflow run",
+    "View at",
+    "Created task run",
+    "Created subflow run",
+    "Finished in state Completed",
+)
 
 
 class _ConsoleLines(logging.Handler):
