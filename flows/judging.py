@@ -134,7 +134,10 @@ def _known_items(
 
 
 def _windows(connection: duckdb.DuckDBPyConnection, name: str) -> tuple[WindowCounts, ...]:
-    """The hash covers what the export says and which rows are held: a row set free by a better catalogue must land."""
+    """The hash covers what the export says and which rows are held: a row set free by a better catalogue must land.
+
+    DuckDB may hash otherwise in a later version; then each window is written once more, with the same content.
+    """
     columns = ", ".join(f"s.{quoted(column)}" for column in TABLES[name].column_names)
     hashed = f"hash({columns}, h.rule)"
     rows = connection.execute(

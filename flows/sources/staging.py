@@ -29,6 +29,8 @@ _MACROS = (
     array_to_string(list_filter(parts, lambda part: part is not null), ' > '), '')""",
 )
 
+_USERS_AT_ONCE = 100_000
+
 
 @dataclass(frozen=True)
 class Export:
@@ -144,10 +146,13 @@ def _hide_users(
     user = expressions.get("user_id")
     if user is None:
         return expressions, set()
-    ids = [row[0] for row in connection.execute(f"select distinct {user.value} from raw r").fetchall() if row[0]]
-    made = ids if mapping.pseudonymous else [pseudonym(user_id, key) for user_id in ids]
-    columns = {"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())}
-    connection.register("pseudonyms", pa.table(columns))
+    connection.execute("create or replace table pseudonyms (raw_id varchar, pseudonym varchar)")
+    distinct = connection.cursor().execute(f"select distinct {user.value} as user_id from raw r")
+    while ids := [row[0] for row in distinct.fetchmany(_USERS_AT_ONCE)]:
+        made = [name if mapping.pseudonymous or not name else pseudonym(name, key) for name in ids]
+        chunk = pa.table({"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())})
+        connection.register("chunk", chunk)
+        connection.execute("insert into pseudonyms select * from chunk")
     return expressions, _user_columns(connection, section)
 
 

@@ -46,6 +46,22 @@ def test_a_refused_table_fails_the_run_with_its_rule_and_lands_nothing(home: Set
     assert list((home.home / "reports" / "validation" / "events").iterdir())
 
 
+@pytest.mark.usefixtures("prefect_harness")
+def test_a_storage_that_fails_once_is_tried_again(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write, calls = lake.write_deltalake, []
+
+    def failing_once(*arguments: object, **named: object) -> None:
+        calls.append(named)
+        if len(calls) == 3:
+            raise OSError("No space left on device")
+        write(*arguments, **named)
+
+    monkeypatch.setattr(lake, "write_deltalake", failing_once)
+    assert ingest(write_shop(tmp_path)).windows_landed >= 3
+    assert len(calls) > 3
+    assert len(rows_of(home, "events")) == 6
+
+
 def test_a_wrong_mapping_is_told_in_one_line_and_no_traceback(home: Settings, tmp_path: Path):
     shop = write_shop(tmp_path, mapping=MAPPING.replace("currency", "curency"))
     result = CliRunner().invoke(source_command, [shop])
