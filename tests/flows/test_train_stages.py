@@ -32,7 +32,7 @@ from tests.planted_shop import write_shop
 from training import item_knn, popularity
 from training.evaluate import evaluate
 from training.gate_checks import GateLimits
-from training.model import FittedModel, silent, tiny_settings
+from training.model import silent, tiny_settings
 
 
 @pytest.fixture(scope="session")
@@ -46,43 +46,49 @@ def landed_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def judged_home(landed_home: Path, object_store: Settings) -> Path:
-    """The same home after a run whose challenger, item-kNN, beat popularity; not published yet."""
+def judged(landed_home: Path, object_store: Settings) -> TrainingRun:
+    """A run in that home whose challenger, item-kNN, beat popularity; not published yet."""
     settings = replace(settings_in(landed_home), object_store=object_store.object_store)
-    run, *_ = fitted(settings, better=True)
+    run = new_run(settings)
+    compete(settings, run, better=True)
     assert judge_challenger(settings, run).reasons == ()
-    return landed_home
+    return run
 
 
 @pytest.fixture
-def shop(judged_home: Path, store_settings: Settings) -> Settings:
+def shop(landed_home: Path, judged: TrainingRun, store_settings: Settings) -> Settings:
     """The judged run in a home and a bucket of this test's own."""
-    shutil.copytree(judged_home, store_settings.home, dirs_exist_ok=True)
+    shutil.copytree(landed_home, store_settings.home, dirs_exist_ok=True)
     return store_settings
 
 
-def judged_run(settings: Settings) -> TrainingRun:
-    """The run that the home was judged with."""
+@pytest.fixture
+def run(shop: Settings, judged: TrainingRun) -> TrainingRun:
+    """The judged run, in this test's home."""
+    return replace(judged, folder=shop.home / "training_runs" / judged.folder.name)
+
+
+def new_run(settings: Settings) -> TrainingRun:
     train_settings = tiny_settings()
     as_of = serving_moment(event_span(settings)[1])
     name = inputs_hash(build_training_tables(settings).input_hash, as_of, train_settings)
     return TrainingRun(None, as_of, name, settings.home / "training_runs" / name[:16], train_settings)
 
 
-def fitted(settings: Settings, better: bool) -> tuple[TrainingRun, FittedModel, FittedModel]:
-    """A run whose tournament ended with item-kNN ahead, or (not better) with popularity against itself."""
-    training_set, run = build_training_set(settings), judged_run(settings)
+def compete(settings: Settings, run: TrainingRun, better: bool) -> None:
+    """A tournament that ended with item-kNN ahead, or (not better) with popularity against itself."""
+    training_set = build_training_set(settings)
     shutil.rmtree(run.folder, ignore_errors=True)
     run.folder.mkdir(parents=True)
     baseline = popularity.fit(training_set, run.train_settings, silent)
     challenger = item_knn.fit(training_set, run.train_settings, silent) if better else replace(baseline, name="copycat")
     test = {model.name: evaluate(model.module(), training_set.test).means for model in (baseline, challenger)}
     save_models(run, challenger, baseline, test, test)
-    return run, challenger, baseline
 
 
-def test_a_better_model_becomes_a_release_that_holds_what_it_says(shop: Settings, tmp_path: Path) -> None:
-    run = judged_run(shop)
+def test_a_better_model_becomes_a_release_that_holds_what_it_says(
+    shop: Settings, run: TrainingRun, tmp_path: Path
+) -> None:
     assert publish_judged(shop, run)
     summary = summary_of(shop, run, reused=False)
     assert summary.released == summary.challenger == "item-kNN"
@@ -98,8 +104,7 @@ def test_a_better_model_becomes_a_release_that_holds_what_it_says(shop: Settings
     assert manifest["gate"]["passed"]
 
 
-def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings) -> None:
-    run = judged_run(shop)
+def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings, run: TrainingRun) -> None:
     tables = build_training_tables(shop)
     index = {item_id: number for number, item_id in enumerate(tables.items["item_id"].to_pylist(), 1)}
     with np.load(run.release_folder / "neighbours.npz") as stored:
@@ -124,8 +129,8 @@ def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings) -> 
 
 def test_the_same_inputs_are_known_on_another_machine_and_judged_there_they_give_the_same_release_id(
     shop: Settings,
+    run: TrainingRun,
 ) -> None:
-    run = judged_run(shop)
     publish_judged(shop, run)
     first = read_pointer(shop)
     assert champion_of_same_inputs(shop, run).release_id == first.release_id
@@ -146,23 +151,24 @@ def in_empty_bucket(settings: Settings) -> Settings:
     return empty
 
 
-def test_a_refused_challenger_leaves_the_champion(shop: Settings) -> None:
-    run = judged_run(shop)
+def test_a_refused_challenger_leaves_the_champion(shop: Settings, run: TrainingRun) -> None:
     publish_judged(shop, run)
     before = read_pointer(shop)
-    second, *_ = fitted(shop, better=False)
-    report = judge_challenger(shop, second)
+    compete(shop, run, better=False)
+    report = judge_challenger(shop, run)
     assert not report.passed
     assert "champion" in report.reasons[0]
-    assert not publish_judged(shop, second)
+    assert not publish_judged(shop, run)
     assert read_pointer(shop) == before
-    summary = summary_of(shop, second, reused=False)
+    summary = summary_of(shop, run, reused=False)
     assert summary.released is None
     assert f"release {before.release_id} stays" in summary.sentence()
 
 
-def test_without_a_champion_a_refused_challenger_gives_way_to_the_best_simple_model(shop: Settings) -> None:
-    run, *_ = fitted(shop, better=False)
+def test_without_a_champion_a_refused_challenger_gives_way_to_the_best_simple_model(
+    shop: Settings, run: TrainingRun
+) -> None:
+    compete(shop, run, better=False)
     report = judge_challenger(shop, run)
     assert not report.passed
     publish_judged(shop, run)
@@ -173,8 +179,7 @@ def test_without_a_champion_a_refused_challenger_gives_way_to_the_best_simple_mo
     assert not read_manifest(shop, summary.champion)["gate"]["passed"]
 
 
-def test_what_no_model_can_pass_releases_nothing(shop: Settings) -> None:
-    run = judged_run(shop)
+def test_what_no_model_can_pass_releases_nothing(shop: Settings, run: TrainingRun) -> None:
     report = judge_challenger(shop, run, GateLimits(size_mib=0.0001))
     assert report.comparison is None
     assert not publish_judged(shop, run)
@@ -183,8 +188,7 @@ def test_what_no_model_can_pass_releases_nothing(shop: Settings) -> None:
     assert is_judged(shop, run)
 
 
-def test_a_run_cut_off_before_publishing_is_finished_without_training(shop: Settings) -> None:
-    run = judged_run(shop)
+def test_a_run_cut_off_before_publishing_is_finished_without_training(shop: Settings, run: TrainingRun) -> None:
     assert is_judged(shop, run)
     assert publish_judged(shop, run)
     assert not publish_judged(shop, run)
@@ -192,9 +196,8 @@ def test_a_run_cut_off_before_publishing_is_finished_without_training(shop: Sett
     assert summary_of(shop, run, reused=True).release_id == read_pointer(shop).release_id
 
 
-def test_a_verdict_against_an_older_champion_is_void(shop: Settings) -> None:
+def test_a_verdict_against_an_older_champion_is_void(shop: Settings, run: TrainingRun) -> None:
     """Two runs judged against no champion: the second to publish loses, and must be judged again."""
-    run = judged_run(shop)
     manifest = json.loads((run.folder / "manifest.json").read_text())
     other = shutil.copytree(run.release_folder, run.folder / "other")
     (other / "popularity.npy").write_bytes(b"another release")
@@ -204,8 +207,7 @@ def test_a_verdict_against_an_older_champion_is_void(shop: Settings) -> None:
     assert not is_judged(shop, run)
 
 
-def test_after_the_store_was_lost_the_same_run_publishes_the_same_release(shop: Settings) -> None:
-    run = judged_run(shop)
+def test_after_the_store_was_lost_the_same_run_publishes_the_same_release(shop: Settings, run: TrainingRun) -> None:
     publish_judged(shop, run)
     first = read_pointer(shop).release_id
     emptied = in_empty_bucket(shop)
