@@ -1,0 +1,58 @@
+"""`aisle release`: what a person sees of releases, and how they roll back."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.commands.release import command
+from flows.object_client import object_client
+from flows.releases import publish, read_pointer
+from flows.settings import Settings, environment_for_children
+from tests.flows.test_releases import manifest_of, release_folder
+
+
+@pytest.fixture
+def store(store_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """The test's store, found by the command in the environment."""
+    for name, value in environment_for_children(store_settings).items():
+        if name.startswith("AISLE_"):
+            monkeypatch.setenv(name, value)
+    return store_settings
+
+
+def aisle_release(*arguments: str, code: int = 0) -> str:
+    result = CliRunner().invoke(command, list(arguments), env={"COLUMNS": "160"})
+    assert result.exit_code == code, result.output
+    return result.output
+
+
+def test_without_a_release_it_says_how_to_make_one(store: Settings) -> None:
+    assert "aisle train" in aisle_release("list")
+    assert "aisle train" in aisle_release("show", code=1)
+
+
+def test_a_person_lists_shows_and_rolls_back(store: Settings, tmp_path: Path) -> None:
+    metrics = {"test": {"popularity": {"ndcg10": 0.1234}}}
+    first = publish(store, release_folder(tmp_path, "a"), manifest_of(metrics=metrics), None).release_id
+    champion = read_pointer(store)
+    second = publish(store, release_folder(tmp_path, "b"), manifest_of(metrics=metrics), champion).release_id
+    half = object_client(store)
+    half.put_object(Bucket=store.object_store.bucket, Key="releases/r-half/model.onnx", Body=b"half")
+    listed = aisle_release("list")
+    lines = {name: next(line for line in listed.splitlines() if name in line) for name in (first, second, "r-half")}
+    assert "champion" in lines[second]
+    assert "champion" not in lines[first]
+    assert "0.1234" in lines[first]
+    assert "half published" in lines["r-half"]
+    assert json.loads(aisle_release("show"))["release_id"] == second
+    assert "is champion now" in aisle_release("promote", first)
+    assert "is champion already" in aisle_release("promote", first)
+    assert read_pointer(store).release_id == first
+
+
+def test_an_unknown_release_is_one_line_and_no_traceback(store: Settings) -> None:
+    output = aisle_release("promote", "r-unknown", code=1)
+    assert "r-unknown" in output
+    assert "Traceback" not in output
