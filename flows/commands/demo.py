@@ -2,12 +2,17 @@
 
 import click
 
+from expectations.validate import DataRejected
 from flows.daemons import DaemonError
 from flows.demo import run_demo
 from flows.demo_report import report_console
 from flows.object_client import ObjectStoreError
 from flows.settings import load_settings
+from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.storefront_client import ServingUnreachable
+
+#: What stops the demo with a message of its own; anything else is our fault and shows its whole trace.
+STOPS = (DaemonError, DataRejected, ExportRejected, LookupError, MappingError, ObjectStoreError, ServingUnreachable)
 
 
 @click.command(name="demo")
@@ -22,5 +27,5 @@ def command(source: str) -> None:
     """
     try:
         run_demo(load_settings(), report_console(), source)
-    except (DaemonError, ObjectStoreError, ServingUnreachable) as error:
+    except STOPS as error:
         raise click.ClickException(str(error)) from error

@@ -5,7 +5,11 @@ from rich.console import Console
 
 from expectations.validate import DataRejected
 from flows.commands import ingest, train
+from flows.object_client import ObjectStoreError
+from flows.object_store import start_object_store
 from flows.pipeline import pipeline
+from flows.run_progress import progress_on
+from flows.settings import load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
 
@@ -19,10 +23,12 @@ def command(source: str, path: str | None) -> None:
 
     Example: aisle pipeline --source my_shop.toml --path export.csv
     """
-    try:
-        summary = pipeline(source, path)
-    except (MappingError, ExportRejected, DataRejected) as error:
-        raise click.ClickException(str(error)) from error
     console = Console(highlight=False)
+    try:
+        start_object_store(load_settings())
+        with progress_on(console):
+            summary = pipeline(source, path)
+    except (MappingError, ExportRejected, DataRejected, ObjectStoreError, LookupError) as error:
+        raise click.ClickException(str(error)) from error
     ingest.print_summary(summary.ingested, console)
     train.print_summary(summary.trained, console)
