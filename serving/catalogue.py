@@ -111,7 +111,7 @@ def _item(row: dict[str, object]) -> Item:
         title=str(row["title"]),
         category=_text(row.get("category")),
         brand=_text(row.get("brand")),
-        price=None if price is None else float(price),  # type: ignore[arg-type]
+        price=None if price is None else round(float(price), 4),  # type: ignore[arg-type]
         currency=_text(row.get("currency")),
     )
 

@@ -59,10 +59,8 @@ def card(item: SlateItem, before: list[str]) -> Card:
 
 
 def history_entry(entry: Interaction, release: Release, now: datetime) -> Card:
-    """Draw one interaction of a history."""
-    position = release.catalogue.index.get(entry.item_id, 0)
-    unknown = Item(entry.item_id, f"Item {entry.item_id}", None, None, None, None)
-    item = release.catalogue.items[position] if position else unknown
+    """Draw one interaction of a history; its item is in the release."""
+    item = release.catalogue.items[release.catalogue.index[entry.item_id]]
     when = datetime.fromtimestamp(entry.event_time, UTC)
     day = "just now" if (now - when).total_seconds() < 600 else f"{when.day} {when:%b %Y}"
     return _draw(item, text=f"{_DEEDS.get(entry.event_type, entry.event_type)} · {day}", kind=entry.event_type)
@@ -74,7 +72,8 @@ def changes(cards: list[Card]) -> str:
     moved = sum(each.move in ("up", "down") for each in cards)
     if not new and not moved:
         return "The slate stays as it was."
-    return f"{new} new in the slate, {moved} moved."
+    counts = [f"{new} new in the slate" if new else "", f"{moved} moved" if moved else ""]
+    return ", ".join(count for count in counts if count) + "."
 
 
 def _move(item: SlateItem, before: list[str]) -> tuple[str, int]:

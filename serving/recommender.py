@@ -15,7 +15,7 @@ from serving.history import Interaction, UserRow
 from serving.metrics import Metrics
 from serving.model_inputs import model_inputs
 from serving.online_rows import OnlineStoreUnavailable
-from serving.reasons import gather_evidence, readable, reason_for
+from serving.reasons import SIMILAR_COSINE, gather_evidence, readable, reason_for
 from serving.release import Release
 from serving.scorer import best_items
 
@@ -66,11 +66,12 @@ def recommend(release: Release, question: Question, now: datetime, metrics: Metr
 
 
 def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
-    """Return up to k available items like a known one: by item vectors, else by co-purchase."""
+    """Return up to k available items like a known one: by item vectors, else by co-purchase; fewer when few are near."""
     position = release.catalogue.index[item_id]
     title = readable(release.catalogue.items[position].title)
     allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)))
-    scores = np.where(allowed, release.vectors @ release.vectors[position], -np.inf).astype(np.float32)
+    cosines = release.vectors @ release.vectors[position]
+    scores = np.where(allowed & (cosines >= SIMILAR_COSINE), cosines, -np.inf).astype(np.float32)
     reason = Reason(kind="similar", text=f"Similar to {title}.", because=[item_id])
     if not (scores > 0).any():
         scores = np.full(len(allowed), -np.inf, np.float32)

@@ -79,16 +79,25 @@ def _click_endpoint(desk: Desk) -> Callable[[Request], Any]:
     async def click(request: Request) -> RedirectResponse:
         form = await _form(request)
         user, item_id, deed = (form.get(name, [""])[0] for name in ("user", "item_id", "event_type"))
-        try:
-            event = Event(pseudonym=user, item_id=item_id, event_type=deed, channel="web")
-        except ValidationError:
-            raise Problem(
-                422, "invalid-request", "The click is not understood", "Go back to / and pick a user."
-            ) from None
-        await anyio.to_thread.run_sync(answer_events, desk, EventsRequest(events=[event]))
+        request_body = EventsRequest(events=[_clicked_event(release_in_use(desk), user, item_id, deed)])
+        await anyio.to_thread.run_sync(answer_events, desk, request_body)
         return _to_page("#slate", user=user, clicked=item_id, deed=deed, was=form.get("was", [])[:SLATE_LENGTH])
 
     return click
+
+
+def _clicked_event(release: Release, user: str, item_id: str, deed: str) -> Event:
+    try:
+        event = Event(pseudonym=user, item_id=item_id, event_type=deed, channel="web")
+    except ValidationError:
+        raise Problem(422, "invalid-request", "The click is not understood", "Go back to / and pick a user.") from None
+    position = release.catalogue.index.get(item_id)
+    if deed == "purchase" and position is not None:
+        item = release.catalogue.items[position]
+        return event.model_copy(
+            update={"quantity": 1.0, "unit_price": item.price, "currency": item.currency or release.currency}
+        )
+    return event
 
 
 def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HTMLResponse:
@@ -110,16 +119,18 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
         "is_sample": any(sample["pseudonym"] == user for sample in users),
         "answer": answer,
         "cards": cards,
-        "history": _history(desk, release, user, answer.as_of),
+        **_history(desk, release, user, answer.as_of),
         "change": _change(release, view, changes(cards)),
         "similar": _similar(desk, release, view["similar"]),
     }
     return HTMLResponse(template.render(page), 200, headers)
 
 
-def _history(desk: Desk, release: Release, user: str, now: datetime) -> list[Any]:
+def _history(desk: Desk, release: Release, user: str, now: datetime) -> dict[str, Any]:
     row = stored_row(release, user or None, desk.metrics, [])
-    return [history_entry(entry, release, now) for entry in reversed(row.history[-HISTORY_SHOWN:])]
+    known = [entry for entry in row.history if entry.item_id in release.catalogue.index]
+    shown = [history_entry(entry, release, now) for entry in reversed(known[-HISTORY_SHOWN:])]
+    return {"history": shown, "outside": len(row.history) - len(known)}
 
 
 def _change(release: Release, view: dict[str, Any], words: str) -> dict[str, str] | None:

@@ -38,12 +38,15 @@ def print_slate(console: Console, answer: dict[str, Any]) -> None:
         f"[bold]{answer['source']}[/bold] · release {answer['release_id']} · as of {answer['as_of'][:16]} · "
         f"{answer['user']}"
     )
-    table = Table("#", "Item", "Title", "Category", "Price", "Reason", box=None, header_style="dim")
+    table = Table("#", "Item", "Title", "Shelf", "Price", "Reason", box=None, header_style="dim")
     for item in answer["slate"]:
-        price = "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}".strip()
-        table.add_row(
-            str(item["rank"]), item["item_id"], item["title"], item["category"] or "", price, item["reason"]["text"]
-        )
+        shelf = (item["category"] or "").rpartition(" > ")[2]
+        table.add_row(str(item["rank"]), item["item_id"], item["title"], shelf, price_of(item), item["reason"]["text"])
     console.print(table)
     for note in answer["notes"]:
         console.print(f"[yellow]{note}[/yellow]")
+
+
+def price_of(item: dict[str, Any]) -> str:
+    """Return an item's price as a shopper reads it; nothing where there is none."""
+    return "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}".strip()
