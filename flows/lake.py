@@ -144,17 +144,19 @@ def watermark(settings: Settings, source: str | None = None) -> datetime:
     return datetime.fromtimestamp(row[0] / 1_000_000, UTC)
 
 
-def write_window(settings: Settings, window: Window, rows: pa.Table) -> int:
+def write_window(settings: Settings, window: Window, rows: pa.Table, read_at: int | None = None) -> int:
     """Replace one window by `rows` in one commit, read the row count back, and return the table's new version.
 
-    Raises RuntimeError when the rows read back are not as many as were written; the ledger must then not be written.
+    `read_at` is the table's version that `rows` were merged with (read_window): has another writer touched the window
+    since, LakeError is raised and nothing is lost; merge again. Raises RuntimeError when the rows read back are not as
+    many as were written; the ledger must then not be written.
     """
     table = _TABLES[window.table]
     schema = arrow_schema(table)
     if "window" not in rows.column_names:
         rows = rows.append_column("window", pa.array([window.name] * len(rows), pa.string()))
     rows = rows.select(schema.names).cast(schema)
-    _commit(settings, table, rows, window.predicate)
+    _commit(settings, table, rows, window.predicate, read_at)
     after = open_table(settings, window.table)
     found = 0 if after is None else after.to_pyarrow_dataset(schema=schema).count_rows(filter=window.filter)
     if after is None or found != len(rows):
@@ -165,35 +167,41 @@ def write_window(settings: Settings, window: Window, rows: pa.Table) -> int:
     return int(after.version())
 
 
-def _commit(settings: Settings, table: Table, rows: pa.Table, predicate: str | None) -> None:
+def _commit(
+    settings: Settings, table: Table, rows: pa.Table, predicate: str | None, read_at: int | None = None
+) -> None:
     missing = open_table(settings, table.name) is None
     try:
-        _write(settings, table, rows, predicate, missing)
+        if missing:
+            _create(settings, table)
+        target = table_uri(settings, table.name)
+        if read_at is not None:
+            target = DeltaTable(target, version=max(read_at, 0), storage_options=storage_options(settings))
+        _write(target, rows, predicate, storage_options(settings))
     except (OSError, DeltaError) as error:
         raise LakeError(settings, table.name, "written", error) from error
 
 
-def _write(settings: Settings, table: Table, rows: pa.Table, predicate: str | None, missing: bool) -> None:
+def _create(settings: Settings, table: Table) -> None:
     uri, options = table_uri(settings, table.name), storage_options(settings)
-    if missing:
-        if options is None:
-            Path(uri).mkdir(parents=True, exist_ok=True)
-        DeltaTable.create(
-            uri,
-            schema=arrow_schema(table),
-            mode="ignore",
-            partition_by=list(_PARTITION),
-            storage_options=options,
-        )
+    if options is None:
+        Path(uri).mkdir(parents=True, exist_ok=True)
+    schema = arrow_schema(table)
+    DeltaTable.create(uri, schema=schema, mode="ignore", partition_by=list(_PARTITION), storage_options=options)
+
+
+def _write(target: str | DeltaTable, rows: pa.Table, predicate: str | None, options: dict[str, str] | None) -> None:
     if predicate is None:
-        write_deltalake(uri, rows, mode="append", storage_options=options)
+        write_deltalake(target, rows, mode="append", storage_options=options)
     else:
-        write_deltalake(uri, rows, mode="overwrite", predicate=predicate, storage_options=options)
+        write_deltalake(target, rows, mode="overwrite", predicate=predicate, storage_options=options)
 
 
-def read_window(settings: Settings, window: Window) -> pa.Table:
-    """The rows of one window as they lie in the lake (none when it has not landed)."""
-    return arrow_dataset(settings, window.table).to_table(filter=window.filter)
+def read_window(settings: Settings, window: Window) -> tuple[pa.Table, int]:
+    """The rows of one window as they lie in the lake (none when it has not landed), and the table's version."""
+    version = table_version(settings, window.table)
+    at = None if version < 0 else version
+    return arrow_dataset(settings, window.table, at).to_table(filter=window.filter), version
 
 
 def merge_window(connection: duckdb.DuckDBPyConnection, existing: pa.Table, window: Window, now: datetime) -> pa.Table:

@@ -116,10 +116,9 @@ def _write_window(landing: _Landing, counts: WindowCounts) -> int:
     landing.connection.execute(
         f"create or replace temp view incoming as {rows} and _row not in (select _row from held)"
     )
-    existing = lake.read_window(settings, window)
+    existing, read_at = lake.read_window(settings, window)
     merged = lake.merge_window(landing.connection, existing, window, landing.now)
-    something = len(merged) or len(existing)
-    return lake.write_window(settings, window, merged) if something else lake.table_version(settings, table)
+    return lake.write_window(settings, window, merged, read_at) if len(merged) or len(existing) else read_at
 
 
 def _release_landed(landing: _Landing, counts: WindowCounts) -> None:

@@ -51,7 +51,7 @@ def release(settings: Settings, window: Window, landed: set[str]) -> int:
     `landed` are the row_ids that the good rows of the window would have had, had they been held.
     """
     place = replace(window, table=QUARANTINE.name)
-    rows = read_window(settings, place)
+    rows, read_at = read_window(settings, place)
     free = [
         row["state"] == "held" and row["table_name"] == window.table and row["row_id"] in landed
         for row in rows.select(["state", "table_name", "row_id"]).to_pylist()
@@ -61,7 +61,7 @@ def release(settings: Settings, window: Window, landed: set[str]) -> int:
             "replayed" if now_free else state for now_free, state in zip(free, rows["state"].to_pylist(), strict=True)
         ]
         rows = rows.set_column(rows.schema.get_field_index("state"), "state", pa.array(states))
-        write_window(settings, place, rows)
+        write_window(settings, place, rows, read_at)
     return sum(free)
 
 

@@ -74,6 +74,16 @@ def test_a_write_that_does_not_read_back_is_an_error_and_no_success(
         lake.write_window(settings, WINDOW, _rows(_event("a"), _event("b")))
 
 
+def test_a_write_over_what_another_writer_has_changed_since_is_refused_and_loses_nothing(settings: Settings):
+    lake.write_window(settings, WINDOW, _rows(_event("a")))
+    _, read_at = lake.read_window(settings, WINDOW)
+    lake.write_window(settings, replace(WINDOW, name="2026-10-02"), _rows(_event("elsewhere")))
+    lake.write_window(settings, WINDOW, _rows(_event("a"), _event("b")), read_at)  # a neighbour is no hindrance
+    with pytest.raises(lake.LakeError, match="run the same command again"):
+        lake.write_window(settings, WINDOW, _rows(_event("a"), _event("c")), read_at)
+    assert sorted(lake.read_events(settings)["event_id"].to_pylist()) == ["a", "b", "elsewhere"]
+
+
 @hypothesis_settings(max_examples=40, deadline=None)
 @given(
     before=st.dictionaries(st.sampled_from("abcde"), st.floats(0, 9)),
