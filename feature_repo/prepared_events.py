@@ -1,8 +1,8 @@
 """Events as every transform reads them: typed, coded and ordered once, so that each view is one short query.
 
 `prepare` reads the relations `events` and `items` of a DuckDB connection and leaves four temporary tables:
-user_codes (user, user_id), item_codes (item, item_id, category, brand, listed), acts (one row an event) and purchases
-(one row a user, item and basket).
+user_codes (user, user_id), item_codes (item, item_id, category, brand, listed), acts (one row an event; `place` counts a
+user's interactions from 1) and purchases (one row a user, item and basket).
 """
 
 import hashlib
@@ -71,7 +71,9 @@ FROM known FULL JOIN named USING (item_id)
 """
 _ACTS = f"""
 CREATE OR REPLACE TEMP TABLE acts AS
-SELECT
+SELECT *, CASE WHEN is_interaction THEN count(*) FILTER (is_interaction)
+          OVER (PARTITION BY "user" ORDER BY seq ROWS UNBOUNDED PRECEDING) END AS place
+FROM (SELECT
     row_number() OVER (ORDER BY event_time, event_id) AS seq,
     epoch_us(event_time) AS event_us,
     "user", item, event_type, channel,
@@ -88,7 +90,7 @@ SELECT
     hash(event_id, event_time, user_id, item_id, event_type, channel, session_id, basket_id,
          quantity, unit_price, discount) AS row_hash
 FROM events JOIN user_codes USING (user_id) LEFT JOIN item_codes USING (item_id)
-WHERE known_at <= $known_as_of
+WHERE known_at <= $known_as_of)
 """
 # A basket that holds an item in several lines is one purchase of it, at the time of the first line.
 _PURCHASES = """

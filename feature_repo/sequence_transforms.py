@@ -12,9 +12,12 @@ from feature_repo.prepared_events import DAY_US, HABIT_HALF_LIFE_DAYS, USERS_AS_
 def user_history(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     """The last 100 interactions of each user, oldest first; events of one moment stand in event_id order."""
     query = f"""
-    WITH last_acts AS (
-        SELECT "user", item, event_type, event_us, seq FROM acts WHERE is_interaction AND event_us < $as_of
-        QUALIFY row_number() OVER (PARTITION BY "user" ORDER BY seq DESC) <= {HISTORY_LENGTH}
+    WITH counts AS (
+        SELECT "user", max(place) AS total FROM acts WHERE is_interaction AND event_us < $as_of GROUP BY "user"
+    ),
+    last_acts AS (
+        SELECT "user", item, event_type, event_us, seq FROM acts JOIN counts USING ("user")
+        WHERE is_interaction AND place <= total AND place > total - {HISTORY_LENGTH}
     ),
     histories AS (
         SELECT "user", list_sort(list(struct_pack(seq, item_id, event_type, event_us))) AS entries

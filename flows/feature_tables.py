@@ -65,20 +65,31 @@ def build_tables(
     With `source`, only that shop's events count (and live ones). Raises DataRejected when a table breaks a rule: then
     the view's files stay as they were. Killed at any point and run again, it ends in the same files.
     """
-    lake = lake_state(settings, source)
-    if not _is_checked(settings, lake, wanted):
-        _remove_parts(settings)
-        built = 0
+    lake, built = lake_state(settings, source), 0
+    if not is_checked(settings, lake, wanted):
         with open_events(settings, source) as connection:
-            for view, moments in wanted.items():
-                built += _build_view(settings, connection, view, moments, publish)
-                if progress:
-                    progress(view, len(moments))
-        _mark_checked(settings, lake, wanted)
-    else:
-        built = 0
+            built = build_tables_from(settings, connection, lake, wanted, publish, progress)
     snapshots = [read_snapshot(settings, view, as_of) for view, moments in wanted.items() for as_of in moments]
     return BuildReport(tuple(each for each in snapshots if each), built, lake)
+
+
+def build_tables_from(
+    settings: Settings,
+    connection: duckdb.DuckDBPyConnection,
+    lake: LakeState,
+    wanted: Mapping[str, Sequence[datetime]],
+    publish: Publish | None = None,
+    progress: Progress | None = None,
+) -> int:
+    """Do what `build_tables` does, on a connection that is open and prepared; return how many snapshots are new."""
+    built = 0
+    _remove_parts(settings)
+    for view, moments in wanted.items():
+        built += _build_view(settings, connection, view, moments, publish)
+        if progress:
+            progress(view, len(moments))
+    _mark_checked(settings, lake, wanted)
+    return built
 
 
 def snapshot_path(settings: Settings, view: str, as_of: datetime) -> Path:
@@ -184,8 +195,8 @@ def _checked_names(settings: Settings, wanted: Mapping[str, Sequence[datetime]])
     }
 
 
-def _is_checked(settings: Settings, lake: LakeState, wanted: Mapping[str, Sequence[datetime]]) -> bool:
-    """Whether all of these were found or made at this very state of lake and code, and are still there."""
+def is_checked(settings: Settings, lake: LakeState, wanted: Mapping[str, Sequence[datetime]]) -> bool:
+    """Return whether all of these were found or made at this very state of lake and code, and are still there."""
     path = _checked_path(settings)
     if not path.exists():
         return False

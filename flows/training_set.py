@@ -24,7 +24,7 @@ from flows.catalogue_items import VOCABULARY_LIMIT, catalogue_items
 from flows.feature_moments import TRUTH_SPAN, TrainingMoments, training_moments
 from flows.feature_rows import historical_rows
 from flows.feature_source import LakeState, event_span, lake_state, open_events
-from flows.feature_tables import Progress, Publish, build_tables
+from flows.feature_tables import Progress, Publish, build_tables_from
 from flows.settings import Settings
 from flows.text_vectors import vectors_of_items
 from training.dataset import TrainingSet, from_arrow
@@ -83,8 +83,8 @@ def build_training_tables(
     if known and (_folder(settings, known) / "made_of.json").exists():
         return _load(_folder(settings, known))
     moments = training_moments(*event_span(settings, source))
-    build_tables(settings, wanted_snapshots(moments), source, publish, progress)
     with open_events(settings, source) as connection:
+        build_tables_from(settings, connection, lake, wanted_snapshots(moments), publish, progress)
         made_of = {
             "code": code_hash(),
             "moments": {
