@@ -84,11 +84,11 @@ def hold_tournament(run: TrainingRun) -> None:
     log = get_run_logger()
 
     def show(point: ProgressPoint) -> None:
-        judged = point.ndcg10 == point.ndcg10
-        if point.steps and point.step % max(1, point.steps // 10) and not judged:
+        if point.steps and point.step % max(1, point.steps // 10):
             return
         step = f": step {point.step} of {point.steps}, loss {point.loss:.3f}" if point.steps else ""
-        log.info("%s%s%s", point.model, step, f", validation NDCG@10 {point.ndcg10:.4f}" if judged else "")
+        quality = f", validation NDCG@10 {point.ndcg10:.4f}" if point.ndcg10 == point.ndcg10 else ""
+        log.info("%s%s%s", point.model, step, quality)
 
     training_set = build_training_set(load_settings(), run.source, embedded=_tell_every(2000, "item texts embedded"))
     result = run_tournament(training_set, run.train_settings, show)
