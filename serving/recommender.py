@@ -66,7 +66,7 @@ def recommend(release: Release, question: Question, now: datetime, metrics: Metr
 
 
 def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
-    """Return up to k available items like a known one: by item vectors, else by co-purchase; fewer when few are near."""
+    """Return up to k available items like a known one: by vectors, else by co-purchase; fewer when few are near."""
     position = release.catalogue.index[item_id]
     title = readable(release.catalogue.items[position].title)
     allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)))

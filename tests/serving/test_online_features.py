@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 
 from feature_repo.features import HISTORY_LENGTH, USER_HISTORY
 from feature_repo.schema import pseudonym
@@ -17,11 +18,17 @@ from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, KEY, MILK, REGULAR, fi
 
 NOW = int(AS_OF.timestamp())
 DAY = 86_400
+#: Of the Redis server that all tests share, this one is ours.
+DATABASE = 9
 
 
 @pytest.fixture(params=["sqlite", "redis"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> StoreAddress:
-    redis_url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
+    redis_url = ""
+    if request.param == "redis":
+        host_and_port = request.getfixturevalue("redis_url")
+        redis.Redis.from_url(f"redis://{host_and_port}/{DATABASE}").flushdb()
+        redis_url = f"{host_and_port},db={DATABASE}"
     return StoreAddress(str(tmp_path / "registry.db"), request.param, str(tmp_path / "online.db"), redis_url)
 
 
@@ -101,6 +108,24 @@ def test_pushes_side_by_side_lose_nothing(online: OnlineRows, request: pytest.Fi
     for thread in threads:
         thread.join()
     assert [entry.event_time for entry in online.read(user).history] == [NOW + second for second in range(24)]
+
+
+def test_reads_beside_a_batch_of_writes_never_fail(address: StoreAddress, online: OnlineRows):
+    store = open_store(address)
+    users = [someone(f"batch {number}") for number in range(200)]
+    lists = {name: [[]] * len(users) for name in USER_HISTORY.feature_names}
+    moments = {"event_timestamp": [AS_OF] * len(users), "created_timestamp": [AS_OF] * len(users)}
+    batch = {"user_id": users, **lists, **moments}
+    writing = threading.Thread(
+        target=lambda: [store.write_to_online_store("user_history", inputs=batch) for _ in range(5)]
+    )
+    writing.start()
+    reads = 0
+    while writing.is_alive():
+        assert online.read(REGULAR).history[-1].item_id == MILK
+        reads += 1
+    writing.join()
+    assert reads > 10
 
 
 def test_a_history_never_grows_beyond_its_length(online: OnlineRows, request: pytest.FixtureRequest):
