@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -32,20 +33,21 @@ def list_command() -> None:
     if not releases:
         click.echo("There is no release yet. Make one: aisle train")
         return
-    table = Table("release", "as of", "model", "NDCG@10 (test)", "made", "")
+    table = Table("release", "as of", "model", "NDCG@10", "made", "", box=box.SIMPLE_HEAD)
+    table.columns[0].no_wrap = True
     for release in releases:
         if release.manifest is None:
-            table.add_row(release.release_id, "", "", "", "", "half published: publishing never ended")
+            table.add_row(release.release_id, "", "", "", "", "half published")
             continue
         manifest = release.manifest
         model = manifest["model"]["name"]
         ndcg10 = manifest["metrics"].get("test", {}).get(model, {}).get("ndcg10")
         table.add_row(
             release.release_id,
-            manifest["as_of"][:16],
+            manifest["as_of"][:10],
             model,
             "" if ndcg10 is None else f"{ndcg10:.4f}",
-            manifest["created_at"][:16],
+            manifest["created_at"][:16].replace("T", " "),
             "champion" if release.champion else "",
         )
     Console().print(table)
