@@ -1,8 +1,8 @@
 """Events as every transform reads them: typed, coded and ordered once, so that each view is one short query.
 
 `prepare` reads the relations `events` and `items` of a DuckDB connection and leaves four temporary tables:
-user_codes (user, user_id), item_codes (item, item_id, category, brand, listed), acts (one row an event; `place` counts a
-user's interactions from 1) and purchases (one row a user, item and basket).
+user_codes (user, user_id), item_codes (item, item_id, category, brand, listed), acts (one row an event; `place` counts
+a user's interactions from 1) and purchases (one row a user, item and basket).
 """
 
 import hashlib
