@@ -27,8 +27,11 @@ class Evaluation:
 
     per_user: dict[str, np.ndarray]
     means: dict[str, float]
-    intervals: dict[str, tuple[float, float]]
     query_rows: np.ndarray
+
+    def interval(self, name: str) -> tuple[float, float]:
+        """Return the 95 % bootstrap interval over users of one metric's mean."""
+        return metrics.bootstrap_interval(self.per_user[name])
 
 
 def inputs_of(queries: Queries, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
@@ -47,8 +50,7 @@ def evaluate(module: nn.Module, cut: Cut) -> Evaluation:
     per_user |= {name: new[name] for name in ("new_ndcg10", "new_recall10")}
     means = {name: metrics.mean(values) for name, values in per_user.items()}
     means["coverage"] = metrics.coverage(ranked, K, width - 1)
-    intervals = {name: metrics.bootstrap_interval(values) for name, values in per_user.items()}
-    return Evaluation(per_user, means, intervals, rows)
+    return Evaluation(per_user, means, rows)
 
 
 def _metrics(ranked: np.ndarray, truth: Truth, prefix: str) -> dict[str, np.ndarray]:

@@ -24,9 +24,15 @@ from training.transformer import ItemTable, UserEncoder
 from training.transformer_scorer import TransformerScorer
 
 #: Share of items that must do without their ID vector at a step, so that text alone learns to carry them.
-TEXT_ALONE = 0.1
-#: How much the user vector counts beside the copy head; validation chooses.
-MIXES = (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
+TEXT_ALONE = 0.2
+#: Tried on validation: how much taste counts at past items and at new ones, and an offset of past items.
+MIXES = {
+    1: (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5),
+    2: (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5),
+    3: (-0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5),
+}
+#: Where the search starts: base, taste at past items, taste at new items, offset.
+MIX_START = (1.0, 0.5, 0.5, 0.0)
 #: Length of item vectors at the start, which sets the scale of the first logits.
 _START_LENGTH = 1.5
 
@@ -81,37 +87,33 @@ def fit(training_set: TrainingSet, settings: TrainSettings, progress: Progress) 
     head = CopyHead(body.log_popularity, torch.from_numpy(repeat_rates(seen, training_set.catalogue.item_count)))
     curve = _train_body(body, head, training_set, sampler, (settings, progress))
     _train_head(body, head, training_set, sampler, (settings, progress))
-    mix = _choose_mix(body, head, training_set)
+    mixes = _choose_mixes(body, head, training_set)
     chosen: dict[str, float | int | str] = {
-        "mix": mix,
+        "mix_past": float(mixes[1]),
+        "mix_new": float(mixes[2]),
+        "past_offset": float(mixes[3]),
         "width": settings.width,
         "blocks": settings.blocks,
         "sequence_length": settings.sequence_length,
         "samples": len(samples),
         "steps": curve[-1].step if curve else 0,
     }
-    return FittedModel("transformer", "learned", freeze(body, head, mix), chosen, curve)
+    return FittedModel("transformer", "learned", freeze(body, head, tuple(mixes)), chosen, curve)
 
 
-def _choose_mix(body: Body, head: CopyHead, training_set: TrainingSet) -> float:
-    """Return the mix with the best validation NDCG@10: two scorers differ by one unit of taste, the rest is a sum."""
-    without, with_taste = freeze(body, head, 0.0).eval(), freeze(body, head, 1.0).eval()
-
-    def parts(*inputs: torch.Tensor) -> torch.Tensor:
-        low, high = without(*inputs), with_taste(*inputs)
-        return torch.stack([low, high - low], dim=1)
-
-    panel = build_panel(parts, training_set.validation)
-    return float(search(panel, np.array([1.0, MIXES[len(MIXES) // 2]]), {1: MIXES})[1])
+def _choose_mixes(body: Body, head: CopyHead, training_set: TrainingSet) -> np.ndarray:
+    """Return the mixes with the best validation NDCG@10."""
+    panel = build_panel(freeze(body, head, MIX_START).eval().parts, training_set.validation)
+    return search(panel, np.array(MIX_START), MIXES)
 
 
 @torch.no_grad()
-def freeze(body: Body, head: CopyHead, mix: float) -> TransformerScorer:
+def freeze(body: Body, head: CopyHead, mixes: tuple[float, ...]) -> TransformerScorer:
     """Return the scorer with the item vectors computed once; the bias of items without an ID vector is 0."""
     vectors = body.table(torch.arange(len(body.table.text)))
     vectors[0] = 0
     bias = torch.where(body.table.column > 0, body.bias[body.table.column], 0.0)
-    return TransformerScorer(body.encoder, head, vectors, bias, mix)
+    return TransformerScorer(body.encoder, head, vectors, bias, np.array(mixes))
 
 
 def _new_body(training_set: TrainingSet, seen: Interactions, settings: TrainSettings) -> Body:
@@ -140,7 +142,7 @@ def _train_body(
         return multi_positive_softmax(logits, owner[column > 0], column[column > 0] - 1)
 
     def quality() -> float:
-        return evaluate(_BodyScorer(body, freeze(body, head, 1.0)), training_set.validation).means["ndcg10"]
+        return evaluate(_BodyScorer(body, freeze(body, head, MIX_START)), training_set.validation).means["ndcg10"]
 
     steps = settings.transformer_steps if len(sampler.samples) and len(body.table.known) else 0
     task = Task("transformer", body, loss, quality, steps, sampler.steps_an_epoch, training_set.input_hash)
@@ -159,7 +161,7 @@ def _train_head(
         return root_mean(copy_loss_terms(head, head(items, ages, *habits), owner, wanted), owner, len(picked))
 
     def quality() -> float:
-        return evaluate(freeze(body, head, 0.0), training_set.validation).means["ndcg10"]
+        return evaluate(freeze(body, head, (1.0, 0.0, 0.0, 0.0)), training_set.validation).means["ndcg10"]
 
     steps = settings.transformer_steps if len(sampler.samples) else 0
     task = Task("copy head", head, loss, quality, steps, sampler.steps_an_epoch, training_set.input_hash)

@@ -38,7 +38,8 @@ def spectral_vectors(seen: Interactions, known: np.ndarray, item_count: int, wid
 def whitened_text(text_vectors: np.ndarray) -> np.ndarray:
     """Return unit text vectors, centred and PCA-whitened to at most 128 directions; float32 [n + 1, d], row 0 zeros.
 
-    Whitening: Su et al., Whitening sentence representations, 2021.
+    Whitening: Su et al., Whitening sentence representations, 2021. The fewer the texts, the less is whitened: with
+    fewer texts than directions, whole whitening would make all of them equally far from each other.
     """
     has_text = np.abs(text_vectors).sum(axis=1) > 0
     whitened = np.zeros((len(text_vectors), min(TEXT_WIDTH, text_vectors.shape[1])), dtype=np.float32)
@@ -47,6 +48,7 @@ def whitened_text(text_vectors: np.ndarray) -> np.ndarray:
     centred = text_vectors[has_text] - text_vectors[has_text].mean(axis=0)
     values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
     values, directions = values[::-1][: whitened.shape[1]], directions[:, ::-1][:, : whitened.shape[1]]
-    real = values > max(float(values[0]) * 1e-4, 1e-9)
-    whitened[np.ix_(has_text, real)] = centred @ (directions[:, real] / np.sqrt(values[real]))
+    texts = len(np.unique(centred.round(4), axis=0))
+    softened = values + values.clip(min=0).mean() * 4 * whitened.shape[1] / texts + 1e-9
+    whitened[has_text] = centred @ (directions / np.sqrt(softened))
     return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-6)

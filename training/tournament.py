@@ -86,7 +86,7 @@ def run_tournament(training_set: TrainingSet, settings: TrainSettings, progress:
             model.kind,
             validation[name].means,
             test[name].means,
-            test[name].intervals["ndcg10"],
+            test[name].interval("ndcg10"),
             seconds[name],
             model.hyper_parameters,
         )
