@@ -93,6 +93,14 @@ def write_model(path: Path, factor: float = 1.0) -> None:
         helper.make_node("Where", ["allowed", "all_scores", "nothing"], ["masked"]),
         helper.make_node("TopK", ["masked", "k"], ["scores", "items"]),
     ]
+    inputs, outputs = door()
+    constants = [numpy_helper.from_array(value, name) for name, value in weights.items()]
+    graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+
+
+def door() -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
+    """Return the model's inputs and outputs; this one needs no types and no habit ages."""
     whole, real = TensorProto.INT64, TensorProto.FLOAT
     inputs = [
         helper.make_tensor_value_info("history_items", whole, ["batch", HISTORY_LENGTH]),
@@ -106,9 +114,7 @@ def write_model(path: Path, factor: float = 1.0) -> None:
         helper.make_tensor_value_info("items", whole, ["batch", "k"]),
         helper.make_tensor_value_info("scores", real, ["batch", "k"]),
     ]
-    constants = [numpy_helper.from_array(value, name) for name, value in weights.items()]
-    graph = helper.make_graph(nodes, "tiny", inputs, outputs, constants)
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), str(path))
+    return inputs, outputs
 
 
 def write_release(folder: Path, registry: Path, release_id: str, factor: float = 1.0) -> str:
