@@ -16,7 +16,7 @@ from flows.settings import Settings
 from flows.training_runs import TrainingRun, pointer_facts, read_outcome, write_outcome
 from flows.training_set import build_training_set, build_training_tables
 from training.dataset import TrainingSet
-from training.export import export_model
+from training.export import write_model
 from training.gate import GateReport, judge
 from training.gate_checks import GateLimits
 from training.model import FittedModel
@@ -98,11 +98,11 @@ def _judge(
 
 
 def _candidate(run: TrainingRun, role: str, training_set: TrainingSet) -> Contender:
-    """Export a model of this run, once."""
+    """Export a model of this run, once; the gate compares the file with torch."""
     path = run.folder / f"{role}.onnx"
     if not path.exists():
         part = path.with_suffix(".part")
-        export_model(_modules(run)[role], training_set.catalogue.item_count, part)
+        write_model(_modules(run)[role], training_set.catalogue.item_count, part)
         part.rename(path)
     return Contender(read_outcome(run)["models"][role]["name"], path, training_set.catalogue.item_ids)
 

@@ -87,7 +87,7 @@ def compare(
     rows = np.flatnonzero(cut.truth.counts() > 0)
     queries, wanted = cut.queries.rows(rows), cut.truth.counts()[rows]
     starts = np.concatenate(([0], np.cumsum(wanted)))
-    items = np.concatenate([cut.truth.row(row) for row in rows]) if len(rows) else cut.truth.items[:0]
+    items = np.concatenate([cut.truth.row(int(row)) for row in rows]) if len(rows) else cut.truth.items[:0]
     scored = []
     for contender in (challenger, incumbent):
         hit = metrics.hits(rank(contender, queries, catalogue.item_ids, K), starts, items)

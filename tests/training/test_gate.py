@@ -117,7 +117,7 @@ def test_nan_in_the_weights_is_refused_by_name(
     report = judged(replace(better, path=path), module, incumbent, rhythm)
     assert {"finite weights", "finite scores"} <= failed(report)
     assert report.comparison is None
-    assert any("not finite: weight" in reason for reason in report.reasons)
+    assert any("not finite: model.weight, weight" in reason for reason in report.reasons)
 
 
 def _write_without_comparing(module: torch.nn.Module, rhythm: TrainingSet, path: Path) -> None:
