@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# A file of tests stays in one process: its servers are started once.
+PARALLEL := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo up down status serve test test-slow check format lint types bench lock browser clean
@@ -38,10 +40,10 @@ serve: $(READY) ## Run the serving API in the foreground
 	@$(BIN)/aisle serve
 
 test: $(READY) browser ## Run the tests (not the slow ones)
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-slow: $(READY) browser ## Run the slow tests
-	@$(BIN)/pytest -m slow
+	@$(BIN)/pytest -m slow $(PARALLEL)
 
 check: format lint types test ## Format check, lint, types, tests: what CI runs
 

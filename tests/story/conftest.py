@@ -1,0 +1,72 @@
+"""The planted shop after one whole pipeline run, with the real server answering. Made once a session."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.object_store import ensure_bucket
+from flows.pipeline import pipeline
+from flows.releases import read_pointer
+from flows.services import start_services, stop_services
+from flows.settings import Settings, environment_for_children
+from flows.storefront_client import wait_for_release
+from tests import planted_shop
+from tests.conftest import settings_in
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A shop whose pipeline has run and whose server answers."""
+
+    settings: Settings
+    mapping: Path
+    release_id: str
+
+    def ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
+        """POST a question to the serving API; return its answer."""
+        request = urllib.request.Request(
+            self.settings.services.serving_url + path,
+            data=json.dumps(question).encode(),
+            headers={"content-type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+    def slate(self, **question: Any) -> list[dict[str, Any]]:
+        """The slate of one question."""
+        items: list[dict[str, Any]] = self.ask("/v1/recommendations", question)["slate"]
+        return items
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory, object_store: Settings, prefect_harness: None) -> Iterator[Shop]:
+    folder = tmp_path_factory.mktemp("story")
+    store = object_store.object_store
+    settings = settings_in(
+        folder / "home",
+        AISLE_S3_ENDPOINT_URL=store.endpoint_url,
+        AISLE_S3_BUCKET="story",
+        AISLE_S3_ACCESS_KEY=store.access_key,
+        AISLE_S3_SECRET_KEY=store.secret_key,
+    )
+    ensure_bucket(settings)
+    mapping = planted_shop.write_shop(folder / "export")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment_for_children(settings).items():
+            if name.startswith("AISLE_"):
+                patch.setenv(name, value)
+        pipeline(str(mapping))
+        pointer = read_pointer(settings)
+        assert pointer is not None
+        start_services(settings, ("serving",))
+        try:
+            wait_for_release(settings.services.serving_url, pointer.release_id, 60)
+            yield Shop(settings, mapping, pointer.release_id)
+        finally:
+            stop_services(settings)
