@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-# A file of tests stays in one process: its servers are started once.
+# A file of tests stays in one process: its servers are started once. One thread each: two processes share two cores.
 PARALLEL := -n 2 --dist loadfile
 
 .DEFAULT_GOAL := help
@@ -40,10 +40,10 @@ serve: $(READY) ## Run the serving API in the foreground
 	@$(BIN)/aisle serve
 
 test: $(READY) browser ## Run the tests (not the slow ones)
-	@$(BIN)/pytest -m "not slow" $(PARALLEL)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" $(PARALLEL)
 
 test-slow: $(READY) browser ## Run the slow tests
-	@$(BIN)/pytest -m slow $(PARALLEL)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -m slow $(PARALLEL)
 
 check: format lint types test ## Format check, lint, types, tests: what CI runs
 

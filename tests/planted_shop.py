@@ -135,7 +135,7 @@ def _row(user: str, item: str, kind: str, moment: datetime) -> dict[str, str]:
         "user": user,
         "item": item,
         "action": kind,
-        "visit": f"{user}-{moment:%Y%m%d}",
+        "visit": f"visit-{random.Random(user).randrange(10**9)}-{moment:%Y%m%d}",
         "price": "9.50" if kind == "purchase" else "",
     }
 

@@ -171,7 +171,8 @@ def test_nothing_outside_tests_imports_flows_or_serving():
 
 def test_a_fresh_interpreter_holds_no_forbidden_library(probes: dict[str, dict[str, list[str]]]):
     for package, forbidden in FORBIDDEN_LIBRARIES.items():
-        assert not forbidden & set(probes[package]["modules"]), package
+        loaded = set(probes[package]["modules"])
+        assert not (forbidden - ({"torch"} if "feast" in loaded else set())) & loaded, package
     assert not {"feast", "pandas"} & set(probes["serving"]["modules"])
     # Feast itself imports torch where it is installed, and pandas everywhere.
     if "feast door" in probes:

@@ -54,7 +54,7 @@ class TrainSettings:
     batch_size: int = 64
     learning_rate: float = 3e-3
     transformer_steps: int = 450
-    language_model_steps: int = 200
+    language_model_steps: int = 500
     factor_iterations: int = 8
     validation_every: int = 150
     patience: int = 2

@@ -27,6 +27,10 @@ class Shop:
     mapping: Path
     release_id: str
 
+    def run_pipeline(self) -> None:
+        """Run the whole pipeline on this shop, in an environment that is this shop's."""
+        run_pipeline(self.settings, self.mapping)
+
     def ask(self, path: str, question: dict[str, Any]) -> dict[str, Any]:
         """POST a question to the serving API; return its answer."""
         request = urllib.request.Request(
@@ -57,16 +61,21 @@ def shop(tmp_path_factory: pytest.TempPathFactory, object_store: Settings, prefe
     )
     ensure_bucket(settings)
     mapping = planted_shop.write_shop(folder / "export")
+    run_pipeline(settings, mapping)
+    pointer = read_pointer(settings)
+    assert pointer is not None
+    start_services(settings, ("serving",))
+    try:
+        wait_for_release(settings.services.serving_url, pointer.release_id, 60)
+        yield Shop(settings, mapping, pointer.release_id)
+    finally:
+        stop_services(settings)
+
+
+def run_pipeline(settings: Settings, mapping: Path) -> None:
+    """Run the pipeline flow as a process with these settings would; the environment is given back after."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment_for_children(settings).items():
             if name.startswith("AISLE_"):
                 patch.setenv(name, value)
         pipeline(str(mapping))
-        pointer = read_pointer(settings)
-        assert pointer is not None
-        start_services(settings, ("serving",))
-        try:
-            wait_for_release(settings.services.serving_url, pointer.release_id, 60)
-            yield Shop(settings, mapping, pointer.release_id)
-        finally:
-            stop_services(settings)

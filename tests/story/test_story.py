@@ -1,15 +1,19 @@
 """The whole way on a shop that brings only a mapping file: what comes out is right, private, fresh, and repeatable."""
 
+from collections import Counter
 from pathlib import Path
 
 import pyarrow.compute as pc
 
 from feature_repo.schema import pseudonym
 from flows import lake
-from flows.pipeline import pipeline
 from flows.releases import list_releases, read_manifest, read_pointer
 from tests import planted_shop
 from tests.story.conftest import Shop
+
+# The article's own case: A bought electronics, books and cosmetics, browsed electronics, books and clothing, and liked
+# a fashion blogger's outfit. What A should see next is electronics and fashion.
+WANTED = {"Electronics", "Fashion"}
 
 
 def test_every_row_of_the_export_is_in_the_lake_or_in_the_quarantine(shop: Shop) -> None:
@@ -60,7 +64,7 @@ def test_an_event_pushed_changes_the_next_answer(shop: Shop) -> None:
 
 def test_running_the_pipeline_again_changes_nothing(shop: Shop) -> None:
     versions = {name: lake.table_version(shop.settings, name) for name in ("events", "items", "quarantine")}
-    pipeline(str(shop.mapping))
+    shop.run_pipeline()
     assert {name: lake.table_version(shop.settings, name) for name in versions} == versions
     pointer = read_pointer(shop.settings)
     assert pointer is not None
@@ -73,3 +77,23 @@ def test_the_manifest_names_what_the_release_was_made_of(shop: Shop) -> None:
     assert manifest["lake"]["events"] == lake.table_version(shop.settings, "events")
     assert manifest["vocabulary_sha256"]
     assert manifest["gate"]["passed"] is True
+
+
+def test_user_a_is_recommended_the_next_device_and_the_next_garment_before_anything_else(shop: Shop) -> None:
+    slate = shop.slate(user_id=planted_shop.USER_A, k=10)
+    assert {item["category"] for item in slate[:2]} == WANTED, slate
+    shares = Counter(item["category"] for item in slate)
+    assert shares["Electronics"] + shares["Fashion"] >= 5, slate
+
+
+def test_cold_items_that_mean_the_same_are_on_the_page_and_no_others(shop: Shop) -> None:
+    cold, category = planted_shop.cold_items(), planted_shop.categories_by_item()
+    page = [item["item_id"] for item in shop.slate(user_id=planted_shop.USER_A, k=24)]
+    shown = {category[item] for item in page if item in cold}
+    assert shown
+    assert shown <= WANTED, page
+
+
+def test_a_gardener_is_not_shown_what_user_a_is_shown(shop: Shop) -> None:
+    slate = shop.slate(user_id="user-2", k=6)
+    assert Counter(item["category"] for item in slate)["Garden"] >= 4, slate
