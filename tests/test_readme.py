@@ -15,7 +15,7 @@ from tests.conftest import settings_in
 
 PROJECT = Path(__file__).parent.parent
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
-CODE = re.compile(r"```(?:console|bash|sh)?\n(.*?)```|`([^`\n]+)`", re.DOTALL)
+CODE = re.compile(r"```(?:console|bash|sh)?\n(.*?)```|```[a-z]+\n.*?```|`([^`\n]+)`", re.DOTALL)
 
 
 def _typed(word: str) -> set[tuple[str, str]]:
