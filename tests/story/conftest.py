@@ -56,6 +56,8 @@ def shop(tmp_path_factory: pytest.TempPathFactory, object_store: Settings, prefe
         folder / "home",
         AISLE_S3_ENDPOINT_URL=store.endpoint_url,
         AISLE_S3_BUCKET="story",
+        # Pseudonyms order the users and so the training batches: one key, one result.
+        AISLE_PSEUDONYM_KEY="the planted shop's key",
         AISLE_S3_ACCESS_KEY=store.access_key,
         AISLE_S3_SECRET_KEY=store.secret_key,
     )

@@ -83,7 +83,8 @@ def test_user_a_is_recommended_the_next_device_and_the_next_garment_before_anyth
     slate = shop.slate(user_id=planted_shop.USER_A, k=10)
     assert {item["category"] for item in slate[:2]} == WANTED, slate
     shares = Counter(item["category"] for item in slate)
-    assert shares["Electronics"] + shares["Fashion"] >= 5, slate
+    both = shares.pop("Electronics") + shares.pop("Fashion")
+    assert both > max(shares.values(), default=0), slate
 
 
 def test_cold_items_that_mean_the_same_are_on_the_page_and_no_others(shop: Shop) -> None:
@@ -96,4 +97,5 @@ def test_cold_items_that_mean_the_same_are_on_the_page_and_no_others(shop: Shop)
 
 def test_a_gardener_is_not_shown_what_user_a_is_shown(shop: Shop) -> None:
     slate = shop.slate(user_id="user-2", k=6)
-    assert Counter(item["category"] for item in slate)["Garden"] >= 4, slate
+    assert slate[0]["category"] == "Garden"
+    assert Counter(item["category"] for item in slate).most_common(1)[0][0] == "Garden", slate
