@@ -115,7 +115,8 @@ def show_models(result: TournamentResult) -> None:
     """Put the table of models and the learning curve on the run's page; each key's page is its history."""
     note = (
         "All models on the same users. Truth: what each user interacts with in the 7 days after the cut; every item of "
-        "the catalogue is a candidate. Validation chooses the challenger, the test week reports once."
+        "the vocabulary is a candidate, and wanted items beyond it count as missed. "
+        "Validation chooses the challenger, the test week reports once."
     )
     create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models")
     picture = base64.b64encode(curve_picture(result.curves)).decode()
