@@ -23,6 +23,15 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ConfigDict
 
+from feature_repo.online_format import (
+    CREATE_TIMES,
+    CREATE_VALUES,
+    REDIS_GUARDED_WRITE,
+    SQLITE_GUARD,
+    SQLITE_WRITE,
+    redis_moment,
+)
+
 #: One online row as Feast hands it over: entity key, feature values, event time, created time.
 OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 OnlineRead = tuple[datetime | None, dict[str, Value] | None]
@@ -31,29 +40,6 @@ Progress = Callable[[int], Any] | None
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A reader or writer waits this long for another process's write, then fails.
 _BUSY_SECONDS = 20
-
-_CREATE_TIMES = """
-CREATE TABLE IF NOT EXISTS row_times (
-    feature_table TEXT, entity_key BLOB, event_us INTEGER, created_us INTEGER, PRIMARY KEY (feature_table, entity_key)
-) WITHOUT ROWID
-"""
-_CREATE_VALUES = """
-CREATE TABLE IF NOT EXISTS "{table}" (
-    entity_key BLOB, feature_name TEXT, value BLOB, PRIMARY KEY (entity_key, feature_name)
-) WITHOUT ROWID
-"""
-_GUARD = """
-INSERT INTO row_times VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE
-SET event_us = excluded.event_us, created_us = excluded.created_us
-WHERE (excluded.event_us, excluded.created_us) >= (event_us, created_us)
-"""
-# One step on the server: compare the stored moment with the new one, and write the whole row or nothing.
-_GUARDED_HSET = """
-local stored = redis.call('HGET', KEYS[1], ARGV[1])
-if stored and stored > ARGV[2] then return 0 end
-redis.call('HSET', KEYS[1], unpack(ARGV))
-return 1
-"""
 
 
 class GuardedSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
@@ -87,7 +73,7 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
             connection = sqlite3.connect(path, timeout=_BUSY_SECONDS)
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute(_CREATE_TIMES)
+            connection.execute(CREATE_TIMES)
             self._local.connection = connection
         connection = self._local.connection
         return connection
@@ -98,14 +84,14 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         """Write rows of one view in one transaction; a row older than the stored one is left out."""
         connection = self._get_conn(config)
         name = _table_name(config, table)
-        connection.execute(_CREATE_VALUES.format(table=name))
+        connection.execute(CREATE_VALUES.format(table=name))
         with connection:
             for entity_key, values, event_time, created_time in data:
                 key = _key(config, entity_key)
                 times = (microseconds(event_time), microseconds(created_time))
-                if connection.execute(_GUARD, (name, key, *times)).rowcount:
+                if connection.execute(SQLITE_GUARD, (name, key, *times)).rowcount:
                     rows = [(key, feature, value.SerializeToString()) for feature, value in values.items()]
-                    connection.executemany(f'INSERT OR REPLACE INTO "{name}" VALUES (?, ?, ?)', rows)
+                    connection.executemany(SQLITE_WRITE.format(table=name), rows)
                 if progress:
                     progress(1)
 
@@ -150,7 +136,7 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         """Create the tables of the views that are kept, drop those of the others."""
         with self._get_conn(config) as connection:
             for table in tables_to_keep:
-                connection.execute(_CREATE_VALUES.format(table=_table_name(config, table)))
+                connection.execute(CREATE_VALUES.format(table=_table_name(config, table)))
             for table in tables_to_delete:
                 name = _table_name(config, table)
                 connection.execute(f'DROP TABLE IF EXISTS "{name}"')
@@ -166,10 +152,10 @@ class GuardedRedisOnlineStore(RedisOnlineStore):
         """Write rows of one view; a row older than the stored one is left out, whoever else writes."""
         client = self._get_client(config.online_store)
         view = compute_versioned_name(table, config.registry.enable_online_feature_view_versioning)
-        guarded_hset = client.register_script(_GUARDED_HSET)
+        guarded_hset = client.register_script(REDIS_GUARDED_WRITE)
         with client.pipeline(transaction=False) as pipe:
             for entity_key, values, event_time, created_time in data:
-                moment = f"{microseconds(event_time):020d}:{microseconds(created_time):020d}"
+                moment = redis_moment(microseconds(event_time), microseconds(created_time))
                 stamp = Timestamp()
                 stamp.FromMicroseconds(microseconds(event_time))
                 fields: list[Any] = [f"_us:{view}", moment, f"_ts:{view}", stamp.SerializeToString()]

@@ -5,13 +5,13 @@ The order of a history is the order of event time, whatever order the events arr
 
 from bisect import insort_right
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from feature_repo.features import HABIT_LENGTH, HISTORY_LENGTH
 from feature_repo.schema import INTERACTION_TYPES
 
 
-@dataclass(frozen=True)
-class Interaction:
+class Interaction(NamedTuple):
     """One entry of a history; `event_time` in whole seconds since 1970 (UTC), as the online store keeps it."""
 
     item_id: str
@@ -19,12 +19,11 @@ class Interaction:
     event_time: int
 
 
-@dataclass(frozen=True)
-class Habit:
-    """One item a user buys: purchases (distinct baskets) and the last one, in seconds since 1970 (UTC)."""
+class Habit(NamedTuple):
+    """One item a user buys: `purchases` in distinct baskets and the last one, in seconds since 1970 (UTC)."""
 
     item_id: str
-    count: float
+    purchases: float
     last_time: int
 
 
@@ -66,7 +65,7 @@ def with_purchase(habits: tuple[Habit, ...], purchase: Interaction) -> tuple[Hab
             continue
         if purchase.event_time <= habit.last_time:
             return habits
-        grown = Habit(habit.item_id, habit.count + 1, purchase.event_time)
+        grown = Habit(habit.item_id, habit.purchases + 1, purchase.event_time)
         return (*habits[:position], grown, *habits[position + 1 :])
     return (*habits[: HABIT_LENGTH - 1], Habit(purchase.item_id, 1.0, purchase.event_time))
 

@@ -29,7 +29,7 @@ def model_inputs(
         "history_types": _aligned([_TYPE_IDS.get(entry.event_type, 0) for entry in history], HISTORY_LENGTH, np.int64),
         "history_ages": _aligned([_days(now, entry.event_time) for entry in history], HISTORY_LENGTH, np.float32),
         "habit_items": _aligned([index[habit.item_id] for habit in habits], HABIT_LENGTH, np.int64),
-        "habit_counts": _aligned([habit.count for habit in habits], HABIT_LENGTH, np.float32),
+        "habit_counts": _aligned([habit.purchases for habit in habits], HABIT_LENGTH, np.float32),
         "habit_ages": _aligned([_days(now, habit.last_time) for habit in habits], HABIT_LENGTH, np.float32),
         "allowed": allowed[None, :],
     }

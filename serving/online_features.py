@@ -1,59 +1,59 @@
-"""The online store through Feast: one user row a request, and the row that a pushed event changes.
+"""The online store as user rows: one read a request, and the row that a pushed event changes.
 
-The only file of serving that imports Feast. The registry is the snapshot inside the release: Feast answers
-reads with errors while a live registry says MATERIALIZING (docs/serving.md).
+It reads and writes what Feast reads and writes, without Feast in the process (docs/serving.md). The project's
+name comes from the registry snapshot inside the release.
 """
 
 import threading
+import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from feast import FeatureStore, RepoConfig
-from feast.protos.feast.core.Registry_pb2 import Registry
-from feast.protos.feast.types.EntityKey_pb2 import EntityKey
-from feast.protos.feast.types.Value_pb2 import Value
-from feast.type_map import python_values_to_proto_values
-
 from feature_repo.features import USER_HABITS, USER_HISTORY, FeatureView
+from serving.feast_values import read_value, registry_project, write_list
 from serving.history import Habit, Interaction, UserRow, with_interactions
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.settings import OnlineStoreSettings
-
-#: A shopper does not wait for a Redis that is gone (the client's own default is to try for 10 s and more).
-#: AISLE_REDIS_URL may say otherwise, as host:port,socket_timeout=2.
-REDIS_PATIENCE = "socket_connect_timeout=0.5,socket_timeout=1,retry=null"
-ROW_FEATURES = [f"{view.name}:{name}" for view in (USER_HISTORY, USER_HABITS) for name in view.feature_names]
+from serving.stored_rows import RowStore, StoredUser, StoredView, WrittenRow, open_row_store
 
 
 def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
-    """Open the online store with the feature definitions in `registry_path`, the release's snapshot.
+    """Open the online store of the project in `registry_path`, the release's snapshot.
 
     Raises OnlineStoreUnavailable when the snapshot or the store cannot be opened.
     """
     try:
-        store = FeatureStore(config=_repo_config(settings, registry_path))
+        project = registry_project(registry_path)
+        store = open_row_store(settings, project, (USER_HISTORY, USER_HABITS))
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot open the online store with {registry_path}: {error}") from error
-    return OnlineRows(partial(read_user, store), partial(push_interactions, store, threading.Lock()))
+    return OnlineRows(
+        read=partial(read_user, store),
+        read_many=partial(read_users, store),
+        push=partial(push_interactions, store, threading.Lock()),
+        waits=store.waits,
+    )
 
 
-def read_user(store: FeatureStore, pseudonym: str) -> UserRow:
+def read_user(store: RowStore, pseudonym: str) -> UserRow:
     """Return the user's stored history and habits, an empty row for one never seen.
 
     Raises OnlineStoreUnavailable when the store does not answer or its values do not fit together.
     """
+    return read_users(store, (pseudonym,))[0]
+
+
+def read_users(store: RowStore, pseudonyms: Sequence[str]) -> list[UserRow]:
+    """Return the rows of several users, in their order, in one exchange with the store. Raises as read_user does."""
     try:
-        return _read(store, pseudonym)
+        return [_user_row(stored) for stored in store.read(pseudonyms)]
     except Exception as error:
-        raise OnlineStoreUnavailable(f"cannot read the online row of one user: {error}") from error
+        raise OnlineStoreUnavailable(f"cannot read the online rows of {len(pseudonyms)} users: {error}") from error
 
 
-def push_interactions(
-    store: FeatureStore, writing: threading.Lock, pseudonym: str, fresh: list[Interaction]
-) -> UserRow:
+def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, fresh: list[Interaction]) -> UserRow:
     """Write the user's row as it is after `fresh` interactions, and return it.
 
     A write reads the row first, so writes take turns (`writing`). An older event takes its place by time; the row's
@@ -62,106 +62,49 @@ def push_interactions(
     """
     try:
         with writing:
-            before = _read(store, pseudonym)
+            before = _user_row(store.read((pseudonym,))[0])
             after = with_interactions(before, fresh)
             if after.history != before.history:
-                _write_history(store, pseudonym, after)
+                newest = max(entry.event_time for entry in after.history)
+                _write(store, USER_HISTORY, pseudonym, after.history, _next_stored_at(after.history_stored_at, newest))
             if after.habits != before.habits:
-                _write_habits(store, pseudonym, after)
+                newest = max(habit.last_time for habit in after.habits)
+                _write(store, USER_HABITS, pseudonym, after.habits, _next_stored_at(after.habits_stored_at, newest))
             return after
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot write the online row of one user: {error}") from error
 
 
-def _repo_config(settings: OnlineStoreSettings, registry_path: Path) -> RepoConfig:
-    snapshot = Registry.FromString(registry_path.read_bytes())
-    names = {view.spec.project for view in snapshot.feature_views}
-    if len(names) != 1:
-        raise ValueError(f"expected the feature views of one Feast project in the registry, but found {sorted(names)}")
-    # The stores that never go back in time, by the path that Feast loads them from (feature_repo/online_store.py).
-    online = {"type": "feature_repo.online_store.GuardedSqliteOnlineStore", "path": settings.online_path}
-    if settings.online_type == "redis":
-        online = {
-            "type": "feature_repo.online_store.GuardedRedisOnlineStore",
-            "connection_string": f"{REDIS_PATIENCE},{settings.redis_url}",
-        }
-    return RepoConfig(
-        project=names.pop(),
-        provider="local",
-        registry={"path": str(registry_path), "cache_ttl_seconds": 0},  # 0: read once, never again
-        offline_store={"type": "duckdb"},  # never opened here
-        online_store=online,
-        entity_key_serialization_version=3,
-    )
-
-
-def _read(store: FeatureStore, pseudonym: str) -> UserRow:
-    # The answer's order is Feast's own: features are found by name, never by position.
-    answer = store.get_online_features(ROW_FEATURES, [{"user_id": pseudonym}]).proto
-    values: dict[str, Sequence[Any]] = {}
-    stored_at: dict[str, int] = {}
-    for name, result in zip(answer.metadata.feature_names.val, answer.results, strict=True):
-        kind = result.values[0].WhichOneof("val")
-        if kind is not None and name != "user_id":
-            values[name] = getattr(result.values[0], kind).val
-            stored_at[name] = result.event_timestamps[0].ToMicroseconds()
-    history = _columns(values, USER_HISTORY)
-    habits = _columns(values, USER_HABITS)
+def _user_row(stored: StoredUser) -> UserRow:
+    history, habits = stored
     return UserRow(
-        history=tuple(map(Interaction, *history)),
-        habits=tuple(map(Habit, *habits)),
-        history_stored_at=stored_at.get("history_item_ids"),
-        habits_stored_at=stored_at.get("habit_item_ids"),
+        history=tuple(map(Interaction, *_columns(history, USER_HISTORY))),
+        habits=tuple(map(Habit, *_columns(habits, USER_HABITS))),
+        history_stored_at=history.event_us if history else None,
+        habits_stored_at=habits.event_us if habits else None,
     )
 
 
-def _columns(values: dict[str, Sequence[Any]], view: FeatureView) -> list[Sequence[Any]]:
-    columns = [values.get(name, ()) for name in view.feature_names]
+def _columns(stored: StoredView | None, view: FeatureView) -> list[Sequence[Any]]:
+    if stored is None:
+        return [()] * len(view.feature_names)
+    columns = [read_value(stored.values.get(name, b"")) or () for name in view.feature_names]
     if len({len(column) for column in columns}) != 1:
         lengths = dict(zip(view.feature_names, map(len, columns), strict=True))
         raise ValueError(f"expected lists of one length in {view.name}, but found {lengths}")
     return columns
 
 
-def _write_history(store: FeatureStore, pseudonym: str, row: UserRow) -> None:
-    lists = (
-        [entry.item_id for entry in row.history],
-        [entry.event_type for entry in row.history],
-        [_moment(entry.event_time) for entry in row.history],
-    )
-    newest = max(entry.event_time for entry in row.history)
-    _write(store, USER_HISTORY, pseudonym, lists, _next_stored_at(row.history_stored_at, newest))
-
-
-def _write_habits(store: FeatureStore, pseudonym: str, row: UserRow) -> None:
-    lists = (
-        [habit.item_id for habit in row.habits],
-        [habit.count for habit in row.habits],
-        [_moment(habit.last_time) for habit in row.habits],
-    )
-    newest = max(habit.last_time for habit in row.habits)
-    _write(store, USER_HABITS, pseudonym, lists, _next_stored_at(row.habits_stored_at, newest))
-
-
-def _next_stored_at(stored_at: int | None, newest: int) -> datetime:
+def _next_stored_at(stored_at: int | None, newest: int) -> int:
     # One microsecond later at least: the store keeps the row it has when the new one is not newer.
-    microseconds = max(newest * 1_000_000, 0 if stored_at is None else stored_at + 1)
-    return datetime.fromtimestamp(microseconds // 1_000_000, UTC).replace(microsecond=microseconds % 1_000_000)
+    return max(newest * 1_000_000, 0 if stored_at is None else stored_at + 1)
 
 
 def _write(
-    store: FeatureStore, view: FeatureView, pseudonym: str, lists: Sequence[list[Any]], stored_at: datetime
+    store: RowStore, view: FeatureView, pseudonym: str, entries: Sequence[tuple[Any, ...]], stored_at: int
 ) -> None:
-    stored_view = store.get_feature_view(view.name)
-    types = {stored.name: stored.dtype.to_value_type() for stored in stored_view.features}
+    columns = zip(*entries, strict=True)
     values = {
-        name: python_values_to_proto_values([column], types[name])[0]
-        for name, column in zip(view.feature_names, lists, strict=True)
+        feature.name: write_list(feature.dtype, column) for feature, column in zip(view.features, columns, strict=True)
     }
-    key = EntityKey(join_keys=[view.key], entity_values=[Value(string_val=pseudonym)])
-    row = (key, values, stored_at, datetime.now(UTC))
-    store.provider.online_write_batch(store.config, stored_view, [row], None)
-
-
-def _moment(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+    store.write(WrittenRow(view, pseudonym, values, stored_at, time.time_ns() // 1000))

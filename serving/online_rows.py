@@ -1,9 +1,9 @@
-"""What serving needs of an online store: read one user's row, and push interactions into it.
+"""What serving needs of an online store: read users' rows, and push interactions into one.
 
-Behind this door stands Feast (online_features.py); only the wiring in app.py knows.
+Behind this door stands online_features.py; only the wiring in app.py knows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,15 @@ class OnlineStoreUnavailable(Exception):
 
 @dataclass(frozen=True)
 class OnlineRows:
-    """Both functions take a pseudonym and raise OnlineStoreUnavailable; `push` returns the row as it is after it."""
+    """Every function takes pseudonyms and raises OnlineStoreUnavailable; `push` returns the row as it is after it.
+
+    `waits` says that reading waits for another process: not to be done where other requests are served.
+    """
 
     read: Callable[[str], UserRow]
+    read_many: Callable[[Sequence[str]], list[UserRow]]
     push: Callable[[str, list[Interaction]], UserRow]
+    waits: bool = False
 
 
 #: Opens the online store with the feature definitions of a release (its registry snapshot).

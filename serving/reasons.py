@@ -87,7 +87,7 @@ def _own_reason(position: int, evidence: Evidence) -> Reason | None:
     habit, newest = evidence.habits.get(position), evidence.newest.get(position)
     if habit is not None:
         item_id, when = habit.item_id, _when(habit.last_time, evidence.now)
-        count = round(habit.count)
+        count = round(habit.purchases)
         text = f"You bought this {count} times, last {when}." if count > 1 else f"You bought this {when}."
         return Reason(kind="habit", text=text, because=[item_id])
     if newest is not None:

@@ -13,12 +13,8 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 PACKAGES = ("feature_repo", "expectations", "training", "serving", "flows")
-VOCABULARY = {"feature_repo", "feature_repo.schema", "feature_repo.features"}
+VOCABULARY = {"feature_repo", "feature_repo.schema", "feature_repo.features", "feature_repo.online_format"}
 SETTINGS_FILES = {Path("flows/settings.py"), Path("serving/settings.py")}
-#: The one file of serving that brings Feast (and with it pandas); imported when the app is wired.
-FEAST_DOOR = Path("serving/online_features.py")
-#: The one module that opens that door.
-WIRING = "serving.app"
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "base", "handler", "misc", "process", "do"}
 LINES_A_FILE = 300
 LINES_A_FUNCTION = 40
@@ -28,7 +24,7 @@ FORBIDDEN_LIBRARIES = {
     "feature_repo": {"torch", "prefect", "great_expectations"},
     "expectations": {"feast", "prefect", "torch"},
     "training": {"feast", "prefect", "boto3", "great_expectations"},
-    "serving": {"torch", "prefect", "great_expectations"},
+    "serving": {"torch", "prefect", "great_expectations", "feast", "pandas", "pyarrow"},
     "flows": set(),
 }
 PROBE = """
@@ -109,11 +105,7 @@ EVERYTHING = [*SOURCES, *_sources("benchmarks", "tests")]
 def probes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, list[str]]]:
     """What a fresh Python with an empty environment holds and does after it imported each package's modules."""
     groups = {package: [s.module for s in SOURCES if s.package == package] for package in PACKAGES}
-    door = ".".join(FEAST_DOOR.with_suffix("").parts)
-    groups["serving"] = [name for name in groups["serving"] if name not in (door, WIRING)]
     groups["vocabulary"] = sorted(VOCABULARY)
-    if (PROJECT / FEAST_DOOR).exists():
-        groups["feast door"] = [door, WIRING]
     folder = tmp_path_factory.mktemp("empty")
     running = {
         name: subprocess.Popen(
@@ -149,9 +141,7 @@ def test_each_package_imports_only_what_the_table_allows():
 def test_no_file_names_a_library_that_its_package_may_not_use():
     broken = []
     for source in SOURCES:
-        forbidden = set(FORBIDDEN_LIBRARIES[source.package])
-        if source.package == "serving":
-            forbidden |= {"pandas"} if source.path == FEAST_DOOR else {"pandas", "feast"}
+        forbidden = FORBIDDEN_LIBRARIES[source.package]
         broken += [f"{source.path} imports {n}" for n in _imports(source) if n.partition(".")[0] in forbidden]
     assert not broken
 
@@ -172,11 +162,8 @@ def test_nothing_outside_tests_imports_flows_or_serving():
 def test_a_fresh_interpreter_holds_no_forbidden_library(probes: dict[str, dict[str, list[str]]]):
     for package, forbidden in FORBIDDEN_LIBRARIES.items():
         loaded = set(probes[package]["modules"])
+        # Feast itself imports torch where it is installed.
         assert not (forbidden - ({"torch"} if "feast" in loaded else set())) & loaded, package
-    assert not {"feast", "pandas"} & set(probes["serving"]["modules"])
-    # Feast itself imports torch where it is installed, and pandas everywhere.
-    if "feast door" in probes:
-        assert not {"prefect", "great_expectations"} & set(probes["feast door"]["modules"])
     assert not {"numpy", "pandas", "pyarrow"} & set(probes["vocabulary"]["modules"])
 
 

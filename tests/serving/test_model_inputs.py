@@ -39,7 +39,7 @@ def as_training_reads(row: UserRow) -> dict[str, np.ndarray]:
                     [[datetime.fromtimestamp(e.event_time, UTC) for e in row.history]], pa.list_(stamp)
                 ),
                 "habit_item_ids": pa.array([[h.item_id for h in row.habits]], pa.list_(pa.string())),
-                "habit_counts": pa.array([[h.count for h in row.habits]], pa.list_(pa.float64())),
+                "habit_counts": pa.array([[h.purchases for h in row.habits]], pa.list_(pa.float64())),
                 "habit_last_times": pa.array(
                     [[datetime.fromtimestamp(h.last_time, UTC) for h in row.habits]], pa.list_(stamp)
                 ),

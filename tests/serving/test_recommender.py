@@ -100,7 +100,7 @@ def test_an_online_store_that_is_gone_falls_back_and_says_so(release: Release, m
     def gone(*_: object) -> None:
         raise OnlineStoreUnavailable("gone")
 
-    for online in (None, OnlineRows(gone, gone)):
+    for online in (None, OnlineRows(gone, gone, gone)):
         answer = recommend(replace(release, online=online), Question(REGULAR, 3), AS_OF, metrics)
         assert (answer.source, len(answer.slate)) == ("popular", 3)
         assert answer.notes == ["The features of users cannot be read now."]

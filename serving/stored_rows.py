@@ -1,0 +1,183 @@
+"""Rows as the online store keeps them, in SQLite or Redis: bytes by feature, and the moment of each view's row.
+
+Feast writes the same rows through feature_repo/online_store.py; feature_repo/online_format.py is the form of both.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmh3
+import redis
+
+from feature_repo.features import FeatureView
+from feature_repo.online_format import (
+    CREATE_TIMES,
+    CREATE_VALUES,
+    REDIS_GUARDED_WRITE,
+    SQLITE_GUARD,
+    SQLITE_WRITE,
+    entity_key,
+    redis_key,
+    redis_moment,
+    table_name,
+)
+from serving.feast_values import read_timestamp, write_timestamp
+from serving.settings import OnlineStoreSettings
+
+#: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other.
+SQLITE_PATIENCE = 1.0
+SQLITE_WRITE_PATIENCE = 20_000  # milliseconds
+#: A shopper does not wait for a Redis that is gone; AISLE_REDIS_URL may say otherwise, as host:port,socket_timeout=2.
+REDIS_PATIENCE = {"socket_connect_timeout": 0.5, "socket_timeout": 1.0, "retry": None}
+
+
+@dataclass(frozen=True)
+class StoredView:
+    """One view's row of one user: stored values by feature (absent: never written), and its event time."""
+
+    values: dict[str, bytes]
+    event_us: int
+
+
+#: A user's row of each view that was asked for, None where there is none.
+StoredUser = tuple[StoredView | None, ...]
+
+
+@dataclass(frozen=True)
+class WrittenRow:
+    """One view's row to write: whose, what, and when it was true (microseconds since 1970)."""
+
+    view: FeatureView
+    user: str
+    values: dict[str, bytes]
+    event_us: int
+    created_us: int
+
+
+@dataclass(frozen=True)
+class RowStore:
+    """Reads users' rows of `views` and writes a row unless a newer one is stored; both raise what the driver raises.
+
+    `waits` says that reading waits for another process: not to be done where other requests are served.
+    """
+
+    read: Callable[[Sequence[str]], list[StoredUser]]
+    write: Callable[[WrittenRow], None]
+    waits: bool
+
+
+def open_row_store(settings: OnlineStoreSettings, project: str, views: Sequence[FeatureView]) -> RowStore:
+    """Open the online store of a Feast project for these views of one entity; nothing is read yet."""
+    if settings.online_type == "redis":
+        return _redis_store(settings.redis_url, project, views)
+    return _sqlite_store(settings.online_path, project, views)
+
+
+def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowStore:
+    local = threading.local()
+    queries = []
+    for view in views:
+        table = table_name(project, view.name)
+        queries.append(
+            f'SELECT feature_name, value, event_us FROM "{table}" JOIN row_times USING (entity_key) '
+            f"WHERE feature_table = '{table}' AND entity_key = ?"
+        )
+
+    def connection() -> sqlite3.Connection:
+        if not hasattr(local, "connection"):
+            local.connection = _open_sqlite(Path(path))
+        opened: sqlite3.Connection = local.connection
+        return opened
+
+    def read(users: Sequence[str]) -> list[StoredUser]:
+        own = connection()
+        keys = [entity_key(views[0].key, user) for user in users]
+        return [tuple(_sqlite_view(own, query, key) for query in queries) for key in keys]
+
+    def write(row: WrittenRow) -> None:
+        own = connection()
+        own.execute(f"PRAGMA busy_timeout = {SQLITE_WRITE_PATIENCE}")
+        table, key = table_name(project, row.view.name), entity_key(row.view.key, row.user)
+        own.execute(CREATE_VALUES.format(table=table))
+        with own:
+            if own.execute(SQLITE_GUARD, (table, key, row.event_us, row.created_us)).rowcount:
+                rows = [(key, feature, value) for feature, value in row.values.items()]
+                own.executemany(SQLITE_WRITE.format(table=table), rows)
+
+    return RowStore(read, write, waits=False)
+
+
+def _open_sqlite(path: Path) -> sqlite3.Connection:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    connection = sqlite3.connect(path, timeout=SQLITE_PATIENCE)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(CREATE_TIMES)
+    return connection
+
+
+def _sqlite_view(connection: sqlite3.Connection, query: str, key: bytes) -> StoredView | None:
+    try:
+        found = connection.execute(query, (key,)).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):
+            return None  # a view that was never written
+        raise
+    return StoredView({name: value for name, value, _ in found}, found[0][2]) if found else None
+
+
+def _redis_store(address: str, project: str, views: Sequence[FeatureView]) -> RowStore:
+    client = _redis_client(address)
+    guarded_write = client.register_script(REDIS_GUARDED_WRITE)
+    fields = [_redis_fields(view) for view in views]
+    asked = [field for of_view in fields for field in of_view]
+
+    def read(users: Sequence[str]) -> list[StoredUser]:
+        with client.pipeline(transaction=False) as pipe:
+            for user in users:
+                pipe.hmget(redis_key(project, entity_key(views[0].key, user)), asked)  # type: ignore[arg-type]
+            answers = pipe.execute()
+        return [_redis_user(views, iter(answer)) for answer in answers]
+
+    def write(row: WrittenRow) -> None:
+        name, moment = row.view.name, redis_moment(row.event_us, row.created_us)
+        content: list[Any] = [f"_us:{name}", moment, f"_ts:{name}", write_timestamp(row.event_us)]
+        for feature, value in row.values.items():
+            content += [_redis_field(name, feature), value]
+        guarded_write(keys=[redis_key(project, entity_key(row.view.key, row.user))], args=content)
+
+    return RowStore(read, write, waits=True)
+
+
+def _redis_client(address: str) -> redis.Redis:
+    parts = address.split(",")
+    host, _, port = next(part for part in parts if "=" not in part).partition(":")
+    options = dict(REDIS_PATIENCE)
+    for name, _, text in (part.partition("=") for part in parts if "=" in part):
+        try:
+            options[name] = json.loads(text)
+        except ValueError:
+            options[name] = text  # type: ignore[assignment]  # a password, say
+    return redis.Redis(host=host, port=int(port or 6379), **options)  # type: ignore[arg-type]
+
+
+def _redis_fields(view: FeatureView) -> list[bytes]:
+    return [f"_ts:{view.name}".encode(), *(_redis_field(view.name, feature) for feature in view.feature_names)]
+
+
+def _redis_field(view: str, feature: str) -> bytes:
+    return mmh3.hash(f"{view}:{feature}", signed=False).to_bytes(4, "little")
+
+
+def _redis_user(views: Sequence[FeatureView], answer: Any) -> StoredUser:
+    rows: list[StoredView | None] = []
+    for view in views:
+        moment = next(answer)
+        values = {name: value for name in view.feature_names if (value := next(answer)) is not None}
+        rows.append(StoredView(values, read_timestamp(moment or b"")) if values else None)
+    return tuple(rows)
