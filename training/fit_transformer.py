@@ -14,7 +14,7 @@ from training.copy_head import CopyHead, copy_loss_terms
 from training.dataset import TrainingSet
 from training.evaluate import evaluate, inputs_of
 from training.interactions import Interactions, interactions
-from training.item_vectors import spectral_vectors, whitened_text
+from training.item_vectors import spectral_vectors, text_neighbours, whitened_text
 from training.losses import multi_positive_softmax, root_mean
 from training.model import CurvePoint, FittedModel, Progress, TrainSettings
 from training.panel import build_panel, search
@@ -109,10 +109,13 @@ def _choose_mixes(body: Body, head: CopyHead, training_set: TrainingSet) -> np.n
 
 @torch.no_grad()
 def freeze(body: Body, head: CopyHead, mixes: tuple[float, ...]) -> TransformerScorer:
-    """Return the scorer with the item vectors computed once; the bias of items without an ID vector is 0."""
-    vectors = body.table(torch.arange(len(body.table.text)))
+    """Return the scorer with item vectors computed once; items without an ID vector borrow from their neighbours."""
+    table = body.table
+    nearest, shares = text_neighbours(table.text.numpy(), table.column.numpy())
+    borrowed, weights = table.column[torch.from_numpy(nearest)], torch.from_numpy(shares)
+    vectors = table(torch.arange(len(table.text))) + (weights.unsqueeze(-1) * table.identity[borrowed]).sum(dim=1)
     vectors[0] = 0
-    bias = torch.where(body.table.column > 0, body.bias[body.table.column], 0.0)
+    bias = torch.where(table.column > 0, body.bias[table.column], (weights * body.bias[borrowed]).sum(dim=1))
     return TransformerScorer(body.encoder, head, vectors, bias, np.array(mixes))
 
 

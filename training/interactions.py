@@ -25,7 +25,7 @@ class Interactions:
 def interactions(training_set: TrainingSet) -> Interactions:
     """Return every interaction known before the validation cut, each once (test histories are left out)."""
     parts = [training_set.training, training_set.validation.queries]
-    user_ids = sorted({user for part in parts for user in part.user_ids})
+    user_ids = list(dict.fromkeys(user for part in parts for user in part.user_ids))
     code = {user: number for number, user in enumerate(user_ids)}
     columns: dict[str, list[np.ndarray]] = {"user": [], "item": [], "kind": [], "day": []}
     for part in parts:

@@ -7,6 +7,10 @@ from scipy.sparse.linalg import svds
 from training.interactions import Interactions
 
 TEXT_WIDTH = 128
+#: Items whose ID vectors an item without one borrows, and how sharply the nearest of them counts.
+NEIGHBOURS = 5
+SHARPNESS = 8.0
+_BLOCK = 4096
 
 
 def spectral_vectors(seen: Interactions, known: np.ndarray, item_count: int, width: int, seed: int) -> np.ndarray:
@@ -52,3 +56,23 @@ def whitened_text(text_vectors: np.ndarray) -> np.ndarray:
     softened = values + values.clip(min=0).mean() * 4 * whitened.shape[1] / texts + 1e-9
     whitened[has_text] = centred @ (directions / np.sqrt(softened))
     return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-6)
+
+
+def text_neighbours(text: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the items with an ID vector that stand nearest by text to each item without: (items, shares) [n + 1, 5].
+
+    `text` unit vectors [n + 1, d]; `column` is 0 where an item has no ID vector. Shares are a softmax of the cosine and
+    sum to 1; they are 0 for items that have an ID vector of their own, have no text, or when no item has one.
+    """
+    has_text = np.abs(text).sum(axis=1) > 0
+    known, cold = np.flatnonzero((column > 0) & has_text), np.flatnonzero((column == 0) & has_text)
+    keep = min(NEIGHBOURS, len(known))
+    nearest = np.zeros((len(text), max(keep, 1)), dtype=np.int64)
+    shares = np.zeros((len(text), max(keep, 1)), dtype=np.float32)
+    for start in range(0, len(cold) if keep else 0, _BLOCK):
+        rows = cold[start : start + _BLOCK]
+        cosine = text[rows] @ text[known].T
+        best = np.argsort(-cosine, axis=1, kind="stable")[:, :keep]
+        strength = np.exp(SHARPNESS * (np.take_along_axis(cosine, best, axis=1) - 1))
+        nearest[rows], shares[rows] = known[best], strength / strength.sum(axis=1, keepdims=True)
+    return nearest, shares

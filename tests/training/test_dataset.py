@@ -1,3 +1,4 @@
+import hashlib
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.training.planted import (
     build_training_set,
     history_row,
     item_texts,
+    rhythm_events,
     word_vectors,
 )
 from training import dataset, dataset_files
@@ -118,3 +120,18 @@ def test_a_wrong_split_or_missing_text_vectors_are_named(rhythm: TrainingSet) ->
         dataset.from_arrow(arrow_histories([row]), items, word_vectors(["a"]), {})
     with pytest.raises(ValueError, match="text_vectors: expected 1 rows"):
         dataset.from_arrow(arrow_histories([row]), items, word_vectors(["a", "b"]), {})
+
+
+def test_other_pseudonyms_give_the_same_rows_in_the_same_order() -> None:
+    events = rhythm_events()
+    renamed = [(f"{hash_of(user)}", item, kind, moment) for user, item, kind, moment in events]
+    one, other = (build_training_set(rows, item_texts()) for rows in (events, renamed))
+    assert [hash_of(user) for user in one.training.user_ids] == other.training.user_ids
+    for name in dataset.SEQUENCE_INPUTS:
+        assert (getattr(one.training, name) == getattr(other.training, name)).all()
+    assert (interactions(one).item == interactions(other).item).all()
+
+
+def hash_of(user: str) -> str:
+    """Another name of a user, in another order."""
+    return hashlib.sha256(user.encode()).hexdigest()
