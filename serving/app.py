@@ -14,13 +14,15 @@ from pydantic.json_schema import models_json_schema
 
 from serving.access import MeteredAccess
 from serving.clock import Clock
+from serving.desk import Desk
 from serving.event_intake import Intake
 from serving.metrics import make_metrics
 from serving.online_features import open_online_features
 from serving.problems import ProblemDocument, install_problem_answers
 from serving.release_watch import Champion, Watch, start
-from serving.routes import Desk, add_routes
+from serving.routes import add_routes
 from serving.settings import Settings, load_settings
+from serving.slate_requests import DirectSlates
 from serving.spool import open_spool
 from serving.storefront import add_storefront
 
@@ -52,6 +54,7 @@ def create_app(settings: Settings) -> FastAPI:
     add_routes(app, desk)
     add_storefront(app, desk)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
+    app.add_middleware(DirectSlates, desk=desk)
     app.add_middleware(MeteredAccess, metrics=metrics, max_body_bytes=settings.max_body_bytes)
     return app
 

@@ -46,6 +46,7 @@ class Catalogue:
     items: tuple[Item, ...]
     index: dict[str, int]
     available: npt.NDArray[np.bool_]
+    available_count: int
     prices: npt.NDArray[np.float32]
     by_category: dict[str, npt.NDArray[np.int32]]
     by_brand: dict[str, npt.NDArray[np.int32]]
@@ -70,6 +71,7 @@ def read_catalogue(path: Path) -> Catalogue:
         items=tuple(items),
         index=index,
         available=np.array(available),
+        available_count=sum(available),
         prices=np.array([np.nan if item.price is None else item.price for item in items], np.float32),
         by_category=_positions([_category_paths(item.category) for item in items]),
         by_brand=_positions([[item.brand.casefold()] if item.brand else [] for item in items]),
@@ -79,7 +81,6 @@ def read_catalogue(path: Path) -> Catalogue:
 def allowed_items(catalogue: Catalogue, conditions: Conditions) -> npt.NDArray[np.bool_]:
     """Return a mask over the vocabulary (length n + 1): available, not excluded, and fitting every filter."""
     allowed = catalogue.available.copy()
-    allowed[0] = False
     for item_id in conditions.exclude:
         allowed[catalogue.index.get(item_id, 0)] = False
     if conditions.category is not None:

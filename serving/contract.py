@@ -1,5 +1,9 @@
-"""What the API takes and gives, with limits and examples; OpenAPI is made of it."""
+"""What the API takes and gives, with limits and examples; OpenAPI is made of it.
 
+Requests are pydantic models, checked at the door. Slates are plain dataclasses, made here and not checked again.
+"""
+
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
@@ -147,40 +151,48 @@ class EventsRequest(_Message):
     events: list[Event] = Field(min_length=1, max_length=1000)
 
 
-class Reason(BaseModel):
+@dataclass(slots=True)
+class Reason:
     """Why an item is in the slate, in one sentence, and the items that the sentence rests on."""
 
     kind: ReasonKind
-    text: str = Field(examples=["You bought this 5 times, last on 12 Dec."])
-    because: list[str] = Field(default=[], examples=[["1082185"]])
+    text: Annotated[str, Field(examples=["You bought this 5 times, last on 12 Dec."])]
+    because: Annotated[list[str], Field(examples=[["1082185"]])] = field(default_factory=list)
 
 
-class SlateItem(BaseModel):
+@dataclass(slots=True)
+class SlateItem:
     """One place of a slate."""
 
-    rank: int = Field(examples=[1])
-    item_id: str = Field(examples=["1082185"])
-    title: str = Field(examples=["Bananas"])
-    category: str | None = Field(examples=["PRODUCE > TROPICAL FRUIT > BANANAS"])
-    brand: str | None = Field(examples=["National"])
-    price: float | None = Field(examples=[0.99])
-    currency: str | None = Field(examples=["USD"])
-    score: float = Field(examples=[7.31], description="higher is better; comparable within one answer")
+    rank: Annotated[int, Field(examples=[1])]
+    item_id: Annotated[str, Field(examples=["1082185"])]
+    title: Annotated[str, Field(examples=["Bananas"])]
+    category: Annotated[str | None, Field(examples=["PRODUCE > TROPICAL FRUIT > BANANAS"])]
+    brand: Annotated[str | None, Field(examples=["National"])]
+    price: Annotated[float | None, Field(examples=[0.99])]
+    currency: Annotated[str | None, Field(examples=["USD"])]
+    score: Annotated[float, Field(examples=[7.31], description="higher is better; comparable within one answer")]
     reason: Reason
 
 
-class Recommendations(BaseModel):
+@dataclass(slots=True)
+class Recommendations:
     """A slate, and where it came from."""
 
-    release_id: str = Field(examples=["r20180101-0123456789ab"])
-    source: Source = Field(description="personalised: by the user's features; session: by this visit; popular: neither")
-    user: str | None = Field(examples=[SHOPPER], description="the pseudonym")
-    as_of: datetime = Field(description="the moment the answer was computed for")
+    release_id: Annotated[str, Field(examples=["r20180101-0123456789ab"])]
+    source: Annotated[
+        Source, Field(description="personalised: by the user's features; session: by this visit; popular: neither")
+    ]
+    user: Annotated[str | None, Field(examples=[SHOPPER], description="the pseudonym")]
+    as_of: Annotated[datetime, Field(description="the moment the answer was computed for")]
     slate: list[SlateItem]
-    notes: list[str] = Field(default=[], description="what to know about this answer, in plain words")
+    notes: Annotated[list[str], Field(description="what to know about this answer, in plain words")] = field(
+        default_factory=list
+    )
 
 
-class SimilarItems(BaseModel):
+@dataclass(slots=True)
+class SimilarItems:
     """Items like one item, by the release's item vectors."""
 
     release_id: str

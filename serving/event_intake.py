@@ -106,7 +106,7 @@ def _row(intake: Intake, release: Release, event: Event, now: datetime) -> dict[
 
 def _not_before_history(intake: Intake, release: Release, user: str, now: datetime) -> datetime:
     # The release clock starts again with the process: what happens now comes after all that we know of the user.
-    row = stored_row(release, user, intake.metrics, [])
+    row = stored_row(release, user, intake.metrics)
     newest = row.history[-1].event_time if row.history else 0
     return max(now, datetime.fromtimestamp(newest, now.tzinfo))
 

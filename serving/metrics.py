@@ -9,12 +9,12 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 @dataclass(frozen=True)
 class Metrics:
-    """The counters and gauges of one app; `registry` is what /metrics prints."""
+    """The counters and gauges of one app; `registry` is what /metrics prints, `slates` is by source."""
 
     registry: CollectorRegistry
     requests: Counter
     seconds: Histogram
-    slates: Counter
+    slates: dict[str, Counter]
     events: Counter
     online_store_errors: Counter
     scorer_errors: Counter
@@ -26,11 +26,12 @@ class Metrics:
 def make_metrics() -> Metrics:
     """Make a fresh set of metrics, all named `aisle_*`."""
     registry = CollectorRegistry()
+    slates = Counter("aisle_slates", "slates by where they came from", ["source"], registry=registry)
     return Metrics(
         registry=registry,
         requests=Counter("aisle_requests", "requests answered", ["route", "status"], registry=registry),
         seconds=Histogram("aisle_request_seconds", "time to answer", ["route"], buckets=SECONDS, registry=registry),
-        slates=Counter("aisle_slates", "slates by where they came from", ["source"], registry=registry),
+        slates={source: slates.labels(source) for source in ("personalised", "session", "popular")},
         events=Counter("aisle_events", "events pushed, by what became of them", ["outcome"], registry=registry),
         online_store_errors=Counter("aisle_online_store_errors", "failed accesses", ["what"], registry=registry),
         scorer_errors=Counter("aisle_scorer_errors", "requests the model could not score", registry=registry),

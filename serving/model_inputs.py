@@ -1,5 +1,7 @@
-"""From a user's row to the arrays of the scorer's door, the same way the training set is made."""
+"""From users' rows to the arrays of the scorer's door, the same way the training set is made."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -8,39 +10,73 @@ import numpy.typing as npt
 
 from feature_repo.features import HABIT_LENGTH, HISTORY_LENGTH
 from feature_repo.schema import INTERACTION_TYPES
-from serving.history import UserRow
+from serving.history import Habit, Interaction, UserRow
 
 SECONDS_PER_DAY = 86_400.0
 _TYPE_IDS = {name: position for position, name in enumerate(INTERACTION_TYPES, start=1)}
 
 
-def model_inputs(
-    row: UserRow, index: dict[str, int], allowed: npt.NDArray[np.bool_], as_of: datetime
-) -> dict[str, npt.NDArray[Any]]:
-    """Return the model's inputs for one user (batch 1): sequences right-aligned, newest last, 0 = padding.
+@dataclass(slots=True)
+class KnownRow:
+    """What of a user's row is in the vocabulary, the newest and strongest that the model takes, with its indices."""
 
-    Items outside the vocabulary are left out. Ages are days before `as_of`, never below 0.
+    history: Sequence[Interaction]
+    history_indices: list[int]
+    habits: Sequence[Habit]
+    habit_indices: list[int]
+
+
+def known_row(row: UserRow, index: dict[str, int]) -> KnownRow:
+    """Leave out of a row what the vocabulary does not have."""
+    history, history_indices = _known(row.history, index)
+    habits, habit_indices = _known(row.habits, index)
+    return KnownRow(
+        history[-HISTORY_LENGTH:],
+        history_indices[-HISTORY_LENGTH:],
+        habits[:HABIT_LENGTH],
+        habit_indices[:HABIT_LENGTH],
+    )
+
+
+def model_inputs(rows: Sequence[KnownRow], as_of: datetime) -> dict[str, npt.NDArray[Any]]:
+    """Return the model's sequences, a row a user: right-aligned, newest last, 0 = padding.
+
+    Ages are days before `as_of`, never below 0.
     """
-    now = as_of.timestamp()
-    history = [entry for entry in row.history if entry.item_id in index][-HISTORY_LENGTH:]
-    habits = [habit for habit in row.habits if habit.item_id in index][:HABIT_LENGTH]
+    now, users = as_of.timestamp(), len(rows)
+    items, types = np.zeros((2, users, HISTORY_LENGTH), np.int64)
+    times = np.full((users, HISTORY_LENGTH), now)
+    habit_items = np.zeros((users, HABIT_LENGTH), np.int64)
+    counts = np.zeros((users, HABIT_LENGTH), np.float32)
+    habit_times = np.full((users, HABIT_LENGTH), now)
+    for user, row in enumerate(rows):
+        if row.history_indices:
+            start = HISTORY_LENGTH - len(row.history_indices)
+            items[user, start:] = row.history_indices
+            types[user, start:] = [_TYPE_IDS.get(entry[1], 0) for entry in row.history]
+            times[user, start:] = [entry[2] for entry in row.history]
+        if row.habit_indices:
+            start = HABIT_LENGTH - len(row.habit_indices)
+            habit_items[user, start:] = row.habit_indices
+            counts[user, start:] = [habit[1] for habit in row.habits]
+            habit_times[user, start:] = [habit[2] for habit in row.habits]
     return {
-        "history_items": _aligned([index[entry.item_id] for entry in history], HISTORY_LENGTH, np.int64),
-        "history_types": _aligned([_TYPE_IDS.get(entry.event_type, 0) for entry in history], HISTORY_LENGTH, np.int64),
-        "history_ages": _aligned([_days(now, entry.event_time) for entry in history], HISTORY_LENGTH, np.float32),
-        "habit_items": _aligned([index[habit.item_id] for habit in habits], HABIT_LENGTH, np.int64),
-        "habit_counts": _aligned([habit.purchases for habit in habits], HABIT_LENGTH, np.float32),
-        "habit_ages": _aligned([_days(now, habit.last_time) for habit in habits], HABIT_LENGTH, np.float32),
-        "allowed": allowed[None, :],
+        "history_items": items,
+        "history_types": types,
+        "history_ages": _days(now - times),
+        "habit_items": habit_items,
+        "habit_counts": counts,
+        "habit_ages": _days(now - habit_times),
     }
 
 
-def _days(now: float, moment: int) -> float:
-    return max(0.0, now - moment) / SECONDS_PER_DAY
+def _known(entries: Sequence[Any], index: dict[str, int]) -> tuple[Sequence[Any], list[int]]:
+    indices = [index.get(entry[0], 0) for entry in entries]
+    if 0 not in indices:
+        return entries, indices
+    kept = [(entry, position) for entry, position in zip(entries, indices, strict=True) if position]
+    return [entry for entry, _ in kept], [position for _, position in kept]
 
 
-def _aligned(values: list[Any], length: int, dtype: type[np.generic]) -> npt.NDArray[Any]:
-    row = np.zeros((1, length), dtype)
-    if values:
-        row[0, length - len(values) :] = values
-    return row
+def _days(seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
+    return (np.maximum(seconds, 0.0) / SECONDS_PER_DAY).astype(np.float32)

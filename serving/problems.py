@@ -5,6 +5,7 @@ A problem says what was expected, what came, and what to do next.
 
 import logging
 import secrets
+from collections.abc import Callable
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -51,18 +52,28 @@ def problem_response(document: ProblemDocument, headers: dict[str, str] | None =
 
 def install_problem_answers(app: FastAPI) -> None:
     """Make every error of the app a problem document."""
-    app.add_exception_handler(Problem, _answer_problem)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(HTTPException, _answer_http)
+    for kind in _ANSWERS:
+        app.add_exception_handler(kind, _answer_foreseen)
     app.add_exception_handler(Exception, _answer_unforeseen)
 
 
-def _answer_problem(_: Request, error: Exception) -> Response:
+def answer_error(error: Exception) -> Response:
+    """Return the problem document of an error that the app foresees: Problem, RequestValidationError, HTTPException.
+
+    Raises any other error again.
+    """
+    for kind, answer in _ANSWERS.items():
+        if isinstance(error, kind):
+            return answer(error)
+    raise error
+
+
+def _answer_problem(error: Exception) -> Response:
     assert isinstance(error, Problem)
     return problem_response(error.document, error.headers)
 
 
-def _answer_invalid(_: Request, error: Exception) -> Response:
+def _answer_invalid(error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     errors = [
         FieldError(pointer=_pointer(found["loc"]), detail=_encodable(found["msg"])) for found in error.errors()[:20]
@@ -79,10 +90,21 @@ def _answer_invalid(_: Request, error: Exception) -> Response:
     )
 
 
-def _answer_http(_: Request, error: Exception) -> Response:
+def _answer_http(error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     document = ProblemDocument(type="about:blank", title=str(error.detail), status=error.status_code, detail="")
     return problem_response(document, dict(error.headers or {}))
+
+
+_ANSWERS: dict[type[Exception], Callable[[Exception], Response]] = {
+    Problem: _answer_problem,
+    RequestValidationError: _answer_invalid,
+    HTTPException: _answer_http,
+}
+
+
+def _answer_foreseen(_: Request, error: Exception) -> Response:
+    return answer_error(error)
 
 
 def _answer_unforeseen(_: Request, error: Exception) -> Response:

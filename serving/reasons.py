@@ -6,13 +6,14 @@ bought with it, then a recent item it is like, then its popularity, and last the
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.catalogue import first_category
 from serving.contract import Reason
-from serving.history import Habit, Interaction, UserRow
+from serving.model_inputs import KnownRow
 from serving.release import Release
 
 #: Distinct recent items that an item may be likened to, and the cosine from which we call it similar.
@@ -33,28 +34,31 @@ _DEEDS = {
 _ANY_DEED = ("chose", "")
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Evidence:
-    """What one answer may cite. Keys are vocabulary indices; `recent` holds distinct items, newest first."""
+    """What one answer may cite: places in `row` by vocabulary index (the newest where an item comes again).
+
+    `recent` holds distinct items of the history, newest first; `recent_vectors` theirs, once somebody asks.
+    """
 
     release: Release
     now: datetime
-    habits: dict[int, Habit]
-    newest: dict[int, Interaction]
-    recent: npt.NDArray[np.int64]
+    row: KnownRow
+    habits: dict[int, int]
+    newest: dict[int, int]
+    recent: list[int]
+    recent_vectors: npt.NDArray[np.float32] | None = None
 
 
-def gather_evidence(release: Release, row: UserRow, now: datetime) -> Evidence:
-    """Collect what a user's row says about items of the catalogue."""
-    index = release.catalogue.index
-    newest = {index[entry.item_id]: entry for entry in row.history if entry.item_id in index}
-    by_time = sorted(newest.items(), key=lambda pair: pair[1].event_time, reverse=True)
+def gather_evidence(release: Release, row: KnownRow, now: datetime) -> Evidence:
+    """Collect what a user's row, oldest first, says about items of the catalogue."""
     return Evidence(
         release=release,
         now=now,
-        habits={index[habit.item_id]: habit for habit in row.habits if habit.item_id in index},
-        newest=newest,
-        recent=np.array([position for position, _ in by_time[:RECENT_ITEMS]], np.int64),
+        row=row,
+        habits={index: place for place, index in enumerate(row.habit_indices)},
+        newest={index: place for place, index in enumerate(row.history_indices)},
+        recent=list(islice(dict.fromkeys(reversed(row.history_indices)), RECENT_ITEMS)),
     )
 
 
@@ -84,13 +88,15 @@ def readable(text: str) -> str:
 
 
 def _own_reason(position: int, evidence: Evidence) -> Reason | None:
-    habit, newest = evidence.habits.get(position), evidence.newest.get(position)
-    if habit is not None:
+    habit_place, place = evidence.habits.get(position), evidence.newest.get(position)
+    if habit_place is not None:
+        habit = evidence.row.habits[habit_place]
         item_id, when = habit.item_id, _when(habit.last_time, evidence.now)
         count = round(habit.purchases)
         text = f"You bought this {count} times, last {when}." if count > 1 else f"You bought this {when}."
         return Reason(kind="habit", text=text, because=[item_id])
-    if newest is not None:
+    if place is not None:
+        newest = evidence.row.history[place]
         when = _when(newest.event_time, evidence.now)
         verb, rest = _DEEDS.get(newest.event_type, _ANY_DEED)
         return Reason(kind="history", text=f"You {verb} this{rest} {when}.", because=[newest.item_id])
@@ -99,25 +105,27 @@ def _own_reason(position: int, evidence: Evidence) -> Reason | None:
 
 def _co_purchase_reason(position: int, evidence: Evidence) -> Reason | None:
     release = evidence.release
-    for neighbour, score in zip(release.neighbour_items[position], release.neighbour_scores[position], strict=True):
-        if neighbour > 0 and score > 0 and int(neighbour) in evidence.newest:
+    newest = evidence.newest
+    for place, neighbour in enumerate(release.neighbour_items[position].tolist()):
+        if neighbour in newest and release.neighbour_scores[position, place] > 0:
             return Reason(
                 kind="co_purchase",
-                text=f"Often bought with {_title(int(neighbour), release)}, {_deed(int(neighbour), evidence)}.",
+                text=f"Often bought with {_title(neighbour, release)}, {_deed(neighbour, evidence)}.",
                 because=[release.catalogue.items[neighbour].item_id],
             )
     return None
 
 
 def _similar_reason(position: int, evidence: Evidence) -> Reason | None:
-    if not len(evidence.recent):
+    if not evidence.recent:
         return None
-    vectors = evidence.release.vectors
-    cosines = vectors[evidence.recent] @ vectors[position]
-    best = int(np.argmax(cosines))
+    if evidence.recent_vectors is None:
+        evidence.recent_vectors = evidence.release.vectors[evidence.recent]
+    cosines = evidence.recent_vectors @ evidence.release.vectors[position]
+    best = int(cosines.argmax())
     if cosines[best] < SIMILAR_COSINE:
         return None
-    like, items = int(evidence.recent[best]), evidence.release.catalogue.items
+    like, items = evidence.recent[best], evidence.release.catalogue.items
     text = f"Similar to {_title(like, evidence.release)}, {_deed(like, evidence)}."
     if items[like].title == items[position].title:
         text = f"The same kind as one {_deed(like, evidence)}."
@@ -137,7 +145,7 @@ def _title(position: int, release: Release) -> str:
 
 
 def _deed(position: int, evidence: Evidence) -> str:
-    verb, rest = _DEEDS.get(evidence.newest[position].event_type, _ANY_DEED)
+    verb, rest = _DEEDS.get(evidence.row.history[evidence.newest[position]].event_type, _ANY_DEED)
     return f"which you {verb}{rest}"
 
 

@@ -1,31 +1,31 @@
-"""From one question to one slate: features, model, reasons; and the steps down when something is missing.
+"""From questions to slates: features, model, reasons; and the steps down when something is missing.
 
 personalised (the user's features, and this visit) → session (this visit alone) → popular. Each answer says which.
+Questions of the same moment are answered together: one read, one run of the model.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.catalogue import Conditions, allowed_items
-from serving.contract import Reason, Recommendations, SimilarItems, SlateItem, Source
+from serving.contract import Reason, Recommendations, SlateItem, Source
 from serving.history import Interaction, UserRow
 from serving.metrics import Metrics
-from serving.model_inputs import model_inputs
+from serving.model_inputs import KnownRow, known_row, model_inputs
 from serving.online_rows import OnlineStoreUnavailable
-from serving.reasons import SIMILAR_COSINE, gather_evidence, readable, reason_for
+from serving.reasons import gather_evidence, reason_for
 from serving.release import Release
-from serving.scorer import best_items
+from serving.scorer import Ranking, best_items
 
 NO_CONDITIONS = Conditions()
-#: Candidates looked at for similar items.
-SIMILAR_DEPTH = 400
-Ranking = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+UNREADABLE = "The features of users cannot be read now."
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Question:
     """Who asks (None: nobody we know), for how many items, under which conditions, in which visit."""
 
@@ -35,79 +35,81 @@ class Question:
     session_items: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class Draft:
+    """An answer in the making. `allowed` bool [n + 1] is None where the whole range is; `k` is at most what it has."""
+
+    question: Question
+    row: KnownRow
+    source: Source
+    allowed: npt.NDArray[np.bool_] | None
+    k: int
+    notes: list[str]
+    ranking: Ranking | None = None
+
+
 def recommend(release: Release, question: Question, now: datetime, metrics: Metrics) -> Recommendations:
     """Answer with at most k items, best first, each with a reason; fewer when fewer fit the conditions."""
-    notes: list[str] = []
-    row = stored_row(release, question.pseudonym, metrics, notes)
-    visit = _visit(release, question.session_items, now, notes)
-    source = _source(release, row, visit)
-    allowed = allowed_items(release.catalogue, question.conditions)
-    k = min(question.k, int(allowed.sum()))
-    if k < question.k:
-        notes.append("No item fits the conditions." if k == 0 else f"Only {k} items fit the conditions.")
-    seen = replace(row, history=(*row.history, *visit))
-    ranking = None if source == "popular" or k == 0 else _personal(release, seen, allowed, k, now, metrics)
-    if ranking is None:
-        if source != "popular" and k > 0:
-            notes.append("The model could not score this request.")
-            source = "popular"
-        ranking = _popular(release, allowed, k)
-    metrics.slates.labels(source).inc()
-    evidence = gather_evidence(release, seen, now)
-    reasons = [reason_for(int(position), evidence) for position in ranking[0]]
-    return Recommendations(
-        release_id=release.release_id,
-        source=source,
-        user=question.pseudonym,
-        as_of=now,
-        slate=_slate(release, ranking, reasons),
-        notes=notes,
-    )
+    return recommend_many(release, [question], now, metrics)[0]
 
 
-def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
-    """Return up to k available items like a known one: by vectors, else by co-purchase; fewer when few are near."""
-    position = release.catalogue.index[item_id]
-    title = readable(release.catalogue.items[position].title)
-    allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)))
-    cosines = release.vectors @ release.vectors[position]
-    scores = np.where(allowed & (cosines >= SIMILAR_COSINE), cosines, -np.inf).astype(np.float32)
-    reason = Reason(kind="similar", text=f"Similar to {title}.", because=[item_id])
-    if not (scores > 0).any():
-        scores = np.full(len(allowed), -np.inf, np.float32)
-        neighbours = release.neighbour_items[position]
-        scores[neighbours] = release.neighbour_scores[position]
-        scores[~allowed] = -np.inf
-        reason = Reason(kind="co_purchase", text=f"Often bought with {title}.", because=[item_id])
-    ranking = _other_titles_first(release, position, _top(scores, min(SIMILAR_DEPTH, int((scores > 0).sum()))), k)
-    slate = _slate(release, ranking, [reason] * len(ranking[0]))
-    return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)
+def recommend_many(
+    release: Release,
+    questions: Sequence[Question],
+    now: datetime,
+    metrics: Metrics,
+    rows: Sequence[UserRow | None] | None = None,
+) -> list[Recommendations]:
+    """Answer several questions, in their order, as `recommend` answers each.
+
+    `rows` are the users' stored rows where they have been read already, None in it for one that could not be read.
+    """
+    found = read_rows(release, questions, metrics) if rows is None else rows
+    drafts = [_draft(release, question, row, now) for question, row in zip(questions, found, strict=True)]
+    personal = [draft for draft in drafts if draft.source != "popular" and draft.k > 0]
+    if personal:
+        _rank(release, personal, now, metrics)
+    return [_answer(release, draft, now, metrics) for draft in drafts]
 
 
-def _other_titles_first(release: Release, position: int, ranking: Ranking, k: int) -> Ranking:
-    # A catalogue may hold one title many times (sizes, colours, makers): each comes once before any comes again.
-    items = release.catalogue.items
-    seen = {items[position].title}
-    again = []
-    for candidate in ranking[0].tolist():
-        again.append(items[candidate].title in seen)
-        seen.add(items[candidate].title)
-    order = np.argsort(again, kind="stable")[:k]
-    return ranking[0][order], ranking[1][order]
-
-
-def stored_row(release: Release, pseudonym: str | None, metrics: Metrics, notes: list[str]) -> UserRow:
-    """Return what the online store knows of the user; nothing, with a note, when it does not answer."""
-    if pseudonym is None:
-        return UserRow()
+def read_rows(release: Release, questions: Sequence[Question], metrics: Metrics) -> list[UserRow | None]:
+    """Return what the online store knows of each asker in one read, None for all when it does not answer."""
+    names = list({question.pseudonym: None for question in questions if question.pseudonym is not None})
+    if not names:
+        return [UserRow()] * len(questions)
     try:
         if release.online is None:
             raise OnlineStoreUnavailable("the online store could not be opened with this release")
-        return release.online.read(pseudonym)
+        rows = dict(zip(names, release.online.read_many(names), strict=True))
     except OnlineStoreUnavailable:
         metrics.online_store_errors.labels("read").inc()
-        notes.append("The features of users cannot be read now.")
-        return UserRow()
+        return [UserRow() if question.pseudonym is None else None for question in questions]
+    return [UserRow() if question.pseudonym is None else rows[question.pseudonym] for question in questions]
+
+
+def stored_row(release: Release, pseudonym: str | None, metrics: Metrics) -> UserRow:
+    """Return what the online store knows of one user; nothing when it does not answer."""
+    return read_rows(release, [Question(pseudonym, 1)], metrics)[0] or UserRow()
+
+
+def _draft(release: Release, question: Question, row: UserRow | None, now: datetime) -> Draft:
+    notes = [] if row is not None else [UNREADABLE]
+    known = known_row(row or UserRow(), release.catalogue.index)
+    source: Source = "personalised" if known.history_indices or known.habit_indices else "popular"
+    if question.session_items:
+        visit = _visit(release, question.session_items, now, notes)
+        if visit and source == "popular":
+            source = "session"
+        seen = UserRow((*known.history, *visit), tuple(known.habits))
+        known = known_row(seen, release.catalogue.index)
+    allowed, available = None, release.catalogue.available_count
+    if question.conditions != NO_CONDITIONS:
+        allowed = allowed_items(release.catalogue, question.conditions)
+        available = int(np.count_nonzero(allowed))
+    k = min(question.k, available)
+    if k < question.k:
+        notes.append("No item fits the conditions." if k == 0 else f"Only {k} items fit the conditions.")
+    return Draft(question, known, source, allowed, k, notes)
 
 
 def _visit(release: Release, session_items: tuple[str, ...], now: datetime, notes: list[str]) -> list[Interaction]:
@@ -117,59 +119,72 @@ def _visit(release: Release, session_items: tuple[str, ...], now: datetime, note
     return [Interaction(item_id, "view", int(now.timestamp())) for item_id in known]
 
 
-def _source(release: Release, row: UserRow, visit: list[Interaction]) -> Source:
-    index = release.catalogue.index
-    if any(entry.item_id in index for entry in row.history) or any(habit.item_id in index for habit in row.habits):
-        return "personalised"
-    return "session" if visit else "popular"
-
-
-def _personal(
-    release: Release,
-    row: UserRow,
-    allowed: npt.NDArray[np.bool_],
-    k: int,
-    now: datetime,
-    metrics: Metrics,
-) -> Ranking | None:
+def _rank(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Metrics) -> None:
+    """Give each draft its ranking by the model, None where the model fails: whatever it does, a shopper is answered."""
+    everything = release.catalogue.available
+    allowed = everything[None, :]
+    if any(draft.allowed is not None for draft in drafts):
+        allowed = np.stack([everything if draft.allowed is None else draft.allowed for draft in drafts])
     try:
-        ranking = best_items(release.scorer, model_inputs(row, release.catalogue.index, allowed, now), k)
-    except Exception:  # whatever the model does, a shopper gets an answer
-        metrics.scorer_errors.inc()
-        return None
-    return ranking if len(ranking[0]) else None
+        inputs = model_inputs([draft.row for draft in drafts], now)
+        rankings = best_items(release.scorer, inputs, allowed, max(draft.k for draft in drafts))
+    except Exception:
+        metrics.scorer_errors.inc(len(drafts))
+        return
+    for draft, ranking in zip(drafts, rankings, strict=True):
+        if len(ranking[0]):
+            draft.ranking = ranking[0][: draft.k], ranking[1][: draft.k]
 
 
-def _popular(release: Release, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:
-    return _top(np.where(allowed, release.popularity, -np.inf).astype(np.float32), k)
+def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
+    if draft.ranking is None:
+        if draft.source != "popular" and draft.k > 0:
+            draft.notes.append("The model could not score this request.")
+            draft.source = "popular"
+        draft.ranking = _popular(release, draft)
+    metrics.slates[draft.source].inc()
+    evidence = gather_evidence(release, draft.row, now)
+    reasons = [reason_for(position, evidence) for position in draft.ranking[0].tolist()]
+    return Recommendations(
+        release_id=release.release_id,
+        source=draft.source,
+        user=draft.question.pseudonym,
+        as_of=now,
+        slate=slate_of(release, draft.ranking, reasons),
+        notes=draft.notes,
+    )
 
 
-def _top(scores: npt.NDArray[np.float32], k: int) -> Ranking:
+def _popular(release: Release, draft: Draft) -> Ranking:
+    allowed = release.catalogue.available if draft.allowed is None else draft.allowed
+    return top_of(np.where(allowed, release.popularity, -np.inf).astype(np.float32), draft.k)
+
+
+def top_of(scores: npt.NDArray[np.float32], k: int) -> Ranking:
+    """Return the k best of a row of scores; equal scores keep the vocabulary's order."""
     if k == 0:
         return np.empty(0, np.int64), np.empty(0, np.float32)
-    # Equal scores keep the vocabulary's order, so that the same question has the same answer.
     threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
     candidates = np.flatnonzero(scores >= threshold)
     best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
     return best, scores[best]
 
 
-def _slate(release: Release, ranking: Ranking, reasons: list[Reason]) -> list[SlateItem]:
-    slate = []
+def slate_of(release: Release, ranking: Ranking, reasons: Sequence[Reason]) -> list[SlateItem]:
+    """Return the places of a slate, first to last."""
+    items, currency = release.catalogue.items, release.currency
     found = zip(ranking[0].tolist(), ranking[1].tolist(), reasons, strict=True)
-    for rank, (position, score, reason) in enumerate(found, start=1):
-        item = release.catalogue.items[position]
-        slate.append(
-            SlateItem(
-                rank=rank,
-                item_id=item.item_id,
-                title=item.title,
-                category=item.category,
-                brand=item.brand,
-                price=item.price,
-                currency=item.currency or release.currency,
-                score=score,
-                reason=reason,
-            )
+    return [
+        SlateItem(
+            rank,
+            (item := items[position]).item_id,
+            item.title,
+            item.category,
+            item.brand,
+            item.price,
+            item.currency or currency,
+            score,
+            reason,
         )
-    return slate
+        for rank, (position, score, reason) in enumerate(found, start=1)
+    ]

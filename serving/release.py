@@ -14,7 +14,7 @@ import orjson
 
 from serving.catalogue import Catalogue, Conditions, allowed_items, first_category, read_catalogue
 from serving.history import UserRow
-from serving.model_inputs import model_inputs
+from serving.model_inputs import known_row, model_inputs
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
 from serving.scorer import Scorer, best_items, open_scorer
 
@@ -154,9 +154,9 @@ def _try(release: Release) -> None:
     allowed = allowed_items(release.catalogue, Conditions())
     if not allowed.any():
         raise ReleaseRejected("items.jsonl.gz: expected at least one available item, but found none")
-    nobody = model_inputs(UserRow(), release.catalogue.index, allowed, release.as_of)
+    nobody = model_inputs([known_row(UserRow(), release.catalogue.index)], release.as_of)
     k = min(10, int(allowed.sum()))
-    items, _ = best_items(release.scorer, nobody, k)
+    ((items, _),) = best_items(release.scorer, nobody, allowed[None, :], k)
     if release.online is not None:
         with suppress(OnlineStoreUnavailable):  # it may come back; the first read is the slow one
             release.online.read("u_" + "0" * 24)

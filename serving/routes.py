@@ -1,14 +1,10 @@
 """The API's endpoints: each takes a request of the contract, asks one function, and gives its answer."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from feature_repo.schema import pseudonym
-from serving.catalogue import Conditions
-from serving.clock import Clock
 from serving.contract import (
     EventsReceipt,
     EventsRequest,
@@ -18,53 +14,11 @@ from serving.contract import (
     SimilarItems,
     SimilarItemsRequest,
 )
-from serving.event_intake import Intake, take_events
-from serving.metrics import Metrics
+from serving.desk import Desk, answer_recommendations, release_in_use
+from serving.event_intake import take_events
 from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
-from serving.recommender import Question, recommend, similar_items
-from serving.release import Release
-from serving.release_watch import Champion
-from serving.settings import Settings
-
-
-@dataclass(frozen=True)
-class Desk:
-    """What the endpoints of one app share."""
-
-    settings: Settings
-    champion: Champion
-    clock: Clock
-    metrics: Metrics
-    intake: Intake
-
-
-def release_in_use(desk: Desk) -> Release:
-    """Return the champion. Raises Problem 503 when none has been loaded yet."""
-    release = desk.champion.release
-    if release is None:
-        raise Problem(
-            503,
-            "no-release",
-            "There is no release yet",
-            "Train and release a model (`aisle pipeline`); this server takes it up by itself.",
-            retry_after=10,
-        )
-    return release
-
-
-def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
-    """Answer one request for a slate."""
-    release = release_in_use(desk)
-    user = request.pseudonym
-    if request.user_id is not None:
-        user = pseudonym(request.user_id, desk.settings.pseudonym_key)
-    filters = request.filters
-    conditions = Conditions(
-        tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price
-    )
-    question = Question(user, request.k, conditions, tuple(request.context.session_items))
-    return recommend(release, question, desk.clock.now(release.as_of), desk.metrics)
+from serving.similar_items import similar_items
 
 
 def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
@@ -92,6 +46,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
     @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems(413, 422, 503))
     def recommendations(request: RecommendationRequest) -> Recommendations:
         """Give a slate for a user, an anonymous visitor, or anybody."""
+        # This is the description; slate_requests.py answers before a request comes here, with the same function.
         return answer_recommendations(desk, request)
 
     @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404, 413, 422, 503))

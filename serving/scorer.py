@@ -1,4 +1,4 @@
-"""The release's model.onnx behind one function: a user's sequences in, the best k items out."""
+"""The release's model.onnx behind one function: users' sequences in, the best k items of each out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,16 +11,20 @@ import onnxruntime
 
 from feature_repo.features import MODEL_INPUTS, MODEL_OUTPUTS
 
+#: Vocabulary indices and scores of some items, best first.
+Ranking = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+
 
 @dataclass(frozen=True)
 class Scorer:
-    """An ONNX Runtime session; safe to call from several threads."""
+    """An ONNX Runtime session and the inputs that its model asks for; safe to call from several threads."""
 
     session: Any
+    inputs: tuple[str, ...]
 
 
 def open_scorer(path: Path) -> Scorer:
-    """Load the model with one thread, for one request at a time.
+    """Load the model with one thread: the requests of one moment are scored together.
 
     Raises ValueError when its inputs or outputs are not those of feature_repo/features.py.
     """
@@ -38,19 +42,24 @@ def open_scorer(path: Path) -> Scorer:
             f"{path.name}: expected inputs among {MODEL_INPUTS} and outputs {MODEL_OUTPUTS}, "
             f"but found {sorted(inputs)} and {sorted(outputs)}"
         )
-    return Scorer(session)
+    return Scorer(session, tuple(inputs))
 
 
 def best_items(
-    scorer: Scorer, inputs: Mapping[str, npt.NDArray[Any]], k: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
-    """Return the vocabulary indices and scores of the best k allowed items of one user, best first.
+    scorer: Scorer, inputs: Mapping[str, npt.NDArray[Any]], allowed: npt.NDArray[np.bool_], k: int
+) -> list[Ranking]:
+    """Return the best k allowed items of each user, best first, as (vocabulary indices, scores).
 
-    What the model could not score (not finite, padding or not allowed) is left out, so there may be fewer.
+    `allowed` bool [users, n + 1], or [1, n + 1] where all may have the same. What the model could not score (not
+    finite, padding or not allowed) is left out, so there may be fewer.
     """
-    named = {**inputs, "k": np.array([k], np.int64)}
-    feed = {value.name: named[value.name] for value in scorer.session.get_inputs()}
-    items, scores = scorer.session.run(list(MODEL_OUTPUTS), feed)
-    allowed = inputs["allowed"][0]
-    real = np.isfinite(scores[0]) & (items[0] > 0) & allowed[items[0]]
-    return items[0][real][:k], scores[0][real][:k]
+    named = {**inputs, "allowed": allowed, "k": np.array([k], np.int64)}
+    items, scores = scorer.session.run(MODEL_OUTPUTS, {name: named[name] for name in scorer.inputs})
+    users = len(next(iter(inputs.values())))
+    if len(items) < users:  # a model that asks nothing about the user gives one row for all
+        items, scores = np.broadcast_to(items, (users, k)), np.broadcast_to(scores, (users, k))
+    may = allowed[np.arange(users)[:, None] if len(allowed) > 1 else 0, items]
+    real = np.isfinite(scores) & (items > 0) & may
+    if real.all():
+        return list(zip(items, scores, strict=True))
+    return [(items[user][real[user]], scores[user][real[user]]) for user in range(users)]

@@ -19,12 +19,13 @@ from pydantic import ValidationError
 
 from feature_repo.schema import pseudonym
 from serving.contract import Event, EventsRequest, RecommendationRequest, SimilarItemsRequest
+from serving.desk import Desk, answer_recommendations, release_in_use
 from serving.page_items import card, changes, history_entry
 from serving.problems import Problem
 from serving.reasons import readable
 from serving.recommender import stored_row
 from serving.release import Release
-from serving.routes import Desk, answer_events, answer_recommendations, answer_similar, release_in_use
+from serving.routes import answer_events, answer_similar
 
 PAGES = Path(__file__).parent / "pages"
 SLATE_LENGTH = 12
@@ -127,7 +128,7 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
 
 
 def _history(desk: Desk, release: Release, user: str, now: datetime) -> dict[str, Any]:
-    row = stored_row(release, user or None, desk.metrics, [])
+    row = stored_row(release, user or None, desk.metrics)
     known = [entry for entry in row.history if entry.item_id in release.catalogue.index]
     shown = [history_entry(entry, release, now) for entry in reversed(known[-HISTORY_SHOWN:])]
     return {"history": shown, "outside": len(row.history) - len(known)}

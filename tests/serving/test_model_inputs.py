@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feature_repo.schema import INTERACTION_TYPES
 from serving.history import Habit, Interaction, UserRow
-from serving.model_inputs import model_inputs
+from serving.model_inputs import known_row, model_inputs
 from training.dataset import SEQUENCE_INPUTS, from_arrow
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ def as_training_reads(row: UserRow) -> dict[str, np.ndarray]:
 @settings(max_examples=60, deadline=None)
 @given(rows)
 def test_serving_and_training_make_the_same_arrays(row: UserRow):
-    ours = model_inputs(row, INDEX, np.ones(4, np.bool_), AS_OF)
+    ours = model_inputs([known_row(row, INDEX)], AS_OF)
     for name, theirs in as_training_reads(row).items():
         assert ours[name].dtype == theirs.dtype, name
         np.testing.assert_array_equal(ours[name], theirs, err_msg=name)
@@ -67,4 +67,4 @@ def test_serving_and_training_make_the_same_arrays(row: UserRow):
 
 def test_an_event_ahead_of_the_clock_has_age_zero():
     row = UserRow(history=(Interaction("a", "view", NOW + 100),))
-    assert model_inputs(row, INDEX, np.ones(4, np.bool_), AS_OF)["history_ages"].max() == 0
+    assert model_inputs([known_row(row, INDEX)], AS_OF)["history_ages"].max() == 0

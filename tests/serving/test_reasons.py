@@ -8,6 +8,7 @@ import pytest
 
 from serving.contract import Reason
 from serving.history import Habit, Interaction, UserRow
+from serving.model_inputs import known_row
 from serving.reasons import gather_evidence, readable, reason_for
 from serving.release import Release
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, MILK
@@ -17,7 +18,9 @@ DAY = 86_400
 
 
 def reason(release: Release, row: UserRow, item_id: str, now: datetime = AS_OF) -> Reason:
-    return reason_for(release.catalogue.index[item_id], gather_evidence(release, row, now))
+    return reason_for(
+        release.catalogue.index[item_id], gather_evidence(release, known_row(row, release.catalogue.index), now)
+    )
 
 
 def seen(item_id: str, event_type: str, ago: int) -> UserRow:

@@ -8,8 +8,9 @@ import pytest
 from serving.catalogue import Conditions
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
-from serving.recommender import Question, recommend, similar_items
+from serving.recommender import Question, recommend
 from serving.release import Release
+from serving.similar_items import similar_items
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, COUNT, ITEMS, MILK, REGULAR, SCONES, STRANGER
 
 

@@ -1,0 +1,44 @@
+"""Items like one item: by the release's vectors, else by what is bought together."""
+
+import numpy as np
+
+from serving.catalogue import Conditions, allowed_items
+from serving.contract import Reason, SimilarItems
+from serving.reasons import SIMILAR_COSINE, readable
+from serving.recommender import slate_of, top_of
+from serving.release import Release
+from serving.scorer import Ranking
+
+#: Candidates looked at for similar items.
+SIMILAR_DEPTH = 400
+
+
+def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
+    """Return up to k available items like a known one: by vectors, else by co-purchase; fewer when few are near."""
+    position = release.catalogue.index[item_id]
+    title = readable(release.catalogue.items[position].title)
+    allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)))
+    cosines = release.vectors @ release.vectors[position]
+    scores = np.where(allowed & (cosines >= SIMILAR_COSINE), cosines, -np.inf).astype(np.float32)
+    reason = Reason(kind="similar", text=f"Similar to {title}.", because=[item_id])
+    if not (scores > 0).any():
+        scores = np.full(len(allowed), -np.inf, np.float32)
+        neighbours = release.neighbour_items[position]
+        scores[neighbours] = release.neighbour_scores[position]
+        scores[~allowed] = -np.inf
+        reason = Reason(kind="co_purchase", text=f"Often bought with {title}.", because=[item_id])
+    ranking = _other_titles_first(release, position, top_of(scores, min(SIMILAR_DEPTH, int((scores > 0).sum()))), k)
+    slate = slate_of(release, ranking, [reason] * len(ranking[0]))
+    return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)
+
+
+def _other_titles_first(release: Release, position: int, ranking: Ranking, k: int) -> Ranking:
+    # A catalogue may hold one title many times (sizes, colours, makers): each comes once before any comes again.
+    items = release.catalogue.items
+    seen = {items[position].title}
+    again = []
+    for candidate in ranking[0].tolist():
+        again.append(items[candidate].title in seen)
+        seen.add(items[candidate].title)
+    order = np.argsort(again, kind="stable")[:k]
+    return ranking[0][order], ranking[1][order]

@@ -1,0 +1,123 @@
+"""The shortest way of a request for a slate: bytes in, bytes out, and requests of the same moment answered together.
+
+The work of one answer is less than what a thread's hand-over costs, so it is done where the request arrives. While one
+batch is answered the next requests come in; they are the next batch. Nobody waits for a batch to fill.
+"""
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+
+import orjson
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from serving.contract import RecommendationRequest, Recommendations
+from serving.desk import Desk, question_of, release_in_use
+from serving.problems import Problem, answer_error
+from serving.recommender import Question, read_rows, recommend_many
+
+PATH = "/v1/recommendations"
+#: Questions answered together; beyond this the first waits longer than the model saves.
+MOST_TOGETHER = 16
+_ROUTE = SimpleNamespace(path=PATH)
+_JSON = orjson.OPT_UTC_Z
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One question, and where its asker waits for the answer."""
+
+    question: Question
+    answer: "asyncio.Future[Recommendations]"
+
+
+@dataclass
+class SlateQueue:
+    """Questions that wait for the batch in hand; `reader` is the thread that waits for a store on another machine."""
+
+    desk: Desk
+    waiting: deque[Waiting] = field(default_factory=deque)
+    answering: "asyncio.Task[None] | None" = None
+    reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "online-reads"))
+
+
+class DirectSlates:
+    """Middleware: answers POST /v1/recommendations itself, before routing; everything else goes on to the app."""
+
+    def __init__(self, app: ASGIApp, desk: Desk) -> None:
+        self.app = app
+        self.queue = SlateQueue(desk)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a slate, or pass it on."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        scope["route"] = _ROUTE
+        try:
+            body = await answer_bytes(self.queue, await _read_body(receive))
+        except (Problem, RequestValidationError, HTTPException) as error:
+            await answer_error(error)(scope, receive, send)
+            return
+        length = str(len(body)).encode()
+        headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def answer_bytes(queue: SlateQueue, body: bytes) -> bytes:
+    """Return the JSON answer to a JSON request. Raises Problem, RequestValidationError."""
+    try:
+        request = RecommendationRequest.model_validate_json(body)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_input=False)
+        raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found]) from None
+    release_in_use(queue.desk)
+    answer: asyncio.Future[Recommendations] = asyncio.get_running_loop().create_future()
+    queue.waiting.append(Waiting(question_of(queue.desk, request), answer))
+    if queue.answering is None:
+        queue.answering = asyncio.get_running_loop().create_task(_answer_all(queue))
+    return orjson.dumps(await answer, option=_JSON)
+
+
+async def _answer_all(queue: SlateQueue) -> None:
+    try:
+        while queue.waiting:
+            batch = [queue.waiting.popleft() for _ in range(min(MOST_TOGETHER, len(queue.waiting)))]
+            try:
+                await _answer_batch(queue, batch)
+            except Exception as error:
+                for each in batch:
+                    if not each.answer.done():
+                        each.answer.set_exception(error)
+            await asyncio.sleep(0)  # the answers go out, and the next requests come in
+    finally:
+        queue.answering = None
+
+
+async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:
+    desk, questions = queue.desk, [each.question for each in batch]
+    release, rows = release_in_use(desk), None
+    if release.online is not None and release.online.waits:
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(queue.reader, read_rows, release, questions, desk.metrics)
+    answers = recommend_many(release, questions, desk.clock.now(release.as_of), desk.metrics, rows)
+    for each, answer in zip(batch, answers, strict=True):
+        if not each.answer.done():  # its asker may have gone
+            each.answer.set_result(answer)
+
+
+async def _read_body(receive: Receive) -> bytes:
+    message = await receive()
+    if not message.get("more_body", False):
+        return bytes(message.get("body", b""))
+    parts = [message.get("body", b"")]
+    while message.get("more_body", False):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
