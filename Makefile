@@ -56,8 +56,8 @@ lint: $(READY)
 types: $(READY)
 	@$(BIN)/mypy
 
-bench: $(READY) ## Print the benchmarks: validation cost, models against peers
-	@for file in benchmarks/[a-z]*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+bench: $(READY) ## Print the benchmarks: validation cost, serving against a peer
+	@for name in validation serving; do echo "== $$name"; $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 lock: ## Resolve the newest allowed versions in a fresh environment and write requirements.lock
 	@PYTHON=$(PYTHON) deploy/make-lock.sh

@@ -6,6 +6,7 @@ floor is the bare feature read, the bare matrix product and the top-k, without H
 """
 
 import argparse
+import http.client
 import json
 import os
 import socket
@@ -58,12 +59,21 @@ class Figures:
     ready_cpu_s: float
 
 
+@dataclass(frozen=True)
+class BatchFigures:
+    """Slates a second of one caller: asking for one user after the other, and for 500 users a request."""
+
+    single: float
+    batch: float
+
+
 def main() -> None:
     """Build the shop, measure the server, the peer and the floor one after the other, and print them side by side."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=100_000)
     parser.add_argument("--items", type=int, default=100_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
+    parser.add_argument("--nice", type=int, default=0, help="priority of server, peer, load and floor; -15 as root")
     parser.add_argument("--online", choices=("sqlite", "redis"), default="sqlite")
     arguments = parser.parse_args()
     size = ShopSize(arguments.users, arguments.items)
@@ -72,12 +82,15 @@ def main() -> None:
         start_object_store(settings)
         stack.callback(stop_object_store, settings)
         print(f"{size.users:,} users, {size.items:,} items, {arguments.online}: building the shop", flush=True)
+        os.nice(arguments.nice)
         publish_shop(settings, size, settings.home / "shop")
         fill_online_store(settings, size)
-        ours, theirs, same = _measure_both(settings, size, arguments.seconds)
+        ours, theirs, same, batch = _measure_both(settings, size, arguments.seconds)
         floor = floor_ms(settings, size, arguments.seconds)
     _print_table(ours, theirs, floor, same)
-    print(json.dumps(_summary(ours, theirs, floor, arguments)))
+    print(f"One caller: {batch.single:.0f} slates/s one by one, {batch.batch:.0f} slates/s in batches.")
+    summary = _summary(ours, theirs, floor, arguments)
+    print(json.dumps({**summary, "batch_rps": round(batch.batch), "batch_ratio": round(batch.batch / batch.single, 2)}))
 
 
 def _settings(home: Path, online: str, stack: ExitStack) -> Settings:
@@ -98,8 +111,8 @@ def _settings(home: Path, online: str, stack: ExitStack) -> Settings:
     )
 
 
-def _measure_both(settings: Settings, size: ShopSize, seconds: float) -> tuple[Figures, Figures, float]:
-    """Measure the server, then the peer; return both, and the share of users whose slates are the same."""
+def _measure_both(settings: Settings, size: ShopSize, seconds: float) -> tuple[Figures, Figures, float, BatchFigures]:
+    """Measure the server, then the peer; return both, the share of users with the same slate, and the batches."""
     peer_ports = _free_ports(2)
     peer = [sys.executable, "-m", "benchmarks.serving_peer"]
     slates = [*peer, "slates", *map(str, (peer_ports[1], peer_ports[0], size.users, size.items))]
@@ -107,12 +120,29 @@ def _measure_both(settings: Settings, size: ShopSize, seconds: float) -> tuple[F
         subject = _start("aisle", settings, [[sys.executable, "-m", "serving"]], settings.services.serving_port, stack)
         slates_of_ours = _slates(subject.port, size)
         ours = _measure(subject, size, seconds)
+        batch = _measure_batch(subject.port, size, seconds / 2)
     with ExitStack() as stack:
         commands = [[*peer, "features", str(peer_ports[0])], slates]
         subject = _start("peer", settings, commands, peer_ports[1], stack)
         equal = [mine == yours for mine, yours in zip(slates_of_ours, _slates(subject.port, size), strict=True)]
         theirs = _measure(subject, size, seconds)
-    return ours, theirs, sum(equal) / len(equal)
+    return ours, theirs, sum(equal) / len(equal), batch
+
+
+def _measure_batch(port: int, size: ShopSize, seconds: float) -> BatchFigures:
+    users = [pseudonym_of(number) for number in range(min(500, size.users))]
+    rates = []
+    for path, bodies in (
+        ("/v1/recommendations", [{"pseudonym": user} for user in users]),
+        ("/v1/recommendations/batch", [{"pseudonyms": users}]),
+    ):
+        connection, slates, start = http.client.HTTPConnection("127.0.0.1", port), 0, time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            for body in bodies:
+                connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+                slates += connection.getresponse().read().count(b'"source"')
+        rates.append(slates / (time.perf_counter() - start))
+    return BatchFigures(*rates)
 
 
 def _start(name: str, settings: Settings, commands: Sequence[Sequence[str]], port: int, stack: ExitStack) -> Subject:
@@ -208,7 +238,7 @@ def _print_table(ours: Figures, theirs: Figures, floor: tuple[float, float], sam
     print(
         f"\nThe same slate from both for {100 * same:.0f} % of the users asked. Times at half of each one's throughput."
     )
-    print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: what else runs here is in the figures.")
+    print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: what else runs here is in the times.")
 
 
 def _summary(

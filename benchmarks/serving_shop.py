@@ -72,6 +72,7 @@ def publish_shop(settings: Settings, size: ShopSize, folder: Path) -> None:
     rows = size.items + 1
     write_model(module_of(size), size.items, folder / "model.onnx")
     vectors = generator.normal(size=(rows, TEXT_WIDTH)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[0] = 0
     np.save(folder / "vectors.npy", vectors)
     np.save(folder / "popularity.npy", np.concatenate(([0], 1e5 / np.arange(1, rows))).astype(np.float32))

@@ -15,6 +15,7 @@ def main() -> None:
         port=settings.port,
         access_log=False,  # /metrics counts requests; a log line would hold more than we want to keep
         server_header=False,
+        proxy_headers=False,  # nothing here asks who the client is
         timeout_graceful_shutdown=10,
     )
 

@@ -5,6 +5,7 @@ Index i + 1 of the model's vocabulary is row i of the catalogue; index 0 is padd
 
 import gzip
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from pathlib import Path
@@ -27,7 +28,7 @@ class Conditions:
     max_price: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Item:
     """One item as a shopper sees it."""
 
@@ -55,15 +56,14 @@ class Catalogue:
 def read_catalogue(path: Path) -> Catalogue:
     """Read `items.jsonl.gz`. Raises ValueError with the line when it is not as a release writes it."""
     items = [Item("", "", None, None, None, None)]
-    available = [False]
-    with gzip.open(path, "rb") as lines:
-        for number, line in enumerate(lines, start=1):
-            try:
-                row = orjson.loads(line)
-                items.append(_item(row))
-                available.append(bool(row.get("available", True)))
-            except (KeyError, TypeError, ValueError) as error:
-                raise ValueError(f"{path.name} line {number}: expected an item, but found {error!r}") from error
+    available, texts = [False], dict[str, str]()
+    for number, line in enumerate(gzip.decompress(path.read_bytes()).splitlines(), start=1):
+        try:
+            row = orjson.loads(line)
+            items.append(_item(row, texts))
+            available.append(bool(row.get("available", True)))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path.name} line {number}: expected an item, but found {error!r}") from error
     index = {item.item_id: position for position, item in enumerate(items) if position}
     if len(index) != len(items) - 1:
         raise ValueError(f"{path.name}: expected each item_id once, but {len(items) - 1 - len(index)} come again")
@@ -73,8 +73,8 @@ def read_catalogue(path: Path) -> Catalogue:
         available=np.array(available),
         available_count=sum(available),
         prices=np.array([np.nan if item.price is None else item.price for item in items], np.float32),
-        by_category=_positions([_category_paths(item.category) for item in items]),
-        by_brand=_positions([[item.brand.casefold()] if item.brand else [] for item in items]),
+        by_category=_positions([item.category for item in items], _category_paths),
+        by_brand=_positions([item.brand for item in items], _folded),
     )
 
 
@@ -105,30 +105,39 @@ def _mask(catalogue: Catalogue, positions: dict[str, npt.NDArray[np.int32]], nam
     return mask
 
 
-def _item(row: dict[str, object]) -> Item:
+def _item(row: dict[str, object], texts: dict[str, str]) -> Item:
+    # Many items share a category, a brand, a currency: one text of each is kept.
     price = row.get("price")
     return Item(
         item_id=str(row["item_id"]),
         title=str(row["title"]),
-        category=_text(row.get("category")),
-        brand=_text(row.get("brand")),
+        category=_text(row.get("category"), texts),
+        brand=_text(row.get("brand"), texts),
         price=None if price is None else round(float(price), 4),  # type: ignore[arg-type]
-        currency=_text(row.get("currency")),
+        currency=_text(row.get("currency"), texts),
     )
 
 
-def _text(value: object) -> str | None:
-    return str(value) if value else None
+def _text(value: object, texts: dict[str, str]) -> str | None:
+    return texts.setdefault(text, text) if (text := str(value or "")) else None
 
 
-def _category_paths(category: str | None) -> list[str]:
-    parts = category.casefold().split(SEPARATOR) if category else []
+def _folded(name: str) -> list[str]:
+    return [name.casefold()]
+
+
+def _category_paths(category: str) -> list[str]:
+    parts = category.casefold().split(SEPARATOR)
     return reduce(lambda paths, part: [*paths, paths[-1] + SEPARATOR + part if paths else part], parts, list[str]())
 
 
-def _positions(names: list[list[str]]) -> dict[str, npt.NDArray[np.int32]]:
+def _positions(names: list[str | None], found_by: Callable[[str], list[str]]) -> dict[str, npt.NDArray[np.int32]]:
+    of_name: dict[str, list[int]] = defaultdict(list)
+    for position, name in enumerate(names):
+        if name:
+            of_name[name].append(position)
     found: dict[str, list[int]] = defaultdict(list)
-    for position, of_item in enumerate(names):
-        for name in of_item:
-            found[name].append(position)
-    return {name: np.array(positions, np.int32) for name, positions in found.items()}
+    for name, positions in of_name.items():
+        for words in found_by(name):
+            found[words] += positions
+    return {words: np.sort(np.array(positions, np.int32)) for words, positions in found.items()}

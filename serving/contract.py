@@ -92,13 +92,33 @@ class RecommendationRequest(_Message):
     pseudonym: Pseudonym | None = None
     k: int = Field(default=10, ge=1, le=200, description="how many items")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
-    filters: Filters = Filters()
-    context: Context = Context()
+    filters: Filters = Field(default_factory=Filters)
+    context: Context = Field(default_factory=Context)
 
     @model_validator(mode="after")
     def _one_name(self) -> "RecommendationRequest":
         if self.user_id is not None and self.pseudonym is not None:
             raise ValueError("expected user_id or pseudonym, not both")
+        return self
+
+
+class BatchRequest(_Message):
+    """Many users, each by one name, and the same wishes for all: for an e-mail send."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"user_ids": ["1228", "1229"], "k": 6, "filters": {"max_price": 20}}]},
+    )
+    user_ids: list[Name] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
+    pseudonyms: list[Pseudonym] = Field(default=[], max_length=1000)
+    k: int = Field(default=10, ge=1, le=50, description="how many items for each")
+    exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
+    filters: Filters = Field(default_factory=Filters)
+
+    @model_validator(mode="after")
+    def _some_users(self) -> "BatchRequest":
+        if not 1 <= len(self.user_ids) + len(self.pseudonyms) <= 1000:
+            raise ValueError("expected 1 to 1000 users, by user_ids and pseudonyms together")
         return self
 
 
@@ -189,6 +209,14 @@ class Recommendations:
     notes: Annotated[list[str], Field(description="what to know about this answer, in plain words")] = field(
         default_factory=list
     )
+
+
+@dataclass(slots=True)
+class Slates:
+    """The slates of many users, those of `user_ids` first, each list in the order of the request."""
+
+    release_id: str
+    slates: list[Recommendations]
 
 
 @dataclass(slots=True)

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 from feature_repo.schema import pseudonym
 from serving.catalogue import Conditions
 from serving.clock import Clock
-from serving.contract import RecommendationRequest, Recommendations
+from serving.contract import BatchRequest, RecommendationRequest, Recommendations, Slates
 from serving.event_intake import Intake
 from serving.metrics import Metrics
 from serving.problems import Problem
-from serving.recommender import Question, recommend
+from serving.recommender import Question, recommend, recommend_many
 from serving.release import Release
 from serving.release_watch import Champion
 from serving.settings import Settings
 
+#: Users of a batch that are scored together; more would only need more memory.
+BATCH_PART = 32
 _BEYOND_WHO = {"exclude", "filters", "context"}
 
 
@@ -49,14 +51,27 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
         user = pseudonym(request.user_id, desk.settings.pseudonym_key)
     if not request.model_fields_set & _BEYOND_WHO:
         return Question(user, request.k)
-    filters = request.filters
-    conditions = Conditions(
-        tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price
-    )
-    return Question(user, request.k, conditions, tuple(request.context.session_items))
+    return Question(user, request.k, _conditions(request), tuple(request.context.session_items))
 
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
     """Answer one request for a slate."""
     release = release_in_use(desk)
     return recommend(release, question_of(desk, request), desk.clock.now(release.as_of), desk.metrics)
+
+
+def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
+    """Answer for many users from one release, a few dozen at a time: each part is one read and one run of the model."""
+    release, key = release_in_use(desk), desk.settings.pseudonym_key
+    conditions = _conditions(request)
+    names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
+    questions = [Question(name, request.k, conditions) for name in names]
+    now, slates = desk.clock.now(release.as_of), list[Recommendations]()
+    for start in range(0, len(questions), BATCH_PART):
+        slates += recommend_many(release, questions[start : start + BATCH_PART], now, desk.metrics)
+    return Slates(release.release_id, slates)
+
+
+def _conditions(request: RecommendationRequest | BatchRequest) -> Conditions:
+    filters = request.filters
+    return Conditions(tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price)

@@ -5,7 +5,8 @@ bought with it, then a recent item it is like, then its popularity, and last the
 """
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
 
 import numpy as np
@@ -19,6 +20,7 @@ from serving.release import Release
 #: Distinct recent items that an item may be likened to, and the cosine from which we call it similar.
 RECENT_ITEMS = 30
 SIMILAR_COSINE = 0.35
+SECONDS_PER_DAY = 86_400
 #: Places within its first category from which we call an item popular.
 POPULAR_PLACES = 50
 #: What the user did, with the item's name left out: (before, after) it.
@@ -150,14 +152,16 @@ def _deed(position: int, evidence: Evidence) -> str:
 
 
 def _when(seconds: int, now: datetime) -> str:
-    moment, today = datetime.fromtimestamp(seconds, UTC), now.astimezone(UTC).date()
-    days = (today - moment.date()).days
-    if (now - moment).total_seconds() < 600:
+    present = now.timestamp()
+    days = int(present) // SECONDS_PER_DAY - seconds // SECONDS_PER_DAY
+    if present - seconds < 600:
         return "just now"
     if days < 2:
         return "today" if days <= 0 else "yesterday"
-    return f"on {_day(moment.date())}" if days < 300 else f"on {_day(moment.date())} {moment.year}"
+    return _on_day(seconds // SECONDS_PER_DAY, days >= 300)
 
 
-def _day(day: date) -> str:
-    return f"{day.day} {day:%b}"
+@lru_cache(maxsize=4096)
+def _on_day(day: int, with_year: bool) -> str:
+    date = datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC)
+    return f"on {date.day} {date:%b}{f' {date.year}' if with_year else ''}"

@@ -1,6 +1,7 @@
 """A release in memory: everything an answer depends on, loaded from a verified folder and tried before it is used."""
 
 import hashlib
+import mmap
 from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRo
 from serving.scorer import Scorer, best_items, open_scorer
 
 MANIFEST_SCHEMA = 1
+UNIT_TOLERANCE = 1e-3
 
 
 class ReleaseRejected(Exception):
@@ -78,8 +80,8 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
     if manifest.get("schema") != MANIFEST_SCHEMA:
         raise ReleaseRejected(f"expected manifest schema {MANIFEST_SCHEMA}, but found {manifest.get('schema')!r}")
     with np.load(folder / "neighbours.npz", allow_pickle=False) as neighbours:
-        neighbour_items = neighbours["items"].astype(np.int32)
-        neighbour_scores = neighbours["scores"].astype(np.float32)
+        neighbour_items = neighbours["items"].astype(np.int32, copy=False)
+        neighbour_scores = neighbours["scores"].astype(np.float32, copy=False)
     catalogue = read_catalogue(folder / "items.jsonl.gz")
     popularity = np.load(folder / "popularity.npy", allow_pickle=False).astype(np.float32)
     return Release(
@@ -91,7 +93,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         ),
         catalogue=catalogue,
         scorer=open_scorer(folder / "model.onnx"),
-        vectors=_of_length_one(np.load(folder / "vectors.npy", allow_pickle=False)),
+        vectors=_unit_vectors(folder / "vectors.npy"),
         neighbour_items=neighbour_items,
         neighbour_scores=neighbour_scores,
         popularity=popularity,
@@ -112,9 +114,19 @@ def _moment(text: str) -> datetime:
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
-def _of_length_one(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return (vectors / np.where(lengths > 0, lengths, 1.0)).astype(np.float32)
+def _unit_vectors(path: Path) -> npt.NDArray[np.float32]:
+    """Map the file as it is where its rows are float32 of length 1 or 0: processes of one machine then share it.
+
+    A release writes them so; others are read and made so.
+    """
+    mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    vectors: npt.NDArray[np.float32] = np.asarray(mapped)
+    lengths = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
+    if vectors.dtype == np.float32 and bool(((np.abs(lengths - 1) < UNIT_TOLERANCE) | (lengths == 0)).all()):
+        mapped._mmap.madvise(mmap.MADV_DONTNEED)  # read once, whole; from here on row by row
+        return vectors
+    unit: npt.NDArray[np.float32] = (vectors / np.where(lengths > 0, lengths, 1.0)[:, None]).astype(np.float32)
+    return unit
 
 
 def _category_places(catalogue: Catalogue, popularity: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from serving.memory import settle_memory
 from serving.metrics import Metrics
 from serving.online_rows import OpenOnlineRows
 from serving.release import Release, ReleaseRejected, load_release
@@ -127,3 +128,4 @@ def _swap(watch: Watch, release: Release, pointer: Pointer) -> None:
     watch.metrics.release.labels(release.release_id).set(1)
     watch.metrics.release_as_of.set(release.as_of.timestamp())
     LOG.info("answering from release %s", release.release_id)
+    settle_memory()

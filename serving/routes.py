@@ -2,10 +2,12 @@
 
 from typing import Any
 
+import orjson
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from serving.contract import (
+    BatchRequest,
     EventsReceipt,
     EventsRequest,
     Health,
@@ -13,8 +15,9 @@ from serving.contract import (
     Recommendations,
     SimilarItems,
     SimilarItemsRequest,
+    Slates,
 )
-from serving.desk import Desk, answer_recommendations, release_in_use
+from serving.desk import Desk, answer_batch, answer_recommendations, release_in_use
 from serving.event_intake import take_events
 from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
@@ -48,6 +51,13 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         """Give a slate for a user, an anonymous visitor, or anybody."""
         # This is the description; slate_requests.py answers before a request comes here, with the same function.
         return answer_recommendations(desk, request)
+
+    @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems(413, 422, 503))
+    def batch(request: BatchRequest) -> Response:
+        """Give the slates of up to 1,000 users at once, for an e-mail send."""
+        return Response(
+            orjson.dumps(answer_batch(desk, request), option=orjson.OPT_UTC_Z), media_type="application/json"
+        )
 
     @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404, 413, 422, 503))
     def similar(request: SimilarItemsRequest) -> SimilarItems:

@@ -23,7 +23,7 @@ from serving.recommender import Question, read_rows, recommend_many
 
 PATH = "/v1/recommendations"
 #: Questions answered together; beyond this the first waits longer than the model saves.
-MOST_TOGETHER = 16
+MOST_TOGETHER = 8
 _ROUTE = SimpleNamespace(path=PATH)
 _JSON = orjson.OPT_UTC_Z
 

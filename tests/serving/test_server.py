@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from flows.commands.recommend import command as recommend_command
 from flows.object_client import object_client
 from flows.settings import Settings as FlowSettings
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
-from tests.serving.tiny_shop import COFFEE, MILK, REGULAR, point_to
+from tests.serving.tiny_shop import COFFEE, MILK, REGULAR, STRANGER, point_to
 
 
 def ask(server: Server, question: dict, status: int = 200) -> dict:
@@ -42,6 +43,32 @@ def test_the_shops_own_id_and_its_pseudonym_give_the_same_slate(served: Server):
     first = own["slate"][0]
     assert first["reason"]["text"] == "You bought this 3 times, last on 27 Dec."
     assert (first["title"], first["price"], first["currency"]) == ("Milk", 1.24, "USD")
+
+
+def test_a_batch_gives_each_user_the_slate_of_a_single_request(served: Server):
+    names = [f"shopper {number}" for number in range(70)]
+    request = {"user_ids": ["regular", *names], "pseudonyms": [STRANGER], "k": 4, "exclude": [MILK]}
+    answer = httpx.post(f"{served.url}/v1/recommendations/batch", json=request, trust_env=False).json()
+    assert len(answer["slates"]) == 72
+    singles = [{"user_id": "regular"}, {"user_id": names[0]}, {"pseudonym": STRANGER}]
+    for single, slate in zip(singles, [*answer["slates"][:2], answer["slates"][-1]], strict=True):
+        alone = ask(served, {**single, "k": 4, "exclude": [MILK]})
+        assert (slate["user"], slate["source"], ids(slate)) == (alone["user"], alone["source"], ids(alone))
+    for wrong in ({}, {"user_ids": ["a"] * 1001}, {"user_ids": ["a"] * 600, "pseudonyms": [STRANGER] * 600}):
+        refused = httpx.post(f"{served.url}/v1/recommendations/batch", json=wrong, trust_env=False)
+        assert (refused.status_code, refused.headers["content-type"]) == (422, "application/problem+json")
+
+
+def test_requests_of_one_moment_are_each_answered_as_alone(served: Server):
+    questions = [{"pseudonym": REGULAR, "k": k} for k in (1, 3, 7)]
+    questions += [
+        {"k": 2, "context": {"session_items": [COFFEE]}},
+        {"k": 5, "filters": {"category": "Grocery > Dairy"}},
+    ]
+    alone = [ids(ask(served, question)) for question in questions]
+    with ThreadPoolExecutor(20) as pool:
+        together = list(pool.map(lambda question: ids(ask(served, question)), questions * 20))
+    assert together == alone * 20
 
 
 def test_an_event_changes_the_next_answer_and_is_on_disk(served: Server):
