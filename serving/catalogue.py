@@ -42,13 +42,17 @@ class Item:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All items (`items[0]` is padding), and arrays over the vocabulary of length n + 1 to choose among them."""
+    """All items (`items[0]` is padding), and arrays over the vocabulary of length n + 1 to choose among them.
+
+    Items of one title, in any case, share a title id: the index of the first of them.
+    """
 
     items: tuple[Item, ...]
     index: dict[str, int]
     available: npt.NDArray[np.bool_]
     available_count: int
     prices: npt.NDArray[np.float32]
+    title_ids: list[int]
     by_category: dict[str, npt.NDArray[np.int32]]
     by_brand: dict[str, npt.NDArray[np.int32]]
 
@@ -73,6 +77,7 @@ def read_catalogue(path: Path) -> Catalogue:
         available=np.array(available),
         available_count=sum(available),
         prices=np.array([np.nan if item.price is None else item.price for item in items], np.float32),
+        title_ids=_title_ids(items),
         by_category=_positions([item.category for item in items], _category_paths),
         by_brand=_positions([item.brand for item in items], _folded),
     )
@@ -120,6 +125,11 @@ def _item(row: dict[str, object], texts: dict[str, str]) -> Item:
 
 def _text(value: object, texts: dict[str, str]) -> str | None:
     return texts.setdefault(text, text) if (text := str(value or "")) else None
+
+
+def _title_ids(items: list[Item]) -> list[int]:
+    first: dict[str, int] = {}
+    return [first.setdefault(item.title.strip().casefold(), position) for position, item in enumerate(items)]
 
 
 def _folded(name: str) -> list[str]:

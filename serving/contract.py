@@ -69,6 +69,13 @@ class Filters(_Message):
         return self
 
 
+class SlateLimits(_Message):
+    """How many items of one brand and of one first-level category a slate may hold."""
+
+    per_brand: int | None = Field(default=None, ge=1, le=200)
+    per_category: int | None = Field(default=None, ge=1, le=200)
+
+
 class Context(_Message):
     """What is known of this visit alone."""
 
@@ -93,6 +100,7 @@ class RecommendationRequest(_Message):
     k: int = Field(default=10, ge=1, le=200, description="how many items")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
+    limits: SlateLimits = Field(default_factory=SlateLimits)
     context: Context = Field(default_factory=Context)
 
     @model_validator(mode="after")
@@ -114,6 +122,7 @@ class BatchRequest(_Message):
     k: int = Field(default=10, ge=1, le=50, description="how many items for each")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
+    limits: SlateLimits = Field(default_factory=SlateLimits)
 
     @model_validator(mode="after")
     def _some_users(self) -> "BatchRequest":

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from feature_repo.schema import pseudonym
+from serving.arrangement import Limits
 from serving.catalogue import Conditions
 from serving.clock import Clock
 from serving.contract import BatchRequest, RecommendationRequest, Recommendations, Slates
@@ -16,7 +17,7 @@ from serving.settings import Settings
 
 #: Users of a batch that are scored together; more would only need more memory.
 BATCH_PART = 32
-_BEYOND_WHO = {"exclude", "filters", "context"}
+_BEYOND_WHO = {"exclude", "filters", "limits", "context"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
         user = pseudonym(request.user_id, desk.settings.pseudonym_key)
     if not request.model_fields_set & _BEYOND_WHO:
         return Question(user, request.k)
-    return Question(user, request.k, _conditions(request), tuple(request.context.session_items))
+    session_items = tuple(request.context.session_items)
+    return Question(user, request.k, _conditions(request), session_items, _limits(request))
 
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
@@ -63,9 +65,9 @@ def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recomm
 def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
     """Answer for many users from one release, a few dozen at a time: each part is one read and one run of the model."""
     release, key = release_in_use(desk), desk.settings.pseudonym_key
-    conditions = _conditions(request)
+    conditions, limits = _conditions(request), _limits(request)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
-    questions = [Question(name, request.k, conditions) for name in names]
+    questions = [Question(name, request.k, conditions, limits=limits) for name in names]
     now, slates = desk.clock.now(release.as_of), list[Recommendations]()
     for start in range(0, len(questions), BATCH_PART):
         slates += recommend_many(release, questions[start : start + BATCH_PART], now, desk.metrics)
@@ -75,3 +77,7 @@ def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
 def _conditions(request: RecommendationRequest | BatchRequest) -> Conditions:
     filters = request.filters
     return Conditions(tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price)
+
+
+def _limits(request: RecommendationRequest | BatchRequest) -> Limits:
+    return Limits(request.limits.per_brand, request.limits.per_category)

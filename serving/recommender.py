@@ -11,6 +11,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from serving.arrangement import NO_LIMITS, Limits, arrange, candidates_for
 from serving.catalogue import Conditions, allowed_items
 from serving.contract import Reason, Recommendations, SlateItem, Source
 from serving.history import Interaction, UserRow
@@ -27,23 +28,28 @@ UNREADABLE = "The features of users cannot be read now."
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks (None: nobody we know), for how many items, under which conditions, in which visit."""
+    """Who asks (None: nobody we know), for how many items, under which conditions and limits, in which visit."""
 
     pseudonym: str | None
     k: int
     conditions: Conditions = NO_CONDITIONS
     session_items: tuple[str, ...] = ()
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(slots=True)
 class Draft:
-    """An answer in the making. `allowed` bool [n + 1] is None where the whole range is; `k` is at most what it has."""
+    """An answer in the making. `allowed` bool [n + 1] is None where the whole range is; `k` is at most what it has.
+
+    `depth` is how many of the best items are looked at to fill k places.
+    """
 
     question: Question
     row: KnownRow
     source: Source
     allowed: npt.NDArray[np.bool_] | None
     k: int
+    depth: int
     notes: list[str]
     ranking: Ranking | None = None
 
@@ -109,7 +115,8 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
     k = min(question.k, available)
     if k < question.k:
         notes.append("No item fits the conditions." if k == 0 else f"Only {k} items fit the conditions.")
-    return Draft(question, known, source, allowed, k, notes)
+    depth = min(candidates_for(question.k, question.limits), available)
+    return Draft(question, known, source, allowed, k, depth, notes)
 
 
 def _visit(release: Release, session_items: tuple[str, ...], now: datetime, notes: list[str]) -> list[Interaction]:
@@ -127,13 +134,13 @@ def _rank(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Met
         allowed = np.stack([everything if draft.allowed is None else draft.allowed for draft in drafts])
     try:
         inputs = model_inputs([draft.row for draft in drafts], now)
-        rankings = best_items(release.scorer, inputs, allowed, max(draft.k for draft in drafts))
+        rankings = best_items(release.scorer, inputs, allowed, max(draft.depth for draft in drafts))
     except Exception:
         metrics.scorer_errors.inc(len(drafts))
         return
     for draft, ranking in zip(drafts, rankings, strict=True):
         if len(ranking[0]):
-            draft.ranking = ranking[0][: draft.k], ranking[1][: draft.k]
+            draft.ranking = ranking[0][: draft.depth], ranking[1][: draft.depth]
 
 
 def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
@@ -142,22 +149,25 @@ def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> 
             draft.notes.append("The model could not score this request.")
             draft.source = "popular"
         draft.ranking = _popular(release, draft)
+    ranking = arrange(release.catalogue, draft.ranking, draft.k, draft.question.limits)
+    if len(ranking[0]) < draft.k and draft.question.limits != NO_LIMITS:
+        draft.notes.append(f"Only {len(ranking[0])} items fit the limits.")
     metrics.slates[draft.source].inc()
     evidence = gather_evidence(release, draft.row, now)
-    reasons = [reason_for(position, evidence) for position in draft.ranking[0].tolist()]
+    reasons = [reason_for(position, evidence) for position in ranking[0].tolist()]
     return Recommendations(
         release_id=release.release_id,
         source=draft.source,
         user=draft.question.pseudonym,
         as_of=now,
-        slate=slate_of(release, draft.ranking, reasons),
+        slate=slate_of(release, ranking, reasons),
         notes=draft.notes,
     )
 
 
 def _popular(release: Release, draft: Draft) -> Ranking:
     allowed = release.catalogue.available if draft.allowed is None else draft.allowed
-    return top_of(np.where(allowed, release.popularity, -np.inf).astype(np.float32), draft.k)
+    return top_of(np.where(allowed, release.popularity, -np.inf).astype(np.float32), draft.depth)
 
 
 def top_of(scores: npt.NDArray[np.float32], k: int) -> Ranking:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from serving.arrangement import Limits
 from serving.catalogue import Conditions
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
@@ -117,6 +118,35 @@ def test_a_model_that_fails_falls_back_to_popular_and_says_so(release: Release, 
 def test_the_same_question_has_the_same_answer(release: Release, metrics: Metrics):
     question = Question(REGULAR, 24, session_items=(COFFEE,))
     assert recommend(release, question, AS_OF, metrics) == recommend(release, question, AS_OF, metrics)
+
+
+def with_titles(release: Release, titles: dict[int, str]) -> Release:
+    items = [replace(item, title=titles.get(place, item.title)) for place, item in enumerate(release.catalogue.items)]
+    ids, first = [], {}
+    for place, item in enumerate(items):
+        ids.append(first.setdefault(item.title.casefold(), place))
+    return replace(release, catalogue=replace(release.catalogue, items=tuple(items), title_ids=ids))
+
+
+def test_a_title_comes_once_in_a_slate_while_there_are_others(release: Release, metrics: Metrics):
+    twins = with_titles(release, {2: "MILK", 3: "Milk", 13: "milk"})
+    for user in (REGULAR, STRANGER):
+        titles = [item.title.casefold() for item in recommend(twins, Question(user, 8), AS_OF, metrics).slate]
+        assert len(titles) == len(set(titles)) == 8
+    everything = recommend(twins, Question(REGULAR, 200), AS_OF, metrics)
+    assert sorted(ids(everything)) == sorted(item["item_id"] for item in ITEMS if item["available"])
+    assert [item.title.casefold() for item in everything.slate[-3:]] == ["milk"] * 3
+
+
+def test_limits_by_brand_and_category_hold_and_too_few_items_are_said(release: Release, metrics: Metrics):
+    for user in (REGULAR, STRANGER):
+        answer = recommend(release, Question(user, 6, limits=Limits(per_brand=2)), AS_OF, metrics)
+        brands = [item.brand for item in answer.slate]
+        assert (len(brands), brands.count("Maker")) == (6, 2)
+        few = recommend(release, Question(user, 6, limits=Limits(per_category=4)), AS_OF, metrics)
+        assert (len(few.slate), few.notes) == (4, ["Only 4 items fit the limits."])
+    unlimited = recommend(release, Question(REGULAR, 6), AS_OF, metrics)
+    assert ids(recommend(release, Question(REGULAR, 6, limits=Limits(6, 6)), AS_OF, metrics)) == ids(unlimited)
 
 
 def test_similar_items_are_of_the_same_shelf_and_never_the_item_itself(release: Release):

@@ -106,7 +106,15 @@ def test_an_event_from_the_future_is_refused_and_nothing_is_taken(served: Server
 
 def test_wrong_requests_get_problem_documents_without_traces(served: Server):
     wrong = {
-        "/v1/recommendations": [b"", b"[]", b'{"k": 0}', b'{"k": 1e99}', b'{"user_id": "\\ud800"}', b'{"\\ud800": 1}'],
+        "/v1/recommendations": [
+            b"",
+            b"[]",
+            b'{"k": 0}',
+            b'{"k": 1e99}',
+            b'{"limits": {"per_brand": 0}}',
+            b'{"user_id": "\\ud800"}',
+            b'{"\\ud800": 1}',
+        ],
         "/v1/events": [b'{"events": []}', b'{"events": [{"user_id": "a", "event_type": "sneeze", "item_id": "b"}]}'],
         "/v1/similar-items": [b'{"item_id": 5}'],
     }
@@ -212,6 +220,20 @@ def test_a_killed_server_lost_nothing_and_starts_again_without_the_object_store(
         assert (answer["source"], ids(answer)[0]) == ("personalised", COFFEE)
         repeated = {"event_id": acknowledged[0], "user_id": "survivor", "item_id": COFFEE, "event_type": "like"}
         assert push(again, repeated)["duplicates"] == 1
+
+
+def test_a_redis_that_is_gone_costs_the_personal_slate_and_no_more(
+    object_store: FlowSettings, shop: Path, tmp_path: Path
+):
+    settings = own_settings(object_store, tmp_path, "redis-gone-tests")
+    publish_tiny(settings, shop, "r20180101-first")
+    away = {"AISLE_ONLINE_STORE": "redis", "AISLE_REDIS_URL": "127.0.0.1:9"}
+    with running_server(settings, shop, **away) as server:
+        wait_until(lambda: release_of(server) is not None, 30)
+        with ThreadPoolExecutor(12) as pool:
+            answers = list(pool.map(lambda number: ask(server, {"user_id": f"{number}", "k": 3}), range(24)))
+    assert {(answer["source"], len(answer["slate"])) for answer in answers} == {("popular", 3)}
+    assert answers[0]["notes"] == ["The features of users cannot be read now."]
 
 
 def push_until_it_dies(server: Server, acknowledged: list[str]) -> None:

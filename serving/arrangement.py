@@ -1,0 +1,73 @@
+"""From the best items to the places of a slate: each title once before any again, limits by brand and category."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import numpy as np
+
+from serving.catalogue import Catalogue, first_category
+from serving.scorer import Ranking
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many items of one brand and of one first-level category a slate may hold; None: any number."""
+
+    per_brand: int | None = None
+    per_category: int | None = None
+
+
+NO_LIMITS = Limits()
+
+
+def candidates_for(k: int, limits: Limits) -> int:
+    """Return how many of the best items to look at for k places."""
+    return 2 * k + 10 if limits == NO_LIMITS else 10 * k + 200
+
+
+def arrange(catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits) -> Ranking:
+    """Return at most k of the candidates, best first among different titles, then titles that come again.
+
+    An item beyond a limit is left out, so there may be fewer. Items without a brand or category are not limited by it.
+    """
+    titles, seen, again = catalogue.title_ids, set[int](), list[int]()
+    order = list[int]()
+    room = _Room(catalogue, limits)
+    for place, position in enumerate(ranking[0].tolist()):
+        title = titles[position]
+        if title in seen:
+            again.append(place)
+        elif room.take(position):
+            seen.add(title)
+            order.append(place)
+            if len(order) == k:
+                break
+    for place in again:
+        if len(order) < k and room.take(int(ranking[0][place])):
+            order.append(place)
+    chosen = np.array(order, np.int64)
+    return ranking[0][chosen], ranking[1][chosen]
+
+
+class _Room:
+    """Counts what a slate holds of each brand and category."""
+
+    def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
+        self.items = catalogue.items
+        self.limits = limits
+        self.held: Counter[tuple[str, str]] = Counter()
+
+    def take(self, position: int) -> bool:
+        """Count an item in if there is room for it, and say whether there was."""
+        if self.limits == NO_LIMITS:
+            return True
+        item = self.items[position]
+        asked = (
+            ("brand", item.brand, self.limits.per_brand),
+            ("category", first_category(item.category), self.limits.per_category),
+        )
+        limited = [((kind, name.casefold()), limit) for kind, name, limit in asked if name and limit is not None]
+        if any(self.held[key] >= limit for key, limit in limited):
+            return False
+        self.held.update(key for key, _ in limited)
+        return True
