@@ -18,6 +18,9 @@ from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.settings import OnlineStoreSettings
 from serving.stored_rows import RowStore, StoredUser, StoredView, WrittenRow, open_row_store
 
+#: Seconds since 1970 beyond which a stored time is no time (the year 2242).
+LATEST_SECONDS = 2**33
+
 
 def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
     """Open the online store of the project in `registry_path`, the release's snapshot.
@@ -42,15 +45,29 @@ def read_user(store: RowStore, pseudonym: str) -> UserRow:
 
     Raises OnlineStoreUnavailable when the store does not answer or its values do not fit together.
     """
-    return read_users(store, (pseudonym,))[0]
+    row = read_users(store, (pseudonym,))[0]
+    if row is None:
+        raise OnlineStoreUnavailable("the online row of one user does not fit together")
+    return row
 
 
-def read_users(store: RowStore, pseudonyms: Sequence[str]) -> list[UserRow]:
-    """Return the rows of several users, in their order, in one exchange with the store. Raises as read_user does."""
+def read_users(store: RowStore, pseudonyms: Sequence[str]) -> list[UserRow | None]:
+    """Return the rows of several users, in their order, in one exchange; None for one that does not fit together.
+
+    Raises OnlineStoreUnavailable when the store does not answer.
+    """
     try:
-        return [_user_row(stored) for stored in store.read(pseudonyms)]
+        stored = store.read(pseudonyms)
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot read the online rows of {len(pseudonyms)} users: {error}") from error
+    return [_user_row_or_none(user) for user in stored]
+
+
+def _user_row_or_none(stored: StoredUser) -> UserRow | None:
+    try:
+        return _user_row(stored)
+    except (ValueError, TypeError):
+        return None
 
 
 def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, fresh: list[Interaction]) -> UserRow:
@@ -77,12 +94,15 @@ def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, 
 
 def _user_row(stored: StoredUser) -> UserRow:
     history, habits = stored
-    return UserRow(
+    row = UserRow(
         history=tuple(map(Interaction, *_columns(history, USER_HISTORY))),
         habits=tuple(map(Habit, *_columns(habits, USER_HABITS))),
         history_stored_at=history.event_us if history else None,
         habits_stored_at=habits.event_us if habits else None,
     )
+    if not _times_in_range(row):
+        raise ValueError("expected times within 270 years of 1970 in a user's row")
+    return row
 
 
 def _columns(stored: StoredView | None, view: FeatureView) -> list[Sequence[Any]]:
@@ -93,6 +113,11 @@ def _columns(stored: StoredView | None, view: FeatureView) -> list[Sequence[Any]
         lengths = dict(zip(view.feature_names, map(len, columns), strict=True))
         raise ValueError(f"expected lists of one length in {view.name}, but found {lengths}")
     return columns
+
+
+def _times_in_range(row: UserRow) -> bool:
+    times = [*(entry.event_time for entry in row.history), *(habit.last_time for habit in row.habits)]
+    return not times or (min(times) > -LATEST_SECONDS and max(times) < LATEST_SECONDS)
 
 
 def _next_stored_at(stored_at: int | None, newest: int) -> int:

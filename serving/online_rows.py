@@ -16,13 +16,14 @@ class OnlineStoreUnavailable(Exception):
 
 @dataclass(frozen=True)
 class OnlineRows:
-    """Every function takes pseudonyms and raises OnlineStoreUnavailable; `push` returns the row as it is after it.
+    """Every function takes pseudonyms and raises OnlineStoreUnavailable; `push` returns the row as it is after it,
+    `read_many` gives None for a row whose values do not fit together.
 
     `waits` says that reading waits for another process: not to be done where other requests are served.
     """
 
     read: Callable[[str], UserRow]
-    read_many: Callable[[Sequence[str]], list[UserRow]]
+    read_many: Callable[[Sequence[str]], list[UserRow | None]]
     push: Callable[[str, list[Interaction]], UserRow]
     waits: bool = False
 

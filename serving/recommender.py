@@ -79,17 +79,18 @@ def recommend_many(
 
 
 def read_rows(release: Release, questions: Sequence[Question], metrics: Metrics) -> list[UserRow | None]:
-    """Return what the online store knows of each asker in one read, None for all when it does not answer."""
+    """Return what the online store knows of each asker in one read, None for a row that cannot be read."""
     names = list({question.pseudonym: None for question in questions if question.pseudonym is not None})
     if not names:
         return [UserRow()] * len(questions)
     try:
         if release.online is None:
             raise OnlineStoreUnavailable("the online store could not be opened with this release")
-        rows = dict(zip(names, release.online.read_many(names), strict=True))
+        rows: dict[str, UserRow | None] = dict(zip(names, release.online.read_many(names), strict=True))
     except OnlineStoreUnavailable:
+        rows = dict.fromkeys(names)
+    if None in rows.values():
         metrics.online_store_errors.labels("read").inc()
-        return [UserRow() if question.pseudonym is None else None for question in questions]
     return [UserRow() if question.pseudonym is None else rows[question.pseudonym] for question in questions]
 
 
@@ -136,7 +137,11 @@ def _rank(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Met
         inputs = model_inputs([draft.row for draft in drafts], now)
         rankings = best_items(release.scorer, inputs, allowed, max(draft.depth for draft in drafts))
     except Exception:
-        metrics.scorer_errors.inc(len(drafts))
+        if len(drafts) > 1:  # one of them may be the cause
+            for draft in drafts:
+                _rank(release, [draft], now, metrics)
+        else:
+            metrics.scorer_errors.inc()
         return
     for draft, ranking in zip(drafts, rankings, strict=True):
         if len(ranking[0]):

@@ -91,13 +91,20 @@ async def _answer_all(queue: SlateQueue) -> None:
             batch = [queue.waiting.popleft() for _ in range(min(MOST_TOGETHER, len(queue.waiting)))]
             try:
                 await _answer_batch(queue, batch)
-            except Exception as error:
-                for each in batch:
-                    if not each.answer.done():
-                        each.answer.set_exception(error)
+            except Exception:
+                for each in batch:  # the fault of one question is not that of the others
+                    await _answer_alone(queue, each)
             await asyncio.sleep(0)  # the answers go out, and the next requests come in
     finally:
         queue.answering = None
+
+
+async def _answer_alone(queue: SlateQueue, asked: Waiting) -> None:
+    try:
+        await _answer_batch(queue, [asked])
+    except Exception as error:
+        if not asked.answer.done():
+            asked.answer.set_exception(error)
 
 
 async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:

@@ -141,6 +141,20 @@ def test_a_store_that_was_never_filled_reads_as_unknown(address: StoreAddress, t
     assert open_online_features(empty, Path(address.registry_path)).read(REGULAR) == UserRow()
 
 
+def test_a_broken_row_is_missing_and_its_neighbours_are_read(address: StoreAddress, online: OnlineRows):
+    broken = someone("broken row")
+    uneven = {name: [[]] for name in USER_HISTORY.feature_names} | {"history_item_ids": [[MILK]]}
+    moments = {"event_timestamp": [AS_OF], "created_timestamp": [AS_OF]}
+    open_store(address).write_to_online_store("user_history", inputs={"user_id": [broken], **uneven, **moments})
+    timeless = someone("row of no time")
+    online.push(timeless, [Interaction(MILK, "view", 2**34)])
+    first, second, third = online.read_many([broken, REGULAR, timeless])
+    assert (first, third) == (None, None)
+    assert second == online.read(REGULAR)
+    with pytest.raises(OnlineStoreUnavailable, match="fit together"):
+        online.read(broken)
+
+
 def test_a_store_that_is_gone_or_broken_says_so(address: StoreAddress, tmp_path: Path):
     fill_online_store(address)
     (tmp_path / "garbage.db").write_bytes(b"this is no database" * 100)

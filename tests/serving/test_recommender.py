@@ -7,9 +7,10 @@ import pytest
 
 from serving.arrangement import Limits
 from serving.catalogue import Conditions
+from serving.history import UserRow
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
-from serving.recommender import Question, recommend
+from serving.recommender import Question, recommend, recommend_many
 from serving.release import Release
 from serving.similar_items import similar_items
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, COUNT, ITEMS, MILK, REGULAR, SCONES, STRANGER
@@ -113,6 +114,24 @@ def test_a_model_that_fails_falls_back_to_popular_and_says_so(release: Release, 
     answer = recommend(broken, Question(REGULAR, 3), AS_OF, metrics)
     assert (answer.source, ids(answer)) == ("popular", ["i01", "i02", "i03"])
     assert answer.notes == ["The model could not score this request."]
+
+
+def test_one_broken_row_or_question_costs_the_others_of_its_moment_nothing(release: Release, metrics: Metrics):
+    questions = [Question(STRANGER, 3), Question(REGULAR, 3), Question(None, 3, session_items=(COFFEE,))]
+    whole = [ids(answer) for answer in recommend_many(release, questions, AS_OF, metrics)]
+    regular = release.online.read(REGULAR)
+    answers = recommend_many(release, questions, AS_OF, metrics, rows=[None, regular, UserRow()])
+    assert [ids(answer) for answer in answers] == whole
+    assert [answer.notes for answer in answers] == [["The features of users cannot be read now."], [], []]
+    whole_session = release.scorer.session
+
+    class FailsTogether:
+        def run(self, outputs, feed):
+            assert len(feed["history_items"]) == 1, "no room for two"
+            return whole_session.run(outputs, feed)
+
+    strained = replace(release, scorer=replace(release.scorer, session=FailsTogether()))
+    assert [ids(answer) for answer in recommend_many(strained, questions, AS_OF, metrics)] == whole
 
 
 def test_the_same_question_has_the_same_answer(release: Release, metrics: Metrics):
