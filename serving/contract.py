@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from feature_repo.schema import CHANNELS, EVENT_TYPES, EVENTS
+from serving.phrases import Language
 
 SHOPPER = "u_0123456789abcdef01234567"
 EARLIEST_EVENT_TIME = datetime(1990, 1, 1, tzinfo=UTC)
@@ -101,6 +102,7 @@ class RecommendationRequest(_Message):
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
     limits: SlateLimits = Field(default_factory=SlateLimits)
+    language: Language = Field(default="en", description="of the reasons: English or Chinese")
     context: Context = Field(default_factory=Context)
 
     @model_validator(mode="after")
@@ -123,6 +125,7 @@ class BatchRequest(_Message):
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
     limits: SlateLimits = Field(default_factory=SlateLimits)
+    language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
     @model_validator(mode="after")
     def _some_users(self) -> "BatchRequest":

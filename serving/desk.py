@@ -17,7 +17,7 @@ from serving.settings import Settings
 
 #: Users of a batch that are scored together; more would only need more memory.
 BATCH_PART = 32
-_BEYOND_WHO = {"exclude", "filters", "limits", "context"}
+_BEYOND_WHO = {"exclude", "filters", "limits", "context", "language"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
     if not request.model_fields_set & _BEYOND_WHO:
         return Question(user, request.k)
     session_items = tuple(request.context.session_items)
-    return Question(user, request.k, _conditions(request), session_items, _limits(request))
+    return Question(user, request.k, _conditions(request), session_items, _limits(request), request.language)
 
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
@@ -67,7 +67,7 @@ def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
     release, key = release_in_use(desk), desk.settings.pseudonym_key
     conditions, limits = _conditions(request), _limits(request)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
-    questions = [Question(name, request.k, conditions, limits=limits) for name in names]
+    questions = [Question(name, request.k, conditions, (), limits, request.language) for name in names]
     now, slates = desk.clock.now(release.as_of), list[Recommendations]()
     for start in range(0, len(questions), BATCH_PART):
         slates += recommend_many(release, questions[start : start + BATCH_PART], now, desk.metrics)

@@ -5,8 +5,7 @@ bought with it, then a recent item it is like, then its popularity, and last the
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import lru_cache
+from datetime import datetime
 from itertools import islice
 
 import numpy as np
@@ -15,25 +14,14 @@ import numpy.typing as npt
 from serving.catalogue import first_category
 from serving.contract import Reason
 from serving.model_inputs import KnownRow
+from serving.phrases import PHRASES, Language, when
 from serving.release import Release
 
 #: Distinct recent items that an item may be likened to, and the cosine from which we call it similar.
 RECENT_ITEMS = 30
 SIMILAR_COSINE = 0.35
-SECONDS_PER_DAY = 86_400
 #: Places within its first category from which we call an item popular.
 POPULAR_PLACES = 50
-#: What the user did, with the item's name left out: (before, after) it.
-_DEEDS = {
-    "view": ("looked at", ""),
-    "add_to_cart": ("put", " in your basket"),
-    "purchase": ("bought", ""),
-    "like": ("liked", ""),
-    "share": ("shared", ""),
-    "follow": ("followed", ""),
-    "review": ("reviewed", ""),
-}
-_ANY_DEED = ("chose", "")
 
 
 @dataclass(slots=True)
@@ -49,11 +37,12 @@ class Evidence:
     habits: dict[int, int]
     newest: dict[int, int]
     recent: list[int]
+    language: Language = "en"
     recent_vectors: npt.NDArray[np.float32] | None = None
 
 
-def gather_evidence(release: Release, row: KnownRow, now: datetime) -> Evidence:
-    """Collect what a user's row, oldest first, says about items of the catalogue."""
+def gather_evidence(release: Release, row: KnownRow, now: datetime, language: Language = "en") -> Evidence:
+    """Collect what a user's row, oldest first, says about items of the catalogue, to be told in a language."""
     return Evidence(
         release=release,
         now=now,
@@ -61,6 +50,7 @@ def gather_evidence(release: Release, row: KnownRow, now: datetime) -> Evidence:
         habits={index: place for place, index in enumerate(row.habit_indices)},
         newest={index: place for place, index in enumerate(row.history_indices)},
         recent=list(islice(dict.fromkeys(reversed(row.history_indices)), RECENT_ITEMS)),
+        language=language,
     )
 
 
@@ -70,18 +60,19 @@ def reason_for(position: int, evidence: Evidence) -> Reason:
         _own_reason(position, evidence)
         or _co_purchase_reason(position, evidence)
         or _similar_reason(position, evidence)
-        or popular_reason(position, evidence.release)
+        or popular_reason(position, evidence.release, evidence.language)
         or _last_reason(evidence)
     )
 
 
-def popular_reason(position: int, release: Release) -> Reason | None:
+def popular_reason(position: int, release: Release, language: Language) -> Reason | None:
     """Return the popularity reason, None where the item is not among the most popular of its first category."""
     if release.popularity[position] <= 0 or release.category_places[position] >= POPULAR_PLACES:
         return None
     category = first_category(release.catalogue.items[position].category)
-    place = f" in {readable(category)}" if category else ""
-    return Reason(kind="popular", text=f"Popular{place} this month.")
+    phrases = PHRASES[language]
+    text = phrases.popular_in.format(category=readable(category)) if category else phrases.popular
+    return Reason(kind="popular", text=text)
 
 
 def readable(text: str) -> str:
@@ -90,18 +81,19 @@ def readable(text: str) -> str:
 
 
 def _own_reason(position: int, evidence: Evidence) -> Reason | None:
+    phrases, language = PHRASES[evidence.language], evidence.language
     habit_place, place = evidence.habits.get(position), evidence.newest.get(position)
     if habit_place is not None:
         habit = evidence.row.habits[habit_place]
-        item_id, when = habit.item_id, _when(habit.last_time, evidence.now)
         count = round(habit.purchases)
-        text = f"You bought this {count} times, last {when}." if count > 1 else f"You bought this {when}."
-        return Reason(kind="habit", text=text, because=[item_id])
+        form = phrases.habit if count > 1 else phrases.habit_once
+        text = form.format(count=count, when=when(habit.last_time, evidence.now, language))
+        return Reason(kind="habit", text=text, because=[habit.item_id])
     if place is not None:
         newest = evidence.row.history[place]
-        when = _when(newest.event_time, evidence.now)
-        verb, rest = _DEEDS.get(newest.event_type, _ANY_DEED)
-        return Reason(kind="history", text=f"You {verb} this{rest} {when}.", because=[newest.item_id])
+        form = phrases.own.get(newest.event_type, phrases.own[""])
+        text = form.format(when=when(newest.event_time, evidence.now, language))
+        return Reason(kind="history", text=text, because=[newest.item_id])
     return None
 
 
@@ -110,11 +102,9 @@ def _co_purchase_reason(position: int, evidence: Evidence) -> Reason | None:
     newest = evidence.newest
     for place, neighbour in enumerate(release.neighbour_items[position].tolist()):
         if neighbour in newest and release.neighbour_scores[position, place] > 0:
-            return Reason(
-                kind="co_purchase",
-                text=f"Often bought with {_title(neighbour, release)}, {_deed(neighbour, evidence)}.",
-                because=[release.catalogue.items[neighbour].item_id],
-            )
+            form = PHRASES[evidence.language].co_purchase
+            text = form.format(title=_title(neighbour, release), deed=_deed(neighbour, evidence))
+            return Reason(kind="co_purchase", text=text, because=[release.catalogue.items[neighbour].item_id])
     return None
 
 
@@ -128,18 +118,19 @@ def _similar_reason(position: int, evidence: Evidence) -> Reason | None:
     if cosines[best] < SIMILAR_COSINE:
         return None
     like, items = evidence.recent[best], evidence.release.catalogue.items
-    text = f"Similar to {_title(like, evidence.release)}, {_deed(like, evidence)}."
-    if items[like].title == items[position].title:
-        text = f"The same kind as one {_deed(like, evidence)}."
+    phrases = PHRASES[evidence.language]
+    form = phrases.same_kind if items[like].title == items[position].title else phrases.similar
+    text = form.format(title=_title(like, evidence.release), deed=_deed(like, evidence))
     return Reason(kind="similar", text=text, because=[items[like].item_id])
 
 
 def _last_reason(evidence: Evidence) -> Reason:
     items = evidence.release.catalogue.items
     because = [items[position].item_id for position in evidence.recent[:3]]
+    phrases = PHRASES[evidence.language]
     if because:
-        return Reason(kind="model", text="Fits what you chose lately.", because=because)
-    return Reason(kind="popular", text="From our range.")
+        return Reason(kind="model", text=phrases.model, because=because)
+    return Reason(kind="popular", text=phrases.anything)
 
 
 def _title(position: int, release: Release) -> str:
@@ -147,21 +138,5 @@ def _title(position: int, release: Release) -> str:
 
 
 def _deed(position: int, evidence: Evidence) -> str:
-    verb, rest = _DEEDS.get(evidence.row.history[evidence.newest[position]].event_type, _ANY_DEED)
-    return f"which you {verb}{rest}"
-
-
-def _when(seconds: int, now: datetime) -> str:
-    present = now.timestamp()
-    days = int(present) // SECONDS_PER_DAY - seconds // SECONDS_PER_DAY
-    if present - seconds < 600:
-        return "just now"
-    if days < 2:
-        return "today" if days <= 0 else "yesterday"
-    return _on_day(seconds // SECONDS_PER_DAY, days >= 300)
-
-
-@lru_cache(maxsize=4096)
-def _on_day(day: int, with_year: bool) -> str:
-    date = datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC)
-    return f"on {date.day} {date:%b}{f' {date.year}' if with_year else ''}"
+    deeds = PHRASES[evidence.language].deeds
+    return deeds.get(evidence.row.history[evidence.newest[position]].event_type, deeds[""])

@@ -18,6 +18,7 @@ from serving.history import Interaction, UserRow
 from serving.metrics import Metrics
 from serving.model_inputs import KnownRow, known_row, model_inputs
 from serving.online_rows import OnlineStoreUnavailable
+from serving.phrases import Language
 from serving.reasons import gather_evidence, reason_for
 from serving.release import Release
 from serving.scorer import Ranking, best_items
@@ -35,6 +36,7 @@ class Question:
     conditions: Conditions = NO_CONDITIONS
     session_items: tuple[str, ...] = ()
     limits: Limits = NO_LIMITS
+    language: Language = "en"
 
 
 @dataclass(slots=True)
@@ -158,7 +160,7 @@ def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> 
     if len(ranking[0]) < draft.k and draft.question.limits != NO_LIMITS:
         draft.notes.append(f"Only {len(ranking[0])} items fit the limits.")
     metrics.slates[draft.source].inc()
-    evidence = gather_evidence(release, draft.row, now)
+    evidence = gather_evidence(release, draft.row, now, draft.question.language)
     reasons = [reason_for(position, evidence) for position in ranking[0].tolist()]
     return Recommendations(
         release_id=release.release_id,

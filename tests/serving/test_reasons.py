@@ -85,5 +85,37 @@ def test_what_nobody_bought_is_not_called_popular(release: Release):
     assert (found.kind, found.because) == ("model", [MILK])
 
 
+@pytest.mark.parametrize("event_type", ["view", "add_to_cart", "purchase", "like", "share", "follow", "review"])
+def test_every_kind_of_reason_is_told_in_chinese_too(release: Release, event_type: str):
+    quiet = replace(release, popularity=np.zeros_like(release.popularity), vectors=np.zeros_like(release.vectors))
+    habits = (Habit(MILK, 5.0, NOW - 20 * DAY), Habit(BREAD, 1.0, NOW - 330 * DAY))
+    cases = [(release, UserRow(habits=habits), item) for item in (MILK, BREAD)]
+    cases += [(release, seen(MILK, event_type, ago), MILK) for ago in (60, DAY, 3 * DAY)]
+    cases += [(release, seen(MILK, event_type, DAY), item) for item in (BREAD, "i02")]
+    cases += [(release, UserRow(), COFFEE), (quiet, seen(MILK, event_type, DAY), COFFEE), (quiet, UserRow(), COFFEE)]
+    for shop, row, item in cases:
+        english, chinese = (
+            reason_for(
+                shop.catalogue.index[item], gather_evidence(shop, known_row(row, shop.catalogue.index), AS_OF, each)
+            )
+            for each in ("en", "zh")
+        )
+        assert (english.kind, english.because) == (chinese.kind, chinese.because)
+        assert chinese.text.count("。") == 1
+        assert "{" not in chinese.text
+        assert chinese.text.endswith("。")
+
+
+def test_chinese_reasons_read_as_people_write_them(release: Release):
+    def told(row: UserRow, item: str) -> str:
+        known = known_row(row, release.catalogue.index)
+        return reason_for(release.catalogue.index[item], gather_evidence(release, known, AS_OF, "zh")).text
+
+    assert told(UserRow(habits=(Habit(MILK, 5.0, NOW - 20 * DAY),)), MILK) == "您买过5次，最近一次是12月12日。"
+    assert told(UserRow(habits=(Habit(MILK, 1.0, NOW - 330 * DAY),)), MILK) == "您2017年2月5日买过。"
+    assert told(seen(BREAD, "add_to_cart", DAY), MILK) == "常与您加入购物车的“Bread”一起购买。"
+    assert told(UserRow(), COFFEE) == "本月“Grocery”类热销。"
+
+
 def test_names_in_capitals_are_made_readable():
     assert [readable(text) for text in ("GROCERY", "Dairy", "TV", "iPhone")] == ["Grocery", "Dairy", "TV", "iPhone"]

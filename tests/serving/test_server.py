@@ -40,6 +40,8 @@ def test_the_shops_own_id_and_its_pseudonym_give_the_same_slate(served: Server):
     assert ids(own) == ids(pseudonymous)
     assert (own["source"], own["user"]) == ("personalised", REGULAR)
     assert own["as_of"].startswith("2018-01-01T00:")
+    chinese = ask(served, {"user_id": "regular", "k": 1, "language": "zh"})
+    assert chinese["slate"][0]["reason"]["text"] == "您买过3次，最近一次是12月27日。"
     first = own["slate"][0]
     assert first["reason"]["text"] == "You bought this 3 times, last on 27 Dec."
     assert (first["title"], first["price"], first["currency"]) == ("Milk", 1.24, "USD")
@@ -112,6 +114,7 @@ def test_wrong_requests_get_problem_documents_without_traces(served: Server):
             b'{"k": 0}',
             b'{"k": 1e99}',
             b'{"limits": {"per_brand": 0}}',
+            b'{"language": "fr"}',
             b'{"user_id": "\\ud800"}',
             b'{"\\ud800": 1}',
         ],
