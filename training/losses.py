@@ -1,7 +1,12 @@
 """The losses of the learned models."""
 
+from typing import Any
+
 import torch
 from torch.nn import functional
+
+#: Rows whose logits stand in memory at a time.
+SOFTMAX_CHUNK = 256
 
 
 def multi_positive_softmax(logits: torch.Tensor, owner: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -26,3 +31,44 @@ def next_item_cross_entropy(logits: torch.Tensor, targets: torch.Tensor) -> torc
     `logits` float32 [B, L, V], `targets` int64 [B, L] columns of V.
     """
     return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0)
+
+
+class _ChunkedSoftmax(torch.autograd.Function):
+    """Full softmax cross-entropy whose logits never stand in memory at once: the gradient is made chunk by chunk."""
+
+    @staticmethod
+    def forward(  # type: ignore[override]
+        ctx: Any, users: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, target: torch.Tensor
+    ) -> torch.Tensor:
+        narrow_items = items.bfloat16()
+        across = narrow_items.t().contiguous()
+        to_users, to_items, to_bias = torch.empty_like(users), torch.zeros_like(items), torch.zeros_like(bias)
+        total = users.new_zeros(())
+        for start in range(0, len(users), SOFTMAX_CHUNK):
+            narrow, wanted = users[start : start + SOFTMAX_CHUNK].bfloat16(), target[start : start + SOFTMAX_CHUNK]
+            logits = (narrow @ across).float().add_(bias)
+            mass = torch.logsumexp(logits, dim=1)
+            total += (mass - logits.gather(1, wanted[:, None])[:, 0]).sum()
+            share = logits.sub_(mass[:, None]).exp_()
+            share[torch.arange(len(wanted)), wanted] -= 1
+            to_bias += share.sum(dim=0)
+            narrow_share = share.bfloat16()
+            to_users[start : start + SOFTMAX_CHUNK] = (narrow_share @ narrow_items).float()
+            to_items += (narrow_share.t() @ narrow).float()
+        rows = max(len(users), 1)
+        ctx.save_for_backward(to_users.div_(rows), to_items.div_(rows), to_bias.div_(rows))
+        return total / rows
+
+    @staticmethod
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor | None, ...]:  # type: ignore[override]
+        to_users, to_items, to_bias = ctx.saved_tensors
+        return to_users * gradient, to_items * gradient, to_bias * gradient, None
+
+
+def chunked_softmax(users: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the mean full-softmax cross-entropy of `target` int64 [P] over all items, products in bfloat16.
+
+    `users` float32 [P, d], `items` float32 [V, d], `bias` float32 [V]. Memory is one chunk of 256 rows of logits.
+    """
+    loss: torch.Tensor = _ChunkedSoftmax.apply(users, items, bias, target)
+    return loss

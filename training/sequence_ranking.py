@@ -1,0 +1,64 @@
+"""Rank every item for every user of a leave-one-out cut, masked and unmasked, and average the quality."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+
+from training.leave_one_out import HELD_OUT, Sequences
+
+#: Histories in, scores of all items out: float32 [B, n + 1], index 0 is padding.
+Recommend = Callable[[list[np.ndarray]], torch.Tensor]
+K = 10
+_BATCH = 512
+
+
+def rank_quality(recommend: Recommend, sequences: Sequences, cut: str) -> dict[str, float]:
+    """Return r10, n10 with the history masked, r10_unmasked, n10_unmasked, and r10_cold on one cut.
+
+    With one wanted item NDCG@10 is 1 / log2(rank + 1) within the first ten, and Recall@10 is the hit rate. `r10_cold`
+    is over wanted items that no training sequence names; NaN where there are none. Equal scores count against the item.
+    """
+    masked, unmasked = wanted_ranks(recommend, sequences, cut)
+    trained = np.concatenate(sequences.before(HELD_OUT["validation"]))
+    known = np.bincount(trained, minlength=sequences.item_count + 1) > 0
+    cold = ~known[sequences.wanted(HELD_OUT[cut])]
+    return {
+        "r10": float((masked < K).mean()),
+        "n10": float(_gain(masked).mean()),
+        "r10_unmasked": float((unmasked < K).mean()),
+        "n10_unmasked": float(_gain(unmasked).mean()),
+        "r10_cold": float((masked[cold] < K).mean()) if cold.any() else float("nan"),
+    }
+
+
+def wanted_ranks(recommend: Recommend, sequences: Sequences, cut: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 0-based rank of each user's wanted item, int64 [users]: with the history masked, and without."""
+    histories, wanted = sequences.before(HELD_OUT[cut]), sequences.wanted(HELD_OUT[cut])
+    order = np.argsort([len(row) for row in histories], kind="stable")
+    masked, unmasked = np.zeros(len(order), dtype=np.int64), np.zeros(len(order), dtype=np.int64)
+    for start in range(0, len(order), _BATCH):
+        users = order[start : start + _BATCH]
+        rows = [histories[user] for user in users]
+        scores = recommend(rows).clone()
+        target = torch.from_numpy(wanted[users])[:, None]
+        own = scores.gather(1, target)
+        if not torch.isfinite(own).all():
+            raise ValueError("scores: expected finite numbers, came NaN or infinity: a broken model has no rank.")
+        scores[:, 0] = -torch.inf
+        scores.scatter_(1, target, -torch.inf)
+        unmasked[users] = (scores >= own).sum(dim=1).numpy()
+        _mask(scores, rows)
+        masked[users] = (scores >= own).sum(dim=1).numpy()
+    return masked, unmasked
+
+
+def _mask(scores: torch.Tensor, rows: list[np.ndarray]) -> None:
+    """Set the scores of each row's history to −inf, in place."""
+    owner = torch.from_numpy(np.repeat(np.arange(len(rows)), [len(row) for row in rows]))
+    scores[owner, torch.from_numpy(np.concatenate(rows))] = -torch.inf
+
+
+def _gain(ranks: np.ndarray) -> np.ndarray:
+    gain: np.ndarray = np.where(ranks < K, 1.0 / np.log2(ranks + 2.0), 0.0)
+    return gain
