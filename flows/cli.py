@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "train": "Train the models, gate the best, release it.",
     "pipeline": "Ingest, features, materialise, train: the whole way.",
     "release": "List releases, show one, or promote one.",
+    "rules": "Check, publish and show the shop's rules: block, pin, boost.",
     "serve": "Start the serving API.",
     "recommend": "Ask the running serving API for a user's slate.",
 }

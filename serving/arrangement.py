@@ -1,6 +1,7 @@
 """From the best items to the places of a slate: each title once before any again, limits by brand and category."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,19 +21,19 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-def candidates_for(k: int, limits: Limits) -> int:
-    """Return how many of the best items to look at for k places."""
-    return 2 * k + 10 if limits == NO_LIMITS else 10 * k + 200
-
-
-def arrange(catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits) -> Ranking:
+def arrange(
+    catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits, given: Sequence[int] = ()
+) -> tuple[list[int], Ranking]:
     """Return at most k of the candidates, best first among different titles, then titles that come again.
 
     An item beyond a limit is left out, so there may be fewer. Items without a brand or category are not limited by it.
+    `given` items have a place already and come first to the limits; those that fit them are returned before the others.
     """
-    titles, seen, again = catalogue.title_ids, set[int](), list[int]()
+    titles, again = catalogue.title_ids, list[int]()
     order = list[int]()
     room = _Room(catalogue, limits)
+    kept = [position for position in given if room.take(position)]
+    seen = {titles[position] for position in kept}
     for place, position in enumerate(ranking[0].tolist()):
         title = titles[position]
         if title in seen:
@@ -46,7 +47,7 @@ def arrange(catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits) -> R
         if len(order) < k and room.take(int(ranking[0][place])):
             order.append(place)
     chosen = np.array(order, np.int64)
-    return ranking[0][chosen], ranking[1][chosen]
+    return kept, (ranking[0][chosen], ranking[1][chosen])
 
 
 class _Room:

@@ -83,9 +83,14 @@ def read_catalogue(path: Path) -> Catalogue:
     )
 
 
-def allowed_items(catalogue: Catalogue, conditions: Conditions) -> npt.NDArray[np.bool_]:
-    """Return a mask over the vocabulary (length n + 1): available, not excluded, and fitting every filter."""
-    allowed = catalogue.available.copy()
+def allowed_items(
+    catalogue: Catalogue, conditions: Conditions, shelf: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.bool_]:
+    """Return a mask over the vocabulary (length n + 1): on the shelf, not excluded, and fitting every filter.
+
+    `shelf` are the items that may be shown at all; the available ones when it is absent.
+    """
+    allowed = (catalogue.available if shelf is None else shelf).copy()
     for item_id in conditions.exclude:
         allowed[catalogue.index.get(item_id, 0)] = False
     if conditions.category is not None:

@@ -48,7 +48,9 @@ EventType = Annotated[str, *_one_of(EVENT_TYPES)]
 Channel = Annotated[str, *_one_of(CHANNELS)]
 EventTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
 Source = Literal["personalised", "session", "popular"]
-ReasonKind = Literal["habit", "history", "co_purchase", "similar", "popular", "model"]
+ReasonKind = Literal["habit", "history", "co_purchase", "similar", "popular", "model", "pinned"]
+#: The ways to a place of a slate: how an item became a candidate, and what the shop or chance did.
+CandidateSource = Literal["model", "repeat", "co_purchase", "similar", "text", "popular", "boost", "pin", "exploration"]
 
 
 class _Message(BaseModel):
@@ -77,6 +79,13 @@ class SlateLimits(_Message):
     per_category: int | None = Field(default=None, ge=1, le=200)
 
 
+class Exploring(_Message):
+    """How much of a slate is drawn from the next best items; each item then says with which probability."""
+
+    share: float = Field(default=0.0, ge=0, le=0.5, description="of the places; 0: none")
+    seed: Name | None = Field(default=None, description="the same seed and user give the same draw; drawn if absent")
+
+
 class Context(_Message):
     """What is known of this visit alone."""
 
@@ -102,6 +111,8 @@ class RecommendationRequest(_Message):
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
     limits: SlateLimits = Field(default_factory=SlateLimits)
+    diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
+    exploration: Exploring = Field(default_factory=Exploring)
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
     context: Context = Field(default_factory=Context)
 
@@ -125,6 +136,8 @@ class BatchRequest(_Message):
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
     limits: SlateLimits = Field(default_factory=SlateLimits)
+    diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
+    exploration: Exploring = Field(default_factory=Exploring)
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
     @model_validator(mode="after")
@@ -203,8 +216,16 @@ class SlateItem:
     brand: Annotated[str | None, Field(examples=["National"])]
     price: Annotated[float | None, Field(examples=[0.99])]
     currency: Annotated[str | None, Field(examples=["USD"])]
-    score: Annotated[float, Field(examples=[7.31], description="higher is better; comparable within one answer")]
+    score: Annotated[
+        float | None,
+        Field(examples=[7.31], description="higher is better, within one answer; null for a pinned item without one"),
+    ]
     reason: Reason
+    sources: Annotated[list[CandidateSource], Field(examples=[["model", "repeat"]])]
+    propensity: Annotated[
+        float | None,
+        Field(description="where places are drawn: the probability of this item here, given the places above"),
+    ] = None
 
 
 @dataclass(slots=True)
@@ -218,6 +239,10 @@ class Recommendations:
     user: Annotated[str | None, Field(examples=[SHOPPER], description="the pseudonym")]
     as_of: Annotated[datetime, Field(description="the moment the answer was computed for")]
     slate: list[SlateItem]
+    rules_id: Annotated[
+        str | None, Field(examples=["3-0123456789ab"], description="the shop's rules it was made under")
+    ]
+    exploration_seed: Annotated[str | None, Field(description="what places were drawn with, null where none were")]
     notes: Annotated[list[str], Field(description="what to know about this answer, in plain words")] = field(
         default_factory=list
     )

@@ -1,5 +1,6 @@
 """What all requests of one app share, and what each asks of it."""
 
+import secrets
 from dataclasses import dataclass
 
 from feature_repo.schema import pseudonym
@@ -8,7 +9,9 @@ from serving.catalogue import Conditions
 from serving.clock import Clock
 from serving.contract import BatchRequest, RecommendationRequest, Recommendations, Slates
 from serving.event_intake import Intake
+from serving.exploration import NO_EXPLORATION, Exploration
 from serving.metrics import Metrics
+from serving.placement import Wishes
 from serving.problems import Problem
 from serving.recommender import Question, recommend, recommend_many
 from serving.release import Release
@@ -17,7 +20,7 @@ from serving.settings import Settings
 
 #: Users of a batch that are scored together; more would only need more memory.
 BATCH_PART = 32
-_BEYOND_WHO = {"exclude", "filters", "limits", "context", "language"}
+_BEYOND_WHO = {"exclude", "filters", "limits", "diversity", "exploration", "context", "language"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
     if not request.model_fields_set & _BEYOND_WHO:
         return Question(user, request.k)
     session_items = tuple(request.context.session_items)
-    return Question(user, request.k, _conditions(request), session_items, _limits(request), request.language)
+    return Question(user, request.k, _conditions(request), session_items, _wishes(request), request.language)
 
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
@@ -65,9 +68,9 @@ def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recomm
 def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
     """Answer for many users from one release, a few dozen at a time: each part is one read and one run of the model."""
     release, key = release_in_use(desk), desk.settings.pseudonym_key
-    conditions, limits = _conditions(request), _limits(request)
+    conditions, wishes = _conditions(request), _wishes(request)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
-    questions = [Question(name, request.k, conditions, (), limits, request.language) for name in names]
+    questions = [Question(name, request.k, conditions, (), wishes, request.language) for name in names]
     now, slates = desk.clock.now(release.as_of), list[Recommendations]()
     for start in range(0, len(questions), BATCH_PART):
         slates += recommend_many(release, questions[start : start + BATCH_PART], now, desk.metrics)
@@ -79,5 +82,9 @@ def _conditions(request: RecommendationRequest | BatchRequest) -> Conditions:
     return Conditions(tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price)
 
 
-def _limits(request: RecommendationRequest | BatchRequest) -> Limits:
-    return Limits(request.limits.per_brand, request.limits.per_category)
+def _wishes(request: RecommendationRequest | BatchRequest) -> Wishes:
+    limits = Limits(request.limits.per_brand, request.limits.per_category)
+    exploration = NO_EXPLORATION
+    if request.exploration.share > 0:
+        exploration = Exploration(request.exploration.share, request.exploration.seed or secrets.token_hex(8))
+    return Wishes(limits, request.diversity, exploration)

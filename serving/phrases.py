@@ -30,6 +30,7 @@ class Phrases:
     popular_in: str
     model: str
     anything: str
+    pinned: str
     just_now: str
     today: str
     yesterday: str
@@ -67,6 +68,7 @@ _ENGLISH = Phrases(
     popular_in="Popular in {category} this month.",
     model="Fits what you chose lately.",
     anything="From our range.",
+    pinned="Chosen by the shop.",
     just_now="just now",
     today="today",
     yesterday="yesterday",
@@ -103,6 +105,7 @@ _CHINESE = Phrases(
     popular_in="本月“{category}”类热销。",
     model="符合您最近的选择。",
     anything="来自我们的商品。",
+    pinned="本店精选。",
     just_now="刚刚",
     today="今天",
     yesterday="昨天",

@@ -11,17 +11,20 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from serving.arrangement import NO_LIMITS, Limits, arrange, candidates_for
+from serving.arrangement import NO_LIMITS
+from serving.candidate_sources import candidate_sources
 from serving.catalogue import Conditions, allowed_items
-from serving.contract import Reason, Recommendations, SlateItem, Source
+from serving.contract import CandidateSource, Reason, Recommendations, SlateItem, Source
 from serving.history import Interaction, UserRow
 from serving.metrics import Metrics
 from serving.model_inputs import KnownRow, known_row, model_inputs
 from serving.online_rows import OnlineStoreUnavailable
-from serving.phrases import Language
+from serving.phrases import PHRASES, Language
+from serving.placement import NO_WISHES, Places, Wishes, candidates_for, place_items
 from serving.reasons import gather_evidence, reason_for
 from serving.release import Release
 from serving.scorer import Ranking, best_items
+from serving.shelf_rules import ActiveRules, HeldBack
 
 NO_CONDITIONS = Conditions()
 UNREADABLE = "The features of users cannot be read now."
@@ -29,26 +32,27 @@ UNREADABLE = "The features of users cannot be read now."
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks (None: nobody we know), for how many items, under which conditions and limits, in which visit."""
+    """Who asks (None: nobody we know), for how many items, under which conditions and wishes, in which visit."""
 
     pseudonym: str | None
     k: int
     conditions: Conditions = NO_CONDITIONS
     session_items: tuple[str, ...] = ()
-    limits: Limits = NO_LIMITS
+    wishes: Wishes = NO_WISHES
     language: Language = "en"
 
 
 @dataclass(slots=True)
 class Draft:
-    """An answer in the making. `allowed` bool [n + 1] is None where the whole range is; `k` is at most what it has.
+    """An answer in the making. `allowed` bool [n + 1] is None where the whole shelf is; `k` is at most what it has.
 
-    `depth` is how many of the best items are looked at to fill k places.
+    `depth` is how many of the best items are looked at to fill k places, `active` what the shop's rules say now.
     """
 
     question: Question
     row: KnownRow
     source: Source
+    active: ActiveRules
     allowed: npt.NDArray[np.bool_] | None
     k: int
     depth: int
@@ -111,15 +115,31 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
             source = "session"
         seen = UserRow((*known.history, *visit), tuple(known.habits))
         known = known_row(seen, release.catalogue.index)
-    allowed, available = None, release.catalogue.available_count
+    active = release.rules.at(now)
+    allowed, available = None, active.allowed_count
     if question.conditions != NO_CONDITIONS:
-        allowed = allowed_items(release.catalogue, question.conditions)
+        allowed = allowed_items(release.catalogue, question.conditions, active.allowed)
+        available = int(np.count_nonzero(allowed))
+    held = [] if active.held_back is None else _not_again(known, active.held_back)
+    if held:
+        allowed = active.allowed.copy() if allowed is None else allowed
+        allowed[held] = False
         available = int(np.count_nonzero(allowed))
     k = min(question.k, available)
     if k < question.k:
         notes.append("No item fits the conditions." if k == 0 else f"Only {k} items fit the conditions.")
-    depth = min(candidates_for(question.k, question.limits), available)
-    return Draft(question, known, source, allowed, k, depth, notes)
+    depth = min(candidates_for(question.k, question.wishes, active), available)
+    return Draft(question, known, source, active, allowed, k, depth, notes)
+
+
+def _not_again(row: KnownRow, held_back: HeldBack) -> list[int]:
+    """Return the items that this user has had or seen and that do not come again, by vocabulary index."""
+    deeds = [entry.event_type for entry in row.history]
+    bought = {*row.habit_indices}
+    bought.update(index for index, deed in zip(row.history_indices, deeds, strict=True) if deed == "purchase")
+    return [index for index in bought if held_back.bought[index]] + [
+        index for index in {*row.history_indices} - bought if held_back.seen[index]
+    ]
 
 
 def _visit(release: Release, session_items: tuple[str, ...], now: datetime, notes: list[str]) -> list[Interaction]:
@@ -131,7 +151,7 @@ def _visit(release: Release, session_items: tuple[str, ...], now: datetime, note
 
 def _rank(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Metrics) -> None:
     """Give each draft its ranking by the model, None where the model fails: whatever it does, a shopper is answered."""
-    everything = release.catalogue.available
+    everything = drafts[0].active.allowed
     allowed = everything[None, :]
     if any(draft.allowed is not None for draft in drafts):
         allowed = np.stack([everything if draft.allowed is None else draft.allowed for draft in drafts])
@@ -156,24 +176,50 @@ def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> 
             draft.notes.append("The model could not score this request.")
             draft.source = "popular"
         draft.ranking = _popular(release, draft)
-    ranking = arrange(release.catalogue, draft.ranking, draft.k, draft.question.limits)
-    if len(ranking[0]) < draft.k and draft.question.limits != NO_LIMITS:
-        draft.notes.append(f"Only {len(ranking[0])} items fit the limits.")
+    wishes, allowed = draft.question.wishes, draft.active.allowed if draft.allowed is None else draft.allowed
+    places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, draft.question.pseudonym)
+    if len(places.positions) < draft.k and wishes.limits != NO_LIMITS:
+        draft.notes.append(f"Only {len(places.positions)} items fit the limits.")
     metrics.slates[draft.source].inc()
-    evidence = gather_evidence(release, draft.row, now, draft.question.language)
-    reasons = [reason_for(position, evidence) for position in ranking[0].tolist()]
     return Recommendations(
         release_id=release.release_id,
         source=draft.source,
         user=draft.question.pseudonym,
         as_of=now,
-        slate=slate_of(release, ranking, reasons),
+        slate=slate_of(release, places, _reasons(release, draft, places, now), _sources(release, draft, places)),
+        rules_id=release.rules.rules_id,
+        exploration_seed=wishes.exploration.seed if places.propensities else None,
         notes=draft.notes,
     )
 
 
+def _reasons(release: Release, draft: Draft, places: Places, now: datetime) -> list[Reason]:
+    language = draft.question.language
+    evidence = gather_evidence(release, draft.row, now, language)
+    return [
+        Reason(kind="pinned", text=PHRASES[language].pinned)
+        if position in places.pinned
+        else reason_for(position, evidence)
+        for position in places.positions
+    ]
+
+
+def _sources(release: Release, draft: Draft, places: Places) -> list[list[CandidateSource]]:
+    found = candidate_sources(release, draft.row, places.positions, draft.source != "popular")
+    named: tuple[tuple[set[int], CandidateSource], ...] = (
+        (places.boosted, "boost"),
+        (places.pinned, "pin"),
+        (places.drawn, "exploration"),
+    )
+    for those, name in named:
+        for place, position in enumerate(places.positions if those else ()):
+            if position in those:
+                found[place].append(name)
+    return found
+
+
 def _popular(release: Release, draft: Draft) -> Ranking:
-    allowed = release.catalogue.available if draft.allowed is None else draft.allowed
+    allowed = draft.active.allowed if draft.allowed is None else draft.allowed
     return top_of(np.where(allowed, release.popularity, -np.inf).astype(np.float32), draft.depth)
 
 
@@ -187,10 +233,13 @@ def top_of(scores: npt.NDArray[np.float32], k: int) -> Ranking:
     return best, scores[best]
 
 
-def slate_of(release: Release, ranking: Ranking, reasons: Sequence[Reason]) -> list[SlateItem]:
+def slate_of(
+    release: Release, places: Places, reasons: Sequence[Reason], sources: Sequence[list[CandidateSource]]
+) -> list[SlateItem]:
     """Return the places of a slate, first to last."""
     items, currency = release.catalogue.items, release.currency
-    found = zip(ranking[0].tolist(), ranking[1].tolist(), reasons, strict=True)
+    nothing: list[float | None] = [None] * len(places.positions)
+    found = zip(places.positions, places.scores, reasons, sources, places.propensities or nothing, strict=True)
     return [
         SlateItem(
             rank,
@@ -202,6 +251,8 @@ def slate_of(release: Release, ranking: Ranking, reasons: Sequence[Reason]) -> l
             item.currency or currency,
             score,
             reason,
+            ways,
+            propensity,
         )
-        for rank, (position, score, reason) in enumerate(found, start=1)
+        for rank, (position, score, reason, ways, propensity) in enumerate(found, start=1)
     ]

@@ -18,6 +18,7 @@ from serving.history import UserRow
 from serving.model_inputs import known_row, model_inputs
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
 from serving.scorer import Scorer, best_items, open_scorer
+from serving.shelf_rules import ShelfRules, bind_rules
 
 MANIFEST_SCHEMA = 1
 UNIT_TOLERANCE = 1e-3
@@ -41,7 +42,8 @@ class Release:
 
     `vectors` float32 [n+1, d] of length 1 (0 where an item has none), `neighbour_items` int32 [n+1, 20] co-purchased
     items (0 = none), `neighbour_scores` float32 alike, `popularity` float32 [n+1] recent interactions,
-    `category_places` int32 [n+1] how many items of the same first category are more popular.
+    `category_places` int32 [n+1] how many items of the same first category are more popular. `rules` are the shop's
+    own, tied to this release's items.
     """
 
     release_id: str
@@ -56,6 +58,7 @@ class Release:
     popularity: npt.NDArray[np.float32]
     category_places: npt.NDArray[np.int32]
     online: OnlineRows | None
+    rules: ShelfRules
 
 
 def load_release(folder: Path, open_online: OpenOnlineRows) -> Release:
@@ -99,6 +102,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         popularity=popularity,
         category_places=_category_places(catalogue, popularity),
         online=online,
+        rules=bind_rules(None, catalogue, None),
     )
 
 

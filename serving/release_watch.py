@@ -6,9 +6,10 @@ A release is loaded whole beside the old one; the swap is one assignment, so a r
 import logging
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from feature_repo.slate_rules import PublishedRules
 from serving.memory import settle_memory
 from serving.metrics import Metrics
 from serving.online_rows import OpenOnlineRows
@@ -25,7 +26,9 @@ from serving.release_store import (
     read_pointer,
     verify_folder,
 )
+from serving.rule_watch import RuleSource
 from serving.settings import Settings
+from serving.shelf_rules import bind_rules
 
 #: A release that did not load is fetched again after this many looks at the pointer.
 RETRY_POLLS = 6
@@ -36,12 +39,14 @@ LOG = logging.getLogger("serving")
 class Champion:
     """The release in use and its pointer, None before the first; `problem` says why there is no newer one.
 
-    `refused` is the pointer whose release did not load, not tried again before `retry_at` (monotonic seconds).
+    `rules` are the shop's own as they were published; the release in use has them tied to its items. `refused` is the
+    pointer whose release did not load, not tried again before `retry_at` (monotonic seconds).
     """
 
     release: Release | None = None
     pointer: Pointer | None = None
     problem: str | None = None
+    rules: PublishedRules | None = None
     refused: Pointer | None = None
     retry_at: float = 0.0
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -60,9 +65,12 @@ class Watch:
 def start(watch: Watch) -> threading.Thread:
     """Load the champion (from the store, or the one kept on disk) and watch the pointer from a thread."""
     client = open_store(watch.settings.object_store)
+    source = RuleSource(watch.settings.object_store.bucket, watch.settings.cache_path)
+    watch.champion.rules = source.from_disk()
+    refresh_rules(watch, source, client)
     if not refresh(watch, client):
         _load_kept(watch)
-    thread = threading.Thread(target=_keep_fresh, args=(watch, client), name="release-watch", daemon=True)
+    thread = threading.Thread(target=_keep_fresh, args=(watch, source, client), name="release-watch", daemon=True)
     thread.start()
     return thread
 
@@ -85,9 +93,28 @@ def refresh(watch: Watch, client: Any) -> bool:
     return False
 
 
-def _keep_fresh(watch: Watch, client: Any) -> None:
+def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
+    """Use the shop's rules as they are published now; what cannot be read or used changes nothing."""
+    champion = watch.champion
+    try:
+        found = source.newer(client, champion.rules)
+        if found is not None:
+            champion.rules = found
+            if champion.release is not None:
+                champion.release = _with_rules(champion, champion.release)
+            LOG.info("rules %s are in use", found.rules_id)
+    except Exception:
+        LOG.exception("could not look for new rules")
+
+
+def _keep_fresh(watch: Watch, source: RuleSource, client: Any) -> None:
     while not watch.champion.stopping.wait(watch.settings.poll_seconds):
         refresh(watch, client)
+        refresh_rules(watch, source, client)
+
+
+def _with_rules(champion: Champion, release: Release) -> Release:
+    return replace(release, rules=bind_rules(champion.rules, release.catalogue, release.rules.learned))
 
 
 def _follow_pointer(watch: Watch, client: Any) -> bool:
@@ -124,7 +151,7 @@ def _load_kept(watch: Watch) -> None:
 def _swap(watch: Watch, release: Release, pointer: Pointer) -> None:
     if watch.champion.release is not None:
         watch.metrics.release.labels(watch.champion.release.release_id).set(0)
-    watch.champion.release, watch.champion.pointer = release, pointer
+    watch.champion.release, watch.champion.pointer = _with_rules(watch.champion, release), pointer
     watch.metrics.release.labels(release.release_id).set(1)
     watch.metrics.release_as_of.set(release.as_of.timestamp())
     LOG.info("answering from release %s", release.release_id)

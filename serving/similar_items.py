@@ -1,9 +1,13 @@
 """Items like one item: by the release's vectors, else by what is bought together."""
 
+from datetime import datetime
+from typing import Literal
+
 import numpy as np
 
 from serving.catalogue import Conditions, allowed_items
 from serving.contract import Reason, SimilarItems
+from serving.placement import Places
 from serving.reasons import SIMILAR_COSINE, readable
 from serving.recommender import slate_of, top_of
 from serving.release import Release
@@ -13,22 +17,25 @@ from serving.scorer import Ranking
 SIMILAR_DEPTH = 400
 
 
-def similar_items(release: Release, item_id: str, k: int) -> SimilarItems:
+def similar_items(release: Release, item_id: str, k: int, now: datetime) -> SimilarItems:
     """Return up to k available items like a known one: by vectors, else by co-purchase; fewer when few are near."""
     position = release.catalogue.index[item_id]
     title = readable(release.catalogue.items[position].title)
-    allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)))
+    allowed = allowed_items(release.catalogue, Conditions(exclude=(item_id,)), release.rules.at(now).allowed)
     cosines = release.vectors @ release.vectors[position]
     scores = np.where(allowed & (cosines >= SIMILAR_COSINE), cosines, -np.inf).astype(np.float32)
-    reason = Reason(kind="similar", text=f"Similar to {title}.", because=[item_id])
+    way: Literal["similar", "co_purchase"] = "similar"
     if not (scores > 0).any():
         scores = np.full(len(allowed), -np.inf, np.float32)
         neighbours = release.neighbour_items[position]
         scores[neighbours] = release.neighbour_scores[position]
         scores[~allowed] = -np.inf
-        reason = Reason(kind="co_purchase", text=f"Often bought with {title}.", because=[item_id])
+        way = "co_purchase"
     ranking = _other_titles_first(release, position, top_of(scores, min(SIMILAR_DEPTH, int((scores > 0).sum()))), k)
-    slate = slate_of(release, ranking, [reason] * len(ranking[0]))
+    places = Places(ranking[0].tolist(), ranking[1].tolist())
+    text = f"Similar to {title}." if way == "similar" else f"Often bought with {title}."
+    reasons = [Reason(kind=way, text=text, because=[item_id])] * len(ranking[0])
+    slate = slate_of(release, places, reasons, [[way]] * len(ranking[0]))
     return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)
 
 

@@ -13,7 +13,13 @@ import pytest
 
 PROJECT = Path(__file__).parent.parent
 PACKAGES = ("feature_repo", "expectations", "training", "serving", "flows")
-VOCABULARY = {"feature_repo", "feature_repo.schema", "feature_repo.features", "feature_repo.online_format"}
+VOCABULARY = {
+    "feature_repo",
+    "feature_repo.schema",
+    "feature_repo.features",
+    "feature_repo.online_format",
+    "feature_repo.slate_rules",
+}
 SETTINGS_FILES = {Path("flows/settings.py"), Path("serving/settings.py")}
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "base", "handler", "misc", "process", "do"}
 LINES_A_FILE = 300

@@ -10,6 +10,7 @@ from serving.catalogue import Conditions
 from serving.history import UserRow
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
+from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
 from serving.release import Release
 from serving.similar_items import similar_items
@@ -79,7 +80,7 @@ def test_k_beyond_the_catalogue_gives_every_available_item_once(release: Release
 def test_an_unavailable_item_is_never_shown(release: Release, metrics: Metrics):
     answer = recommend(release, Question(None, 200, session_items=(SCONES,)), AS_OF, metrics)
     assert SCONES not in ids(answer)
-    assert SCONES not in [item.item_id for item in similar_items(release, BREAD, 200).slate]
+    assert SCONES not in [item.item_id for item in similar_items(release, BREAD, 200, AS_OF).slate]
 
 
 def test_filters_hold_for_every_item(release: Release, metrics: Metrics):
@@ -159,17 +160,17 @@ def test_a_title_comes_once_in_a_slate_while_there_are_others(release: Release, 
 
 def test_limits_by_brand_and_category_hold_and_too_few_items_are_said(release: Release, metrics: Metrics):
     for user in (REGULAR, STRANGER):
-        answer = recommend(release, Question(user, 6, limits=Limits(per_brand=2)), AS_OF, metrics)
+        answer = recommend(release, Question(user, 6, wishes=Wishes(Limits(per_brand=2))), AS_OF, metrics)
         brands = [item.brand for item in answer.slate]
         assert (len(brands), brands.count("Maker")) == (6, 2)
-        few = recommend(release, Question(user, 6, limits=Limits(per_category=4)), AS_OF, metrics)
+        few = recommend(release, Question(user, 6, wishes=Wishes(Limits(per_category=4))), AS_OF, metrics)
         assert (len(few.slate), few.notes) == (4, ["Only 4 items fit the limits."])
     unlimited = recommend(release, Question(REGULAR, 6), AS_OF, metrics)
-    assert ids(recommend(release, Question(REGULAR, 6, limits=Limits(6, 6)), AS_OF, metrics)) == ids(unlimited)
+    assert ids(recommend(release, Question(REGULAR, 6, wishes=Wishes(Limits(6, 6))), AS_OF, metrics)) == ids(unlimited)
 
 
 def test_similar_items_are_of_the_same_shelf_and_never_the_item_itself(release: Release):
-    answer = similar_items(release, MILK, 5)
+    answer = similar_items(release, MILK, 5, AS_OF)
     assert {item.category for item in answer.slate} == {"GROCERY > Dairy"}
     assert MILK not in [item.item_id for item in answer.slate]
     assert all(item.reason.because == [MILK] for item in answer.slate)
@@ -179,12 +180,12 @@ def test_each_title_comes_once_before_any_comes_again(release: Release):
     items = list(release.catalogue.items)
     items[2], items[3] = replace(items[2], title="Milk"), replace(items[3], title="Milk")
     twins = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
-    titles = [item.title for item in similar_items(twins, MILK, 5).slate]
+    titles = [item.title for item in similar_items(twins, MILK, 5, AS_OF).slate]
     assert (set(titles[:-2]), titles[-2:]) == ({"Cheddar", "Cream", "Feta"}, ["Milk", "Milk"])
 
 
 def test_an_item_without_a_vector_falls_back_to_what_is_bought_with_it(release: Release):
     vectors = release.vectors.copy()
     vectors[1] = 0
-    answer = similar_items(replace(release, vectors=vectors), MILK, 5)
+    answer = similar_items(replace(release, vectors=vectors), MILK, 5, AS_OF)
     assert [(item.item_id, item.reason.kind) for item in answer.slate] == [(BREAD, "co_purchase")]

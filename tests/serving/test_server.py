@@ -12,11 +12,13 @@ from pathlib import Path
 import httpx
 from click.testing import CliRunner
 
+from feature_repo.slate_rules import Rule
 from flows.commands.recommend import command as recommend_command
 from flows.object_client import object_client
 from flows.settings import Settings as FlowSettings
+from flows.slate_rules import publish_rules
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
-from tests.serving.tiny_shop import COFFEE, MILK, REGULAR, STRANGER, point_to
+from tests.serving.tiny_shop import BREAD, COFFEE, MILK, REGULAR, STRANGER, point_to
 
 
 def ask(server: Server, question: dict, status: int = 200) -> dict:
@@ -237,6 +239,42 @@ def test_a_redis_that_is_gone_costs_the_personal_slate_and_no_more(
             answers = list(pool.map(lambda number: ask(server, {"user_id": f"{number}", "k": 3}), range(24)))
     assert {(answer["source"], len(answer["slate"])) for answer in answers} == {("popular", 3)}
     assert answers[0]["notes"] == ["The features of users cannot be read now."]
+
+
+def test_rules_are_taken_up_while_serving_and_bad_ones_change_nothing(
+    object_store: FlowSettings, shop: Path, tmp_path: Path
+):
+    settings = own_settings(object_store, tmp_path, "rules-tests")
+    publish_tiny(settings, shop, "r20180101-first")
+
+    def rules_id(server: Server) -> str | None:
+        return ask(server, {"user_id": "regular"})["rules_id"]
+
+    with running_server(settings, shop) as server:
+        wait_until(lambda: release_of(server) is not None, 30)
+        assert rules_id(server) is None
+        published, _ = publish_rules(settings, (Rule("block", item=MILK), Rule("pin", item="i12", place=1)))
+        wait_until(lambda: rules_id(server) == published.rules_id, 10)
+        assert ids(ask(server, {"user_id": "regular"}))[:2] == ["i12", BREAD]
+        publish_tiny(settings, shop, "r20180101-second")
+        wait_until(lambda: release_of(server) == "r20180101-second", 10)
+        assert rules_id(server) == published.rules_id, "a new release keeps the rules"
+        client, bucket = object_client(settings), settings.object_store.bucket
+        client.put_object(Bucket=bucket, Key="rules.json", Body=b'{"schema": 1, "rules": []}')
+        log = server.home / "serving.log"
+        wait_until(lambda: "the rules in the store are refused" in log.read_text(), 10)
+        assert rules_id(server) == published.rules_id
+        client.delete_object(Bucket=bucket, Key="rules.json")
+    away = {"AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}
+    with running_server(settings, shop, **away) as server:
+        assert MILK not in ids(ask(server, {"user_id": "regular", "k": 30})), (
+            "kept on disk for a start without the store"
+        )
+        drawn = ask(
+            server, {"user_id": "regular", "k": 4, "exploration": {"share": 0.5, "seed": "a"}, "diversity": 0.5}
+        )
+        assert drawn["exploration_seed"] == "a"
+        assert all(0 < item["propensity"] <= 1 for item in drawn["slate"])
 
 
 def push_until_it_dies(server: Server, acknowledged: list[str]) -> None:

@@ -1,0 +1,71 @@
+"""`aisle rules`: published under versions in the object store, a bad file changes nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from feature_repo.slate_rules import Rule
+from flows.commands import rules as rules_command
+from flows.object_client import WriteConflict
+from flows.object_store import ensure_bucket
+from flows.settings import Settings
+from flows.slate_rules import publish_rules, read_rules
+
+
+@pytest.fixture
+def settings(object_store: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """A bucket of its own, and the command's settings pointed at it."""
+    bucket = f"rules-{abs(hash(tmp_path)) % 10**9}"
+    own = replace(object_store, object_store=replace(object_store.object_store, bucket=bucket, embedded=False))
+    ensure_bucket(own)
+    monkeypatch.setattr(rules_command, "load_settings", lambda: own)
+    return own
+
+
+def test_each_publishing_is_a_version_that_stays_readable(settings: Settings):
+    first, second = (Rule("block", item="a"),), (Rule("block", item="b"),)
+    assert read_rules(settings) is None
+    assert publish_rules(settings, first)[0].version == 1
+    assert publish_rules(settings, second)[0].version == 2
+    again, changed = publish_rules(settings, second)
+    assert (again.version, changed) == (2, False)
+    back, changed = publish_rules(settings, first)
+    assert (back.version, changed) == (3, True)
+    assert [read_rules(settings, version).rules for version in (1, 2, 3)] == [first, second, first]
+    assert read_rules(settings, 4) is None
+
+
+def test_of_two_who_publish_at_once_one_wins_and_the_other_is_told(settings: Settings):
+    def publish(number: int) -> int | None:
+        with suppress(WriteConflict):
+            return publish_rules(settings, (Rule("block", item=str(number)),))[0].version
+        return None
+
+    publish_rules(settings, ())
+    with ThreadPoolExecutor(4) as pool:
+        versions = sorted(filter(None, pool.map(publish, range(4))))
+    assert versions == list(range(2, 2 + len(versions)))
+    assert versions
+    assert read_rules(settings).version == versions[-1]
+
+
+def test_a_bad_file_is_refused_in_words_and_the_rules_stay(settings: Settings, tmp_path: Path):
+    runner, path = CliRunner(), tmp_path / "rules.toml"
+    path.write_text('[[pin]]\nitem = "a"\nplace = 1\nnote = "spring"')
+    done = runner.invoke(rules_command.command, ["publish", str(path)])
+    assert (done.exit_code, "Rules 1-" in done.output) == (0, True), done.output
+    assert "already" in runner.invoke(rules_command.command, ["publish", str(path)]).output
+    path.write_text('[[pin]]\nitem = "a"\nplace = 900')
+    for name in ("check", "publish"):
+        refused = runner.invoke(rules_command.command, [name, str(path)])
+        assert refused.exit_code == 1
+        assert "the rules in use stay" in refused.output
+        assert "from 1 to 200" in refused.output
+    shown = runner.invoke(rules_command.command, ["show"])
+    assert "spring" in shown.output
+    assert read_rules(settings).version == 1
+    assert "no version 7" in runner.invoke(rules_command.command, ["show", "--version", "7"]).output
