@@ -70,8 +70,8 @@ def open_export(
 ) -> Export:
     """Read the mapping; times without a zone are UTC. Raises MappingError, also for a path that does not fit it."""
     mapping = load_mapping(source, {"spool": str(settings.spool_path), "home": str(settings.home)})
-    if path is not None and not Path(path).is_dir() and mapping.file_sets > 1:
-        expected = f"a folder, because the mapping reads {mapping.file_sets} sets of files"
+    if path is not None and not Path(path).is_dir() and not path.endswith(".zip") and mapping.file_sets > 1:
+        expected = f"a folder or a zip, because the mapping reads {mapping.file_sets} sets of files"
         raise MappingError(mapping.file, "--path", expected, repr(path))
     bounds = [time.replace(tzinfo=UTC) if time and time.tzinfo is None else time for time in (since, until)]
     return Export(mapping, Path(path) if path else None, *bounds)
@@ -82,6 +82,8 @@ def stage(settings: Settings, export: Export, table: str, folder: Path) -> Stage
     """Map one table's raw rows to the contract's columns, user ids to pseudonyms."""
     staged = staging.stage_table(export, table, folder, settings.pseudonym_key)
     get_run_logger().info("%s: %s rows staged", table, f"{staged.rows + staged.unread_rows:,}")
+    if staged.left_out:
+        get_run_logger().info("%s: %s rows left out, as the mapping says", table, f"{staged.left_out:,}")
     return staged
 
 

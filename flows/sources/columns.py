@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import duckdb
@@ -11,11 +11,11 @@ from feature_repo.schema import TABLES, Column
 from flows.connection import literal, quoted
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
-from flows.sources.reading import TEXT_OF
+from flows.sources.reading import TEXT_OF, number_sql
 
 _NUMBERS = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$")
 _TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE", "TIMESTAMP WITH TIME ZONE")
-_EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1}
+_EPOCHS = {"epoch_s": 1_000_000, "epoch_ms": 1_000, "epoch_us": 1, "epoch_ns": 0.001}
 _KINDS = {
     "string": "text",
     "timestamp": "a time",
@@ -49,8 +49,13 @@ def contract_expressions(
             expressions[column.name] = Expression(f"cast(null as {_sql_type(column)})")
             continue
         dtype = _type_of(connection, mapping, section, column, given)
-        expressions[column.name] = _read_as(mapping, section, column, f"({given})", dtype)
+        expressions[column.name] = _read_as(connection, mapping, section, column, (f"({given})", dtype, raw))
     return expressions
+
+
+def as_expression(given: str, raw: Collection[str]) -> str:
+    """What a mapping says of a column as SQL: the bare name of a raw column needs no quotes, blanks in it or not."""
+    return quoted(given) if given in raw else given
 
 
 def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str) -> set[str]:
@@ -69,13 +74,30 @@ def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str) -> se
     return found
 
 
+def over_pseudonyms(connection: duckdb.DuckDBPyConnection, expression: str, user_columns: set[str]) -> str:
+    """The expression with the pseudonym (p.pseudonym) in place of each raw column that the user id is made of."""
+    row = connection.execute("select json_serialize_sql(?)", [f"select {expression}"]).fetchone()
+    tree = json.loads(row[0]) if row else {}
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            if node.get("class") == "COLUMN_REF" and node["column_names"][-1] in user_columns:
+                node["column_names"] = ["p", "pseudonym"]
+            todo.extend(node.values())
+        elif isinstance(node, list):
+            todo.extend(node)
+    written = connection.execute("select json_deserialize_sql(?)", [json.dumps(tree)]).fetchone()
+    return str(written[0]).removeprefix("SELECT ") if written else expression
+
+
 def _given(mapping: Mapping, section: Section, column: Column, raw: dict[str, str]) -> str | None:
     """The mapping's expression, else the raw column of the same name, else the shop's default."""
     name = column.name
     if name == "source":
         return literal(mapping.source)
     if name in section.columns:
-        return section.columns[name]
+        return as_expression(section.columns[name], raw)
     if section.from_events and name in ("item_id", "updated_at"):
         return {"item_id": "_item_id", "updated_at": "_event_time"}[name]
     if name == "traits":
@@ -88,7 +110,7 @@ def _given(mapping: Mapping, section: Section, column: Column, raw: dict[str, st
     if name == "available":
         return "true"
     if name == "title":
-        return "'Item ' || " + section.columns.get("item_id", "_item_id" if section.from_events else "item_id")
+        return _title_by_id(section, raw)
     if column.nullable or name in ("known_at", "updated_at", "event_id"):
         return _event_id_or_null(mapping, section, name)
     raise MappingError(
@@ -110,7 +132,7 @@ def _event_id_or_null(mapping: Mapping, section: Section, name: str) -> None:
             mapping.file,
             f"{section.label}.event_id",
             'the columns that name one event, like ["user_id", "event_time", "item_id"]',
-            "nothing",
+            "none",
         )
 
 
@@ -134,16 +156,25 @@ def _type_of(
     return str(row[1]) if row else "VARCHAR"
 
 
-def _read_as(mapping: Mapping, section: Section, column: Column, given: str, dtype: str) -> Expression:
+def _read_as(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: Mapping,
+    section: Section,
+    column: Column,
+    typed: tuple[str, str, Collection[str]],
+) -> Expression:
+    given, dtype, raw = typed
     if column.name == "event_type" and section.event_types:
         given = _mapped_event_type(given, section.event_types)
     target = _sql_type(column)
     if column.dtype == "string":
-        return Expression(f"cast({given} as varchar)")
+        return Expression(_text(section, column.name, f"cast({given} as varchar)", raw))
     if column.dtype == "timestamp":
-        read = _time(given, dtype, section.time_format)
+        read = _time(connection, mapping, section, given, dtype)
     elif column.dtype == "list<string>":
         read = f"cast({given} as varchar[])" if dtype.endswith("[]") else None
+    elif column.dtype == "float" and dtype == "VARCHAR":
+        read = number_sql(given, section.number_format)
     elif dtype == "VARCHAR" or _NUMBERS.match(dtype) or dtype == "BOOLEAN":
         read = f"try_cast({given} as {target})"
     else:
@@ -161,21 +192,58 @@ def _read_as(mapping: Mapping, section: Section, column: Column, given: str, dty
     return Expression(read, f"case when {given} is not null and {read} is null then {told} end")
 
 
+def _text(section: Section, name: str, value: str, raw: Collection[str]) -> str:
+    """An item without a title is called by its id; a category of blanks is none."""
+    if name == "category":
+        return f"nullif(trim({value}), '')"
+    if name == "title":
+        return f"coalesce(nullif(trim({value}), ''), {_title_by_id(section, raw)})"
+    return value
+
+
+def _title_by_id(section: Section, raw: Collection[str]) -> str:
+    given = section.columns.get("item_id", "_item_id" if section.from_events else "item_id")
+    return f"'Item ' || {as_expression(given, raw)}"
+
+
 def _mapped_event_type(given: str, event_types: dict[str, str]) -> str:
     cases = " ".join(f"when {literal(raw)} then {literal(meant)}" for raw, meant in event_types.items())
     return f"case cast({given} as varchar) {cases} else cast({given} as varchar) end"
 
 
-def _time(given: str, dtype: str, time_format: str) -> str | None:
+def _time(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, given: str, dtype: str
+) -> str | None:
+    """SQL that reads a time by the first of the section's formats that fits, or None for a type that is no time."""
     if dtype in _TIMES:
         return f"cast({given} as timestamptz)"
-    if time_format in _EPOCHS and (dtype == "VARCHAR" or _NUMBERS.match(dtype)):
-        return f"make_timestamptz(cast(round(try_cast({given} as double) * {_EPOCHS[time_format]}) as bigint))"
-    if dtype != "VARCHAR":
-        return None
-    if time_format == "iso":
-        return f"try_cast({given} as timestamptz)"
-    return f"cast(try_strptime({given}, {literal(time_format)}) as timestamptz)"
+    numeric = _NUMBERS.match(dtype) is not None
+    read = []
+    for time_format in section.time_formats:
+        if time_format in _EPOCHS:
+            microseconds = f"try_cast(round(try_cast({given} as double) * {_EPOCHS[time_format]}) as bigint)"
+            read.append(f"try(make_timestamptz({microseconds}))")
+        elif time_format == "iso" and not numeric:
+            read.append(f"try_cast({given} as timestamptz)")
+        elif not numeric:
+            _require_strptime(connection, mapping, section, time_format)
+            read.append(f"cast(try_strptime({given}, {literal(time_format)}) as timestamptz)")
+    usable = read and (numeric or dtype == "VARCHAR")
+    return f"coalesce({', '.join([*read, 'null::timestamptz'])})" if usable else None
+
+
+def _require_strptime(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, time_format: str
+) -> None:
+    came = repr(time_format)
+    try:
+        connection.execute(f"select try_strptime('', {literal(time_format)})")
+        if "%" in time_format:
+            return
+    except duckdb.Error as error:
+        came += f", which fails: {str(error).splitlines()[0]}"
+    expected = f"iso, {', '.join(_EPOCHS)}, or a strptime format like %d.%m.%Y %H:%M"
+    raise MappingError(mapping.file, f"{section.label}.time_format", expected, came)
 
 
 def _sql_type(column: Column) -> str:

@@ -6,17 +6,24 @@ import tomllib
 from dataclasses import dataclass
 from importlib.resources import files as package_files
 from pathlib import Path
+from zoneinfo import available_timezones
 
 from feature_repo.schema import CHANNELS, EVENT_TYPES, TABLES
-from flows.sources.mapping_keys import MappingError, check_keys, check_type, one_of
+from flows.sources.file_sets import READING_KEYS, TEXT_KEYS, NumberFormat, Reading, number_format_of, reading_of
+from flows.sources.mapping_keys import MappingError, check_keys, check_type, one_of, strings
 
 SHIPPED = Path(__file__).parent
 WINDOWS = ("hour", "day", "week", "month")
-FORMATS = ("csv", "jsonl", "parquet")
-_READING = {"files": str, "format": str, "nulls": list, "numbers": list}
-_SHARED = {"nulls": list, "numbers": list, "format": str, "time_format": str, "timezone": str}
+#: What becomes of rows that say the same: all but the first held, or left out, or each an event of its own.
+DUPLICATES = ("hold", "once", "count")
+#: In `event_types`: a word whose rows are left out.
+LEFT_OUT = "leave_out"
+#: What names an event where the mapping does not say it.
+EVENT_KEY = ("user_id", "event_time", "event_type", "item_id", "session_id", "basket_id", "text")
 _TOP = {
-    **_SHARED,
+    **TEXT_KEYS,
+    "time_format": (str, list),
+    "timezone": str,
     "source": str,
     "title": str,
     "package": str,
@@ -30,24 +37,21 @@ _TOP = {
     "catalogue": str,
     "inputs": dict,
 }
-_SECTION = {**_READING, "from": str, "time_format": str, "timezone": str, "columns": dict}
+_SECTION = {
+    **READING_KEYS,
+    "from": str,
+    "where": str,
+    "duplicates": str,
+    "time_format": (str, list),
+    "timezone": str,
+    "columns": dict,
+}
 _SECTION_EXTRA = {
     "events": {"event_types": dict, "event_id": list},
     "items": {"from_events": bool},
     "offers": {},
     "users": {"traits": list},
 }
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one set of raw files is read; `files` is None when the command line must give a path."""
-
-    label: str
-    files: str | None
-    format: str | None
-    nulls: tuple[str, ...]
-    numbers: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -58,9 +62,12 @@ class Section:
     label: str
     reading: Reading | None
     relation: str | None
+    where: str | None
+    duplicates: str
     columns: dict[str, str]
-    time_format: str
+    time_formats: tuple[str, ...]
     timezone: str
+    number_format: NumberFormat
     event_types: dict[str, str]
     key: tuple[str, ...]
     traits: tuple[str, ...]
@@ -95,8 +102,9 @@ class Mapping:
 
     @property
     def file_sets(self) -> int:
-        """How many sets of files the shop reads."""
-        return len(self.inputs) + sum(section.reading is not None for section in self.sections)
+        """How many different sets of files the shop reads."""
+        readings = [*self.inputs.values(), *(each.reading for each in self.sections if each.reading is not None)]
+        return len({reading.files for reading in readings})
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -145,7 +153,7 @@ def parse_mapping(content: dict[str, object], path: Path, places: dict[str, str]
     one_of(name, "user_ids", content.get("user_ids", "raw"), ("raw", "pseudonym"))
     one_of(name, "catalogue", content.get("catalogue", "own"), ("own", "lake"))
     one_of(name, "empty", content.get("empty", "refuse"), ("refuse", "allow"))
-    inputs = {key: _reading(name, f"inputs.{key}", value, content) for key, value in _tables_in(name, content)}
+    inputs = {key: reading_of(name, f"inputs.{key}", value, content) for key, value in _tables_in(name, content)}
     sections = [section for table in TABLES for section in _sections(name, table, content, inputs)]
     return Mapping(
         source=source,
@@ -156,7 +164,7 @@ def parse_mapping(content: dict[str, object], path: Path, places: dict[str, str]
         currency=content.get("currency"),  # type: ignore[arg-type]
         channel=channel,  # type: ignore[arg-type]
         pseudonymous=content.get("user_ids", "raw") == "pseudonym",
-        private=_strings(name, "private", content.get("private", [])),
+        private=strings(name, "private", content.get("private", [])),
         any_catalogue=content.get("catalogue", "own") == "lake",
         may_be_empty=content.get("empty", "refuse") == "allow",
         inputs=inputs,
@@ -169,7 +177,7 @@ def _tables_in(name: str, content: dict[str, object]) -> list[tuple[str, dict[st
     pairs = []
     for key, value in content.get("inputs", {}).items():  # type: ignore[attr-defined]
         check_type(name, f"inputs.{key}", value, dict)
-        check_keys(name, f"inputs.{key}", value, _READING)
+        check_keys(name, f"inputs.{key}", value, READING_KEYS)
         pairs.append((key, value))
     return pairs
 
@@ -197,32 +205,27 @@ def _section(name: str, table: str, label: str, given: dict[str, dict]) -> Secti
     check_keys(name, f"{label}.columns", columns, known)
     event_types = part.get("event_types", {})
     for raw, meant in event_types.items():
-        one_of(name, f"{label}.event_types.{raw}", meant, EVENT_TYPES)
+        one_of(name, f"{label}.event_types.{raw}", meant, (*EVENT_TYPES, LEFT_OUT))
+    timezone = part.get("timezone", content.get("timezone", "UTC"))
+    if timezone not in available_timezones():
+        raise MappingError(name, f"{label}.timezone", "a zone like UTC or Europe/Vienna", repr(timezone))
+    one_of(name, f"{label}.duplicates", part.get("duplicates", "hold"), DUPLICATES)
+    formats = part.get("time_format", content.get("time_format", "iso"))
     return Section(
         table=table,
         label=label,
-        reading=None if relation or from_events else _reading(name, label, part, content),
+        reading=None if relation or from_events else reading_of(name, label, part, content),
         relation=relation,
+        where=part.get("where"),
+        duplicates=part.get("duplicates", "hold"),
         columns=dict(columns),
-        time_format=part.get("time_format", content.get("time_format", "iso")),
-        timezone=part.get("timezone", content.get("timezone", "UTC")),
+        time_formats=(formats,) if isinstance(formats, str) else strings(name, f"{label}.time_format", formats),
+        timezone=timezone,
+        number_format=number_format_of(name, label, {**content, **part}),
         event_types=dict(event_types),
-        key=_strings(name, f"{label}.event_id", part.get("event_id", [])),
-        traits=_strings(name, f"{label}.traits", part.get("traits", [])),
+        key=strings(name, f"{label}.event_id", part.get("event_id", list(EVENT_KEY))),
+        traits=strings(name, f"{label}.traits", part.get("traits", [])),
         from_events=from_events,
-    )
-
-
-def _reading(name: str, label: str, part: dict[str, object], content: dict[str, object]) -> Reading:
-    chosen = part.get("format", content.get("format"))
-    if chosen is not None:
-        one_of(name, f"{label}.format", chosen, FORMATS)
-    return Reading(
-        label=label,
-        files=part.get("files"),  # type: ignore[arg-type]
-        format=chosen,  # type: ignore[arg-type]
-        nulls=_strings(name, f"{label}.nulls", part.get("nulls", content.get("nulls", [""]))),
-        numbers=_strings(name, f"{label}.numbers", part.get("numbers", content.get("numbers", []))),
     )
 
 
@@ -239,10 +242,3 @@ def _folder(name: str, path: Path, content: dict[str, object], places: dict[str,
         raise MappingError(
             name, "package", f"an installed Python package; try `pip install {package}`", package
         ) from error
-
-
-def _strings(name: str, key: str, given: object) -> tuple[str, ...]:
-    check_type(name, key, given, list)
-    for value in given:  # type: ignore[attr-defined]
-        check_type(name, key, value, str)
-    return tuple(given)  # type: ignore[arg-type]

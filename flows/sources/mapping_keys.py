@@ -3,7 +3,13 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
-_WORDS = {str: "a string", list: "a list of strings", dict: "a table", bool: "true or false"}
+_WORDS = {
+    str: "a string",
+    list: "a list of strings",
+    dict: "a table",
+    bool: "true or false",
+    int: "a whole number",
+}
 
 
 class MappingError(ValueError):
@@ -32,8 +38,16 @@ def check_keys(file: str, place: str, given: Mapping[str, object], known: Mappin
 def check_type(file: str, key: str, value: object, kind: object) -> None:
     """Raise MappingError unless the value has the kind (a type, or several)."""
     kinds = kind if isinstance(kind, tuple) else (kind,)
-    if not isinstance(value, kinds):
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         raise MappingError(file, key, " or ".join(_WORDS[k] for k in kinds), f"{value!r}")
+
+
+def strings(file: str, key: str, given: object) -> tuple[str, ...]:
+    """A list of strings as a tuple. Raises MappingError when it is another thing."""
+    check_type(file, key, given, list)
+    for value in given:  # type: ignore[attr-defined]
+        check_type(file, key, value, str)
+    return tuple(given)  # type: ignore[arg-type]
 
 
 def one_of(file: str, key: str, value: object, allowed: Iterable[str]) -> None:

@@ -1,29 +1,37 @@
-"""Raw files to DuckDB relations: CSV and JSON lines are read once into parquet, as text; parquet stays where it is.
+"""Raw files to DuckDB relations: text formats are read once into parquet, as text; parquet stays where it is.
 
 Text is not guessed at: a value is turned into a number or a time where the contract or the mapping says so, and what
 cannot be turned is told row by row. A line that cannot be split into columns is kept aside, never dropped.
 """
 
-import csv
-import glob
-import gzip
-import json
-import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import duckdb
 
 from flows.connection import literal, quoted
-from flows.sources.mapping import Mapping, Reading
-from flows.sources.mapping_keys import ExportRejected, MappingError
+from flows.sources.delimited import read_delimited
+from flows.sources.export_files import ExportFile, unpack
+from flows.sources.file_sets import NumberFormat, Reading
+from flows.sources.json_lines import read_json
+from flows.sources.mapping_keys import ExportRejected
+from flows.sources.spreadsheets import read_workbooks
 
-_SUFFIXES = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet"}
+_SUFFIXES = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "csv",
+    ".json": "jsonl",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".xlsx": "xlsx",
+}
 #: Prefix of the hidden column that keeps the text of a column named in `numbers`.
 TEXT_OF = "_text_of_"
-#: Longest line of a CSV or JSON lines file, in bytes.
-_LONGEST_LINE = 16 * 1024 * 1024
+#: Signs of money and blanks (also the narrow and the hard one) that may stand around and in a number.
+_AROUND_NUMBERS = "[\\s\\x{00a0}\\x{202f}€£$¥₹]"
 
 
 @dataclass(frozen=True)
@@ -40,59 +48,37 @@ class Raw:
     empty: bool = False
 
 
-def files_of(mapping: Mapping, reading: Reading, path: Path | None) -> list[str]:
-    """The files to read: the mapping's, or those that the command line named (a file, a glob or a folder).
-
-    Raises MappingError when none is named, ExportRejected when none is there.
-    """
-    if path is not None and not path.is_dir():
-        pattern = str(path)
-    elif reading.files is None and path is None:
-        raise MappingError(mapping.file, f"{reading.label}.files", "files here, or --path on the command line", "none")
-    else:
-        pattern = str((path or mapping.folder) / (reading.files or "*"))
-    found = sorted(name for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
-    if not found and not mapping.may_be_empty:
-        raise ExportRejected(
-            f"{mapping.source}: no file matches {pattern}, which {mapping.file} names for {reading.label}. "
-            "Put the export there, or name it with --path."
-        )
-    return found
-
-
 def open_raw(
-    connection: duckdb.DuckDBPyConnection, reading: Reading, files: list[str], view: str, scratch: Path
+    connection: duckdb.DuckDBPyConnection, reading: Reading, names: list[str], view: str, scratch: Path
 ) -> Raw:
     """Make the files one view of raw rows, null words as nulls and `numbers` as numbers.
 
     Raises ExportRejected, naming the file, when one cannot be read whole (half a parquet file, a torn archive).
     """
-    kind = reading.format or _format_of(files[0])
+    kind = reading.format or format_of(names[0])
     unread = scratch / f"{view}-unread.parquet"
-    for file in files:
-        if file.endswith(".gz"):
-            _require_whole(file)
+    files = unpack(names, reading, scratch)
+    connection.execute(
+        "create or replace temp table unread (file varchar, number bigint, line varchar, "
+        "problem varchar, header varchar, delimiter varchar)"
+    )
     try:
-        if kind == "parquet":
-            source, lost, parts = _parquet(connection, files), 0, files
-        elif kind == "csv":
-            source, lost, parts = _csv(connection, files, scratch / f"{view}.parquet", unread)
-        else:
-            source, lost = _json_lines(connection, files, scratch / f"{view}.parquet", unread)
-            parts = []
-        lacking = _lacking(connection, dict(zip(files, parts, strict=False)))
+        source, parts = _read(connection, reading, kind, files, scratch / f"{view}.parquet")
+        lost = _keep_unread(connection, unread)
+        lacking = _lacking(connection, dict(zip(names, parts, strict=False)))
     except duckdb.Error as error:
-        raise ExportRejected(_unreadable(connection, files, kind, error)) from error
+        raise ExportRejected(_unreadable(files, kind, error)) from error
     if not source:
         return Raw(view, str(unread) if lost else None, lost, {}, empty=True)
     columns = connection.execute(f"describe {source}").fetchall()
-    _require_numbers(reading, files, [column[0] for column in columns])
+    _require_numbers(reading, names, [column[0] for column in columns])
     selected = ", ".join(_cleaned(name, dtype, reading) for name, dtype, *_ in columns)
     connection.execute(f"create or replace view {quoted(view)} as select {selected} from ({source})")
     return Raw(view, str(unread) if lost else None, lost, lacking)
 
 
-def _format_of(file: str) -> str:
+def format_of(file: str) -> str:
+    """How a file is to be read, by its name. Raises ExportRejected when that does not say."""
     path = Path(file)
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if suffix.lower() not in _SUFFIXES:
@@ -102,13 +88,45 @@ def _format_of(file: str) -> str:
     return _SUFFIXES[suffix.lower()]
 
 
+def number_sql(text: str, number_format: NumberFormat) -> str:
+    """SQL that reads a text as a number written in this format (signs of money and blanks aside), or gives null."""
+    bare = f"regexp_replace({text}, '{_AROUND_NUMBERS}', '', 'g')"
+    if number_format == NumberFormat():
+        return f"coalesce(try_cast({text} as double), try_cast({bare} as double))"
+    if number_format.thousands:
+        # Three digits follow a thousands sign; 1,5 is not fifteen.
+        grouped = literal(f"[{number_format.thousands}](\\d{{3}})")
+        bare = f"regexp_replace({bare}, {grouped}, '\\1', 'g')"
+    if number_format.decimal == ",":
+        bare = f"replace(replace({bare}, '.', '?'), ',', '.')"
+    return f"try_cast({bare} as double)"
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection, reading: Reading, kind: str, files: list[ExportFile], target: Path
+) -> tuple[str, Sequence[str]]:
+    """SQL that reads the rows ('' when there are none), and the parquet file that each raw file became."""
+    if kind == "jsonl":
+        return read_json(connection, files, target), []
+    if kind == "csv":
+        parts = read_delimited(connection, files, reading.dialect, target)
+    elif kind == "xlsx":
+        parts = read_workbooks(files, target)
+    else:
+        parts = [file.path for file in files]
+    source = f"select * from read_parquet({_listed(parts)}, union_by_name = true)"
+    connection.execute(f"describe {source}").fetchall()
+    return source, parts
+
+
 def _cleaned(name: str, dtype: str, reading: Reading) -> str:
     column = quoted(name)
     if dtype == "VARCHAR" and reading.nulls:
         words = ", ".join(literal(word) for word in reading.nulls)
         column = f"case when {quoted(name)} in ({words}) then null else {quoted(name)} end"
     if name in reading.numbers and dtype == "VARCHAR":
-        return f"try_cast({column} as double) as {quoted(name)}, {column} as {quoted(TEXT_OF + name)}"
+        read = number_sql(column, reading.number_format)
+        return f"{read} as {quoted(name)}, {column} as {quoted(TEXT_OF + name)}"
     return f"{column} as {quoted(name)}"
 
 
@@ -119,45 +137,6 @@ def _require_numbers(reading: Reading, files: list[str], columns: list[str]) -> 
                 f"{files[0]} lacks the column {name!r}, which the mapping names in {reading.label}.numbers. "
                 f"Nothing was written. The export's columns are: {', '.join(columns)}."
             )
-
-
-def _parquet(connection: duckdb.DuckDBPyConnection, files: list[str]) -> str:
-    source = f"select * from read_parquet({_listed(files)}, union_by_name = true)"
-    connection.execute(f"describe {source}").fetchall()
-    return source
-
-
-def _csv(
-    connection: duckdb.DuckDBPyConnection, files: list[str], target: Path, unread: Path
-) -> tuple[str, int, list[str]]:
-    connection.execute(
-        "create or replace temp table unread (file varchar, number bigint, line varchar, "
-        "problem varchar, header varchar, delimiter varchar)"
-    )
-    parts = []
-    for position, file in enumerate(files):
-        header, delimiter = _header(file)
-        columns = ", ".join(f"{literal(name)}: 'VARCHAR'" for name in header)
-        part = f"{target.with_suffix('')}-{position}.parquet"
-        connection.execute(
-            f"copy (select * from read_csv({literal(file)}, header = true, auto_detect = false, "
-            "quote = '\"', escape = '\"', "
-            f"columns = {{{columns}}}, delim = {literal(delimiter)}, max_line_size = {_LONGEST_LINE}, "
-            f"store_rejects = true)) to {literal(part)} (format parquet)"
-        )
-        connection.execute(
-            "insert into unread select ?, line, any_value(csv_line), any_value(error_message), ?, ? "
-            "from reject_errors group by line",
-            [file, json.dumps(header), delimiter],
-        )
-        connection.execute("drop table reject_errors")
-        connection.execute("drop table reject_scans")
-        parts.append(part)
-    return (
-        f"select * from read_parquet({_listed(parts)}, union_by_name = true)",
-        _keep_unread(connection, unread),
-        parts,
-    )
 
 
 def _lacking(connection: duckdb.DuckDBPyConnection, parts: dict[str, str]) -> dict[str, str]:
@@ -176,65 +155,6 @@ def _lacking(connection: duckdb.DuckDBPyConnection, parts: dict[str, str]) -> di
     }
 
 
-def _header(file: str) -> tuple[list[str], str]:
-    with _opened(file) as lines:
-        first = lines.readline().decode("utf-8-sig", errors="replace").rstrip("\r\n")
-    delimiter = max(",;\t|", key=first.count)
-    names = next(csv.reader([first], delimiter=delimiter), [])
-    if not names or len(set(names)) != len(names) or not all(names):
-        raise ExportRejected(
-            f"{file}: expected a first line with distinct column names, but came {first[:200]!r}. Nothing was written. "
-            "Is the file empty or without a header?"
-        )
-    return names, delimiter
-
-
-def _require_whole(file: str) -> None:
-    """Read a .gz file to its end: DuckDB takes a torn archive for a short one."""
-    try:
-        with _opened(file) as stream:
-            while stream.read(1 << 20):
-                pass
-    except (EOFError, OSError, zlib.error) as error:
-        raise ExportRejected(
-            f"{file}: expected a whole gzip archive, but it is cut short or damaged ({error}). Nothing was written. "
-            "Fetch it again and repeat the command."
-        ) from error
-
-
-def _opened(file: str) -> IO[bytes]:
-    return gzip.open(file) if file.endswith(".gz") else open(file, "rb")  # type: ignore[return-value]
-
-
-def _json_lines(connection: duckdb.DuckDBPyConnection, files: list[str], target: Path, unread: Path) -> tuple[str, int]:
-    lines = (
-        f"read_csv({_listed(files)}, header = false, columns = {{'line': 'VARCHAR'}}, delim = '\\x1f', quote = '', "
-        f"escape = '', auto_detect = false, max_line_size = {_LONGEST_LINE}, filename = true)"
-    )
-    connection.execute(
-        "create or replace temp table lines as select file, place - min(place) over (partition by file) + 1 as number, "
-        f"line from (select filename as file, row_number() over () as place, line from {lines})"
-    )
-    connection.execute("delete from lines where line is null or trim(line) = ''")
-    connection.execute(
-        "create or replace temp table unread as select file, number, line, 'not a JSON object' as problem, "
-        "null::varchar as header, null::varchar as delimiter from lines "
-        "where not json_valid(line) or json_type(line) <> 'OBJECT'"
-    )
-    good = "select line from lines where json_valid(line) and json_type(line) = 'OBJECT'"
-    keys = connection.execute(f"select distinct unnest(json_keys(line)) as key from ({good}) order by key").fetchall()
-    parts = ", ".join(f"json_extract_string(line, {literal(_pointer(key))}) as {quoted(key)}" for (key,) in keys)
-    if keys:
-        connection.execute(f"copy (select {parts} from ({good})) to {literal(str(target))} (format parquet)")
-    connection.execute("drop table lines")
-    source = f"select * from read_parquet({literal(str(target))})" if keys else ""
-    return source, _keep_unread(connection, unread)
-
-
-def _pointer(key: str) -> str:
-    return "/" + key.replace("~", "~0").replace("/", "~1")
-
-
 def _keep_unread(connection: duckdb.DuckDBPyConnection, unread: Path) -> int:
     row = connection.execute("select count(*) from unread").fetchone()
     count = int(row[0]) if row else 0
@@ -244,14 +164,14 @@ def _keep_unread(connection: duckdb.DuckDBPyConnection, unread: Path) -> int:
     return count
 
 
-def _unreadable(connection: duckdb.DuckDBPyConnection, files: list[str], kind: str, error: duckdb.Error) -> str:
-    culprit = files[0] if len(files) == 1 else next((file for file in files if file in str(error)), files[0])
+def _unreadable(files: list[ExportFile], kind: str, error: duckdb.Error) -> str:
+    culprit = files[0] if len(files) == 1 else next((file for file in files if file.path in str(error)), files[0])
     first = str(error).splitlines()[0]
     return (
-        f"{culprit}: expected a whole {kind} file, but reading it failed ({first}). "
+        f"{culprit.name}: expected a whole {kind} file, but reading it failed ({first}). "
         "Nothing was written. Is the file still being copied, or cut short? Fetch it again and repeat the command."
     )
 
 
-def _listed(files: list[str]) -> str:
+def _listed(files: Sequence[str]) -> str:
     return "[" + ", ".join(literal(file) for file in files) + "]"

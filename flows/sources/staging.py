@@ -5,6 +5,7 @@ column's type, or null), `_raw` (the raw row as a struct, user ids replaced). It
 order of the raw rows changes nothing.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,21 +15,18 @@ import pyarrow as pa
 
 from feature_repo.schema import pseudonym
 from flows.connection import connect, literal, quoted
-from flows.sources.columns import Expression, contract_expressions, raw_columns_of
+from flows.sources.columns import Expression, as_expression, contract_expressions, over_pseudonyms, raw_columns_of
+from flows.sources.export_files import files_of
+from flows.sources.macros import add_macros
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
-from flows.sources.reading import Raw, files_of, open_raw
+from flows.sources.reading import Raw, number_sql, open_raw
+from flows.sources.row_choice import choose_rows
 from flows.sources.staging_query import content_order, staging_query, within
 from flows.sources.unread import mask_unread
 
-_MACROS = (
-    """create macro title_case(words) as array_to_string(list_transform(
-    regexp_extract_all(lower(words), '[\\p{L}\\p{N}'']+|[^\\p{L}\\p{N}'']+'),
-    lambda part: upper(part[1]) || part[2:]), '')""",
-    """create macro category_path(parts) as nullif(
-    array_to_string(list_filter(parts, lambda part: part is not null), ' > '), '')""",
-)
-
+#: Columns of an event that say a visit or a checkout in the shop's words; a user id in them becomes the pseudonym.
+_MAY_NAME_USER = ("session_id", "basket_id", "text")
 _USERS_AT_ONCE = 100_000
 
 
@@ -52,13 +50,17 @@ class Export:
 
 @dataclass(frozen=True)
 class StagedTable:
-    """One table of one run, staged: its files, the rows in them, and the lines that no column could be read from."""
+    """One table of one run, staged: its files, the rows in them, and the lines that no column could be read from.
+
+    `left_out` counts the raw rows that the mapping says to leave out (`where`, `leave_out`, `duplicates = "once"`).
+    """
 
     table: str
     files: tuple[str, ...]
     rows: int
     unread_files: tuple[str, ...]
     unread_rows: int
+    left_out: int = 0
 
 
 def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedTable:
@@ -67,17 +69,17 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
     Raises MappingError (the mapping is wrong) or ExportRejected (the export is); the lake is not touched.
     """
     mapping = export.mapping
-    staged, raws = [], []
+    staged, raws, left_out = [], [], 0
     for position, section in enumerate(mapping.sections_of(table)):
         connection = connect(folder, section.timezone)
-        for macro in _MACROS:
-            connection.execute(macro)
+        add_macros(connection)
         own_folder = folder / f"{table}-{position}"
         own_folder.mkdir()
         opened = _open_section(connection, export, section, folder, own_folder)
         raws.extend(raw for raw in opened or () if raw.unread)
         _mask_unread(connection, mapping, section, opened or [], key)
         if opened is not None and not any(raw.empty for raw in opened):
+            left_out += choose_rows(connection, mapping, section)
             users = _hide_users(connection, mapping, section, opened, key)
             file = folder / f"{table}-{position}.parquet"
             staged.append((str(file), _write(connection, export, section, users, file)))
@@ -88,7 +90,8 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
             f"{mapping.source}: expected rows for {table}, but the export has none. Nothing was written. "
             f'Look into the files that {mapping.file} names, or set empty = "allow" there.'
         )
-    return StagedTable(table, tuple(f for f, _ in staged), rows, tuple(str(raw.unread) for raw in raws), lost)
+    files, unread = tuple(file for file, _ in staged), tuple(str(raw.unread) for raw in raws)
+    return StagedTable(table, files, rows, unread, lost, left_out)
 
 
 def _open_section(
@@ -100,13 +103,13 @@ def _open_section(
     """
     mapping = export.mapping
     if section.from_events:
-        return _open_events(connection, folder, mapping.sections_of("events")[0])
+        return _open_events(connection, folder, mapping)
     if section.reading is not None:
         files = files_of(export.mapping, section.reading, export.path)
         return [open_raw(connection, section.reading, files, "raw", own_folder)] if files else None
     raws = []
     for name, reading in mapping.inputs.items():
-        if name in str(section.relation):
+        if re.search(rf"\b{re.escape(name)}\b", str(section.relation)):
             raws.append(open_raw(connection, reading, files_of(mapping, reading, export.path), name, own_folder))
     relation = str(section.relation).strip()
     query = relation if relation.lower().startswith(("select", "with")) else f"select * from {relation}"
@@ -119,21 +122,35 @@ def _open_section(
     return raws
 
 
-def _open_events(connection: duckdb.DuckDBPyConnection, folder: Path, events: Section) -> list[Raw] | None:
+def _open_events(connection: duckdb.DuckDBPyConnection, folder: Path, mapping: Mapping) -> list[Raw] | None:
     """The catalogue that events imply: the newest raw row of each item, its numbers as numbers again."""
-    files = sorted(str(path) for path in folder.glob("events-0.parquet"))
-    if not files:
+    parts, numbers = [], {}
+    for position, section in enumerate(mapping.sections_of("events")):
+        file = folder / f"events-{position}.parquet"
+        if file.is_file():
+            parts.append(
+                "select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as _event_time, "
+                "newest.event_id as _event_id from (select arg_max({'raw': _raw, 'item_id': item_id, "
+                "'event_time': event_time, 'event_id': event_id}, (event_time, event_id)) as newest "
+                f"from read_parquet({literal(str(file))}) where item_id is not null and event_time is not null "
+                "group by item_id)"
+            )
+            readings = [section.reading] if section.reading else mapping.inputs.values()
+            numbers.update({name: reading.number_format for reading in readings for name in reading.numbers})
+    if not parts:
         return None
-    numbers = events.reading.numbers if events.reading else ()
-    read = ", ".join(f"try_cast({quoted(name)} as double) as {quoted(name)}" for name in numbers)
-    connection.execute(
-        "create or replace view newest as select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as "
-        "_event_time from (select arg_max({'raw': _raw, 'item_id': item_id, 'event_time': event_time}, "
-        "(event_time, event_id)) as newest "
-        f"from read_parquet({literal(files[0])}) "
-        "where item_id is not null and event_time is not null group by item_id)"
+    connection.execute(f"create or replace view of_sections as {' union all by name '.join(parts)}")
+    typed = {row[0]: row[1] for row in connection.execute("describe of_sections").fetchall()}
+    read = ", ".join(
+        f"{number_sql(quoted(name), number_format)} as {quoted(name)}"
+        for name, number_format in numbers.items()
+        if typed.get(name) == "VARCHAR"
     )
-    connection.execute(f"create or replace view raw as select * {f'replace ({read})' if read else ''} from newest")
+    connection.execute(
+        f"create or replace view raw as select * exclude (_event_id) {f'replace ({read})' if read else ''} "
+        "from of_sections qualify row_number() over (partition by _item_id order by _event_time desc, _event_id desc) "
+        "= 1"
+    )
     return []
 
 
@@ -153,11 +170,26 @@ def _hide_users(
         chunk = pa.table({"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())})
         connection.register("chunk", chunk)
         connection.execute("insert into pseudonyms select * from chunk")
-    return expressions, _user_columns(connection, section)
+    users = _user_columns(connection, section)
+    if not mapping.pseudonymous:
+        for name in expressions.keys() & set(_MAY_NAME_USER):
+            value = expressions[name].value
+            if raw_columns_of(connection, value) & users:
+                expressions[name] = Expression(over_pseudonyms(connection, value, users))
+    return expressions, users
 
 
 def _user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
-    return raw_columns_of(connection, section.columns.get("user_id", "user_id"))
+    """The raw columns that the user id is made of, but for a session or basket id that stands in for a missing one."""
+    raw = [
+        row[0]
+        for row in connection.execute("select column_name from duckdb_columns() where table_name = 'raw'").fetchall()
+    ]
+    users = raw_columns_of(connection, as_expression(section.columns.get("user_id", "user_id"), raw))
+    if len(users) == 1:
+        return users
+    visits = {section.columns.get(name, name).strip('"') for name in ("session_id", "basket_id")}
+    return users - visits or users
 
 
 def _mask_unread(

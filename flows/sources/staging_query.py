@@ -29,7 +29,7 @@ def staging_query(
     user = expressions.get("user_id")
     table = TABLES[section.table]
     inner = [f"{expressions[name].value} as {quoted(name)}" for name in table.column_names]
-    uncast = [_not_a_number(name) for name in raw_columns if name.startswith(TEXT_OF)]
+    uncast = [unread_number(name, raw_columns) for name in raw_columns if name.startswith(TEXT_OF)]
     uncast += [expression.unreadable for expression in expressions.values() if expression.unreadable]
     inner.append(f"coalesce({', '.join([*uncast, 'null::varchar'])}) as _uncast")
     inner.append(f"{_raw_row(mapping, raw_columns, user_columns)} as _raw")
@@ -44,7 +44,15 @@ def staging_query(
         outer["event_id"] = _event_id(mapping, section, raw_columns)
     selected = ", ".join(f"{value} as {quoted(name)}" for name, value in outer.items())
     window = _window(mapping.window) if section.table == "events" else "'all'"
-    return f"select {selected}, {window} as _window, _uncast, _raw from (select {', '.join(inner)} from raw r{join})"
+    query = f"select {selected}, {window} as _window, _uncast, _raw from (select {', '.join(inner)} from raw r{join})"
+    return _numbered(query) if section.duplicates == "count" and section.table == "events" else query
+
+
+def _numbered(query: str) -> str:
+    """Rows of one event id as events of their own: the second and later ones take their number into the id."""
+    copies = "row_number() over (partition by event_id order by event_time, cast(to_json(_raw) as varchar))"
+    numbered = "case when _copy > 1 then event_id || '-' || _copy else event_id end as event_id"
+    return f"select * exclude (_copy) replace ({numbered}) from (select *, {copies} as _copy from ({query}))"
 
 
 def within(table: str, since: datetime | None, until: datetime | None) -> str:
@@ -75,10 +83,13 @@ def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Colle
     return f"{{{', '.join(kept)}}}"
 
 
-def _not_a_number(name: str) -> str:
-    """SQL that is null, or says which text of a column named in `numbers` is none."""
-    text, told = f"r.{quoted(name)}", literal(f"{name.removeprefix(TEXT_OF)}: expected a number, came ")
-    return f"case when {text} is not null and try_cast({text} as double) is null then {told} || left({text}, 200) end"
+def unread_number(name: str, raw_columns: Collection[str]) -> str:
+    """SQL that is null, or says which text of a column named in `numbers` is none; `name` is that of the text."""
+    own = name.removeprefix(TEXT_OF)
+    text, told = f"r.{quoted(name)}", literal(f"{own}: expected a number, came ")
+    if own not in raw_columns:
+        return "null::varchar"
+    return f"case when {text} is not null and r.{quoted(own)} is null then {told} || left({text}, 200) end"
 
 
 def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) -> str:

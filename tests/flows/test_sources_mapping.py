@@ -49,7 +49,11 @@ def test_a_wrong_key_or_value_is_told_with_what_was_expected(tmp_path: Path, old
         ('"line_total / nullif(qty, 0)"', '"till * 2"', ["events.columns.unit_price", "till"]),
         ('event_type = "action"\n', "", ["events.columns.event_type", "may not be null", "sold_at, customer"]),
         ('"item_id", "event_type"]', '"receipt"]', ["events.event_id", "'receipt'", "sold_at, customer"]),
-        ('event_id = ["user_id", "event_time", "item_id", "event_type"]\n', "", ["events.event_id", "name one event"]),
+        (
+            'event_id = ["user_id", "event_time", "item_id", "event_type"]\n',
+            "event_id = []\n",
+            ["events.event_id", "name one event"],
+        ),
     ],
 )
 def test_an_expression_that_does_not_fit_the_export_is_told_with_its_columns(

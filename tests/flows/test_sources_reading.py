@@ -169,7 +169,9 @@ def test_the_number_of_a_torn_line_counts_from_its_own_file(settings: Settings):
 
 def test_a_single_file_for_a_shop_of_several_is_refused(settings: Settings, tmp_path: Path):
     shop = write_shop(tmp_path)
-    with pytest.raises(MappingError, match=r"--path: expected a folder, because the mapping reads 2 sets of files"):
+    with pytest.raises(
+        MappingError, match=r"--path: expected a folder or a zip, because the mapping reads 2 sets of files"
+    ):
         land(settings, shop, path=str(tmp_path / "sales.csv"))
 
 

@@ -1,0 +1,27 @@
+"""Short names that a mapping's SQL may use beside DuckDB's own functions."""
+
+import duckdb
+
+_MACROS = (
+    # title_case('ROSE tea') = 'Rose Tea'
+    """create macro title_case(words) as array_to_string(list_transform(
+    regexp_extract_all(lower(words), '[\\p{L}\\p{N}'']+|[^\\p{L}\\p{N}'']+'),
+    lambda part: upper(part[1]) || part[2:]), '')""",
+    # category_path(['Dairy', null, 'Milk']) = 'Dairy > Milk'
+    """create macro category_path(parts) as nullif(
+    array_to_string(list_filter(parts, lambda part: part is not null), ' > '), '')""",
+    # whole('17850.0') = '17850': an id that a spreadsheet took for a number
+    """create macro whole(id) as regexp_replace(cast(id as varchar), '\\.0+$', '')""",
+    # after('2017-01-01', days := 3, clock := '1631') = 2017-01-04 16:31: a time told from a moment on
+    """create macro after(start, days := 0, hours := 0, minutes := 0, seconds := 0, milliseconds := 0, clock := 0) as
+    cast(start as timestamp) + to_microseconds(cast(round(1e6 * (86400 * try_cast(days as double)
+    + 3600 * try_cast(hours as double) + 60 * try_cast(minutes as double) + try_cast(seconds as double)
+    + try_cast(milliseconds as double) / 1000 + 3600 * floor(try_cast(clock as double) / 100)
+    + 60 * (try_cast(clock as double) % 100))) as bigint))""",
+)
+
+
+def add_macros(connection: duckdb.DuckDBPyConnection) -> None:
+    """Make the short names known to a connection."""
+    for macro in _MACROS:
+        connection.execute(macro)
