@@ -127,12 +127,13 @@ def unique_key(key: Sequence[str], relation: str) -> Rule:
 def _required(column: Column) -> Rule:
     name = identifier(column.name)
     value = f"nullif({name}, '')" if column.dtype == "string" else name
+    missing = f"count(*) - count({value})"
     return row_rule(
         f"{column.name}_required",
         column.name,
         "not null" if column.dtype != "string" else "not null and not empty",
         f"{value} IS NULL",
-        Measure(f"missing {column.name}", f"count(*) - count({value})", maximum=0),
+        Measure(f"missing {column.name}", missing, maximum=0, distinct=name if column.unique else ""),
         sentence=f"Every row has its {column.name} ({column.meaning}).",
     )
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 import duckdb
+import numpy as np
 
-from expectations.columns import DUCKDB_TYPES
-from expectations.rules import Measure, Rule, identifier
+from expectations.columns import DUCKDB_TYPES, ROW_NUMBER
+from expectations.rules import Measure, Rule, identifier, literal
 from feature_repo.schema import Column
 
 ROWS = "rows"
-ROWS_BROKEN = "rows that break a rule"
 
 Profile = dict[str, float | None]
 
@@ -50,7 +50,9 @@ def carries(duckdb_type: str, dtype: str) -> bool:
 def profile(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule]) -> Profile:
     """Return every measure of the rules by name, and the row count, in one pass; None: there was nothing to measure."""
     measures = [measure for rule in rules for measure in rule.measures]
-    proven = {m.name: 0.0 for m in measures if m.distinct and _never_repeats(connection, relation, m.distinct)}
+    keys = {m.distinct for m in measures if m.distinct}
+    proven_keys = {key for key in keys if _is_a_key(connection, relation, key)}
+    proven = {m.name: 0.0 for m in measures if m.distinct in proven_keys}
     selected = {ROWS: "count(*)"} | {m.name: m.sql for m in measures if m.name not in proven}
     return _one_row(connection, selected, relation) | proven
 
@@ -58,23 +60,55 @@ def profile(connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequenc
 def failed_rows(
     connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule]
 ) -> tuple[dict[str, int], int]:
-    """Return the failed rows of each of the rules that failed, and how many rows break any of them, in one pass."""
-    counted = [rule for rule in rules if rule.broken or rule.failed]
-    if not counted:
-        return {}, 0
-    flags = {rule.name: identifier(f"breaks {rule.name}") for rule in counted if rule.broken}
-    selected = {ROWS_BROKEN: f"count_if({' OR '.join(flags.values()) or 'false'})"}
-    selected |= {rule.name: rule.failed or f"count_if({flags[rule.name]})" for rule in counted}
-    predicates = "".join(f", {rule.broken} AS {flags[rule.name]}" for rule in counted if rule.broken)
-    counts = _one_row(connection, selected, f"(SELECT *{predicates} FROM {relation})")
-    return {rule.name: int(counts[rule.name] or 0) for rule in counted}, int(counts[ROWS_BROKEN] or 0)
+    """Return the failed rows of each of the rules that failed, and how many rows break any of them.
+
+    The broken rows' numbers, first rules and reasons stay in `broken_relation`: nobody has to look for them again.
+    """
+    selected = {rule.name: rule.failed for rule in rules if rule.failed}
+    counts = _one_row(connection, selected, relation) if selected else {}
+    flags = {rule.name: identifier(f"breaks {rule.name}") for rule in rules if rule.broken}
+    if not flags:
+        return {name: int(count or 0) for name, count in counts.items()}, 0
+    broken = broken_relation(relation)
+    _keep_broken(connection, relation, [rule for rule in rules if rule.broken], flags)
+    counts |= _one_row(connection, {name: f"count_if({flag})" for name, flag in flags.items()}, broken)
+    held = _one_row(connection, {ROWS: "count(*)"}, broken)[ROWS]
+    return {name: int(count or 0) for name, count in counts.items()}, int(held or 0)
 
 
-def _never_repeats(connection: duckdb.DuckDBPyConnection, relation: str, key: str) -> bool:
-    """Prove that no two rows share a key: equal keys have equal hashes. Half the CPU of counting distinct strings."""
+def _keep_broken(
+    connection: duckdb.DuckDBPyConnection, relation: str, rules: Sequence[Rule], flags: Mapping[str, str]
+) -> None:
+    """Only the columns that rules name are read: a broken row itself is taken from the relation by its number."""
+    number = ROW_NUMBER if ROW_NUMBER in described(connection, relation) else f"CAST(NULL AS BIGINT) AS {ROW_NUMBER}"
+    predicates = ", ".join(f"{rule.broken} AS {flags[rule.name]}" for rule in rules)
+    names = " ".join(f"WHEN {flags[rule.name]} THEN {literal(rule.name)}" for rule in rules)
+    reasons = " ".join(
+        f"WHEN {flags[rule.name]} THEN {literal(f'expected {rule.expected}; came ')} || {rule.came}" for rule in rules
+    )
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE {broken_relation(relation)} AS SELECT {number}, {', '.join(flags.values())}, "
+        f"CASE {names} END AS rule, CASE {reasons} END AS reason "
+        f"FROM (SELECT *, {predicates} FROM {relation}) WHERE {' OR '.join(flags.values())}"
+    )
+
+
+def broken_relation(relation: str) -> str:
+    """Return the name, quoted, of the temporary table in which `failed_rows` leaves a relation's broken rows."""
+    return identifier(f"broken {relation}")
+
+
+def _is_a_key(connection: duckdb.DuckDBPyConnection, relation: str, key: str) -> bool:
+    """Prove that each row has its key and no two share one: equal keys have equal hashes, and so have empty ones.
+
+    Half the CPU of counting distinct strings. A collision only costs the exact count.
+    """
     (hashes,) = connection.execute(f"SELECT hash({key}) AS hashed FROM {relation}").fetchnumpy().values()
     hashes.sort()
-    return not bool((hashes[1:] == hashes[:-1]).any())
+    empty = connection.execute("SELECT hash(CAST(NULL AS VARCHAR)), hash('')").fetchone() or ()
+    at = np.searchsorted(hashes, np.array(empty, dtype=hashes.dtype))
+    found = any(hashes[position] == one for position, one in zip(at, empty, strict=True) if position < len(hashes))
+    return not found and not bool((hashes[1:] == hashes[:-1]).any())
 
 
 def _one_row(connection: duckdb.DuckDBPyConnection, selected: Mapping[str, str], relation: str) -> Profile:

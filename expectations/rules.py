@@ -38,7 +38,7 @@ class Measure:
 
     `sql` is an aggregate; null means that there was nothing to measure. `kind` says how to print it:
     count, rows, number, share, or moment (microseconds since 1970, UTC). Where `distinct` names a key (SQL), a sort of
-    its hashes that finds no two alike proves the measure to be 0, and saves the aggregate.
+    its hashes that finds no two alike and none of an empty key proves the measure to be 0, and saves the aggregate.
     """
 
     name: str

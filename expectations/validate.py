@@ -10,14 +10,13 @@ from expectations.events import event_rules
 from expectations.features import feature_columns, feature_rules
 from expectations.items import item_rules
 from expectations.offers import offer_rules
-from expectations.profile import ROWS, Profile, described, failed_rows, profile, shape_rules
+from expectations.profile import ROWS, Profile, broken_relation, described, failed_rows, profile, shape_rules
 from expectations.rules import (
     HELD_SHARE_FROM_ROWS,
     HELD_SHARE_LIMIT,
     Measure,
     References,
     Rule,
-    literal,
     rows_present,
 )
 from expectations.suites import decide
@@ -81,23 +80,15 @@ def held_rows(
 ) -> pa.Table:
     """Return the rows that break a row rule: `_row` int64, the first broken rule in declared order, and the reason.
 
-    With the relation's verdict at hand only the rules that failed are looked at, and none when none did.
+    With the relation's verdict at hand (of the same connection) the rows that its judging found are read again, and
+    none is looked for when no rule failed.
     """
     rules = table_rules(table, relation, tuple(described(connection, relation)), references)
-    if verdict is not None:
-        failed = {check.rule for check in verdict.checks if check.failed_rows}
-        rules = tuple(rule for rule in rules if rule.name in failed)
-    rules = tuple(rule for rule in rules if rule.broken)
-    if not rules:
+    if verdict is None:
+        failed_rows(connection, relation, [rule for rule in rules if rule.broken])
+    elif not any(check.failed_rows for check in verdict.checks if check.level == "row"):
         return HELD_SCHEMA.empty_table()
-    names = " ".join(f"WHEN {rule.broken} THEN {literal(rule.name)}" for rule in rules)
-    reasons = " ".join(
-        f"WHEN {literal(rule.name)} THEN {literal(f'expected {rule.expected}; came ')} || {rule.came}" for rule in rules
-    )
-    query = (
-        f"SELECT CAST({ROW_NUMBER} AS BIGINT) AS {ROW_NUMBER}, rule, CASE rule {reasons} END AS reason "
-        f"FROM (SELECT *, CASE {names} END AS rule FROM {relation}) WHERE rule IS NOT NULL ORDER BY {ROW_NUMBER}"
-    )
+    query = f"SELECT {ROW_NUMBER}, rule, reason FROM {broken_relation(relation)} ORDER BY {ROW_NUMBER}"
     return connection.execute(query).to_arrow_table().cast(HELD_SCHEMA)
 
 
@@ -123,7 +114,7 @@ def _judge(
 ) -> tuple[tuple[Check, ...], int, int]:
     """Return the checks, the rows looked at, and the rows that break a row rule.
 
-    The suite decides on the profile; a second pass counts rows, for the rules alone that failed.
+    The suite decides on the profile; a second pass finds the broken rows, for the rules alone that failed.
     """
     numbers = profile(connection, relation, rules)
     decided = decide("profile", rules, numbers)
