@@ -9,12 +9,17 @@ import duckdb
 
 from expectations.validate import HELD_SCHEMA, References, Verdict, check_table, held_rows
 from feature_repo.schema import TABLES
+from flows import lake
 from flows.connection import connect, literal, quoted
 from flows.lake import STAMPS, arrow_dataset
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
 from flows.sources.staging import StagedTable
 
+#: Tables whose rows name items: they are judged against the catalogue.
+_NAMES_ITEMS = ("events", "offers")
+#: The one window of a table without time; its rows are compared with the last export's.
+ALL = "all"
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float": "double", "int": "bigint", "bool": "boolean"}
 
 
@@ -55,8 +60,10 @@ def judge_tables(
     judged = []
     for name in (name for name in mapping.tables if name in by_table):
         open_staged(connection, by_table[name], now)
-        known = _known_items(connection, settings, mapping, by_table) if name == "events" else None
-        judged.append(_judge(connection, by_table[name], folder, References(known, now)))
+        known = _known_items(connection, settings, mapping, by_table) if name in _NAMES_ITEMS else None
+        before = lake.read_ledger(settings, mapping.source, name).get(ALL)
+        previous = int(str(before["rows_in"])) if before else None
+        judged.append(_judge(connection, by_table[name], folder, References(known, now, previous)))
     connection.close()
     return tuple(judged)
 
@@ -128,7 +135,9 @@ def _known_items(
     parts = [f"select item_id from lake_items where {wanted}"]
     if "items" in staged:
         parts.append("select item_id from staged_items where _row not in (select _row from held_items)")
-    connection.execute(f"create table known_items as select distinct item_id from ({' union all '.join(parts)})")
+    connection.execute(
+        f"create or replace table known_items as select distinct item_id from ({' union all '.join(parts)})"
+    )
     row = connection.execute("select count(*) from known_items").fetchone()
     return "known_items" if "items" in staged or (row and row[0]) else None
 

@@ -1,0 +1,162 @@
+"""How an ingest scales: rows/s, memory, the share of each stage, and what the same rows cost two others.
+
+The peers: a bare DuckDB that reads, filters and writes the same file, and pandas with a naive Great Expectations suite
+that reads, judges and writes it. Rows are Complete Journey's real baskets, resampled (benchmarks/resampled_shop.py).
+
+Run: python -m benchmarks.ingest [--events 1000000 10000000] [--peer-up-to 1500000]. The last line is JSON.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import great_expectations as gx
+import pandas as pd
+
+from benchmarks.ingest_cost import STAGES, Cost, ingest, validate
+from benchmarks.naive_suite import naive_expectations
+from benchmarks.resampled_shop import write_export
+from expectations.suites import profile_context
+from flows.connection import literal
+from flows.settings import load_settings
+from flows.sources.mapping import load_mapping
+from flows.sources.staging import Export
+
+GOALS = {"memory_gib": 4.0, "bare_ratio": 3.0, "naive_ratio": 10.0, "validation_share": 0.10}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One size: event rows, seconds of the whole ingest and of its parts (CPU), peak memory of its process."""
+
+    rows: int
+    wall_s: float
+    cpu_s: float
+    parts_cpu_s: dict[str, float]
+    peak_gib: float
+    bare_cpu_s: float
+    naive_cpu_s: float | None
+
+
+def main() -> None:
+    """Make each export, ingest it in a process of its own, let the peers do theirs, and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--events", type=int, nargs="+", default=[1_000_000, 10_000_000])
+    parser.add_argument("--peer-up-to", type=int, default=1_500_000, help="pandas keeps all rows in memory: not beyond")
+    parser.add_argument("--folder", type=Path, default=None, help="where exports and lakes are made (and removed)")
+    arguments = parser.parse_args()
+    found = []
+    for events in arguments.events:
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            print(f"{events:,} events: making the export", file=sys.stderr, flush=True)
+            file = write_export(Path(folder) / "export", events)
+            ours = _apart(_ingest, Path(folder))
+            bare = _apart(_bare, file)
+            naive = _apart(_naive, file) if events <= arguments.peer_up_to else None
+            found.append(Measured(**ours, bare_cpu_s=bare, naive_cpu_s=naive))
+            print(f"{events:,} events: {found[-1].cpu_s:.0f} s of CPU", file=sys.stderr, flush=True)
+    _print(found)
+
+
+def _apart(function: Any, argument: Path) -> Any:
+    """Call in a fresh process: its peak memory is then that of this call alone."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, argument).result()
+
+
+def _ingest(folder: Path) -> dict[str, Any]:
+    settings = load_settings({"AISLE_HOME": str(folder / "home")})
+    mapping = load_mapping("complete_journey", {"home": str(folder), "spool": str(settings.spool_path)})
+    staging, cost, now = folder / "staging", Cost({}), datetime.now(UTC)
+    staging.mkdir()
+    profile_context()  # imports and starts Great Expectations once, as a process does for all tables
+    staged = ingest(settings, Export(mapping, folder / "export"), staging, cost, now)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    verdicts = validate(staged, staging, cost, now)
+    return {
+        "rows": next(verdict.rows for verdict in verdicts if verdict.table == "events"),
+        "wall_s": cost.total(0),
+        "cpu_s": cost.total(1),
+        "parts_cpu_s": {name: seconds[1] for name, seconds in cost.parts.items()},
+        "peak_gib": peak,
+    }
+
+
+def _bare(file: Path) -> float:
+    """CPU seconds of a bare DuckDB: read, filter, write, and nothing proven."""
+    target, began = file.with_name("bare.parquet"), time.process_time()
+    duckdb.execute(
+        f"copy (select * from read_parquet({literal(str(file))}) where quantity > 0 and sales_value > 0) "
+        f"to {literal(str(target))} (format parquet)"
+    )
+    took = time.process_time() - began
+    target.unlink()
+    return took
+
+
+def _naive(file: Path) -> float:
+    """CPU seconds of pandas and Great Expectations over the receipt lines: read, judge every row, write the good ones.
+
+    Less than an ingest: no pseudonyms, no quarantine, one table, no windows.
+    """
+    profile_context()
+    began = time.process_time()
+    frame = pd.read_parquet(file)
+    events = pd.DataFrame(
+        {
+            "event_id": frame["household_id"].astype(str)
+            + "-"
+            + frame["basket_id"].astype(str)
+            + "-"
+            + frame["product_id"].astype(str),
+            "event_time": frame["transaction_timestamp"].dt.tz_localize("UTC"),
+            "known_at": pd.Timestamp.now(UTC),
+            "user_id": frame["household_id"].astype(str),
+            "item_id": frame["product_id"].astype(str),
+            "event_type": "purchase",
+            "channel": "store",
+            "quantity": frame["quantity"].astype(float),
+            "unit_price": frame["sales_value"] / frame["quantity"],
+            "discount": frame["retail_disc"] + frame["coupon_disc"] + frame["coupon_match_disc"],
+            "source": "complete_journey",
+        }
+    )
+    suite = gx.ExpectationSuite(name="naive", expectations=naive_expectations(datetime.now(UTC)))
+    asset = profile_context().data_sources.add_pandas("naive").add_dataframe_asset("events")
+    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": events})
+    batch.validate(suite, result_format="BASIC")
+    events[(events["quantity"] > 0) & (events["unit_price"] > 0)].to_parquet(file.with_name("naive.parquet"))
+    return time.process_time() - began
+
+
+def _print(found: list[Measured]) -> None:
+    print(f"{'events':>12}{'wall s':>9}{'CPU s':>9}{'rows/CPU s':>12}{'peak GiB':>10}", end="")
+    print("".join(f"{name:>10}" for name in (*STAGES, "validate")) + f"{'÷ bare':>9}{'naive ÷':>9}")
+    for one in found:
+        shares = "".join(f"{one.parts_cpu_s[name] / one.cpu_s:>10.1%}" for name in (*STAGES, "validate"))
+        naive = f"{one.naive_cpu_s / one.cpu_s:.2f}" if one.naive_cpu_s else "-"
+        print(
+            f"{one.rows:>12,}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}{one.rows / one.cpu_s:>12,.0f}{one.peak_gib:>10.2f}",
+            end="",
+        )
+        print(f"{shares}{one.cpu_s / one.bare_cpu_s:>9.1f}{naive:>9}")
+    print("validate is a part of judge. Goals: " + ", ".join(f"{name} {goal:g}" for name, goal in GOALS.items()))
+    first, last = found[0], found[-1]
+    if len(found) > 1:
+        growth = (last.cpu_s / first.cpu_s) / (last.rows / first.rows)
+        print(f"CPU time of {last.rows:,} against {first.rows:,} rows: {growth:.2f} of what linear growth would be.")
+    print(json.dumps({"benchmark": "ingest", "goals": GOALS, "sizes": [asdict(one) for one in found]}))
+
+
+if __name__ == "__main__":
+    main()
