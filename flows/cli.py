@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     "release": "List releases, show one, or promote one.",
     "rules": "Check, publish and show the shop's rules: block, pin, boost.",
     "serve": "Start the serving API.",
+    "key": "Make, list or revoke API keys of serving.",
     "recommend": "Ask the running serving API for a user's slate.",
 }
 

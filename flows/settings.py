@@ -66,6 +66,8 @@ class Settings:
     lake_uri: str
     spool_path: Path
     pseudonym_key: bytes
+    api_keys_path: Path
+    api_key: str | None
     object_store: ObjectStoreSettings
     feature_store: FeatureStoreSettings
     services: ServiceSettings
@@ -83,6 +85,8 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         lake_uri=env.get("AISLE_LAKE_URI", str(home / "lake")),
         spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
         pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
+        api_keys_path=Path(env.get("AISLE_API_KEYS_PATH", str(home / "keys" / "api_keys.json"))),
+        api_key=env.get("AISLE_API_KEY"),
         object_store=_object_store(env, home),
         feature_store=_feature_store(env, home),
         services=ServiceSettings(
@@ -104,6 +108,7 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "AISLE_LAKE_URI": settings.lake_uri,
         "AISLE_SPOOL_PATH": str(settings.spool_path),
         "AISLE_PSEUDONYM_KEY": settings.pseudonym_key.decode(),
+        "AISLE_API_KEYS_PATH": str(settings.api_keys_path),
         where: store.endpoint_url.rpartition(":")[2] if store.embedded else store.endpoint_url,
         "AISLE_S3_BUCKET": store.bucket,
         "AISLE_S3_ACCESS_KEY": store.access_key,

@@ -14,9 +14,9 @@ class ServingUnreachable(RuntimeError):
     """The serving API does not answer, or not from the release that was expected."""
 
 
-def ask_for_slate(serving_url: str, user: dict[str, str], k: int) -> dict[str, Any]:
+def ask_for_slate(serving_url: str, user: dict[str, str], k: int, api_key: str | None = None) -> dict[str, Any]:
     """Return the slate of one user; `user` holds `user_id` or `pseudonym`. Raises ServingUnreachable."""
-    return _ask(f"{serving_url}/v1/recommendations", {**user, "k": k})
+    return _ask(f"{serving_url}/v1/recommendations", {**user, "k": k}, api_key)
 
 
 def wait_for_release(serving_url: str, release_id: str, seconds: float) -> None:
@@ -37,9 +37,11 @@ def wait_for_release(serving_url: str, release_id: str, seconds: float) -> None:
     raise ServingUnreachable(f"Serving did not take release {release_id} within {seconds:.0f} s; it said: {said}")
 
 
-def _ask(url: str, question: dict[str, Any] | None = None) -> dict[str, Any]:
+def _ask(url: str, question: dict[str, Any] | None = None, api_key: str | None = None) -> dict[str, Any]:
     body = None if question is None else json.dumps(question).encode()
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
+    if api_key is not None:
+        request.add_header("Authorization", f"Bearer {api_key}")
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
             said: dict[str, Any] = json.load(answer)

@@ -1,21 +1,25 @@
-"""What every request passes: a limit on its size, and the counting of its answer. Plain ASGI, no buffering."""
+"""What every request passes: admission, the counting of its answer, and the last net. Plain ASGI, no buffering."""
 
 import time
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from serving.admission import Admission, admit
 from serving.metrics import Metrics
-from serving.problems import ProblemDocument, problem_response
+from serving.problems import Problem, answer_error, answer_unforeseen
 
 
 class MeteredAccess:
-    """Middleware: 413 for a body above `max_body_bytes`, and one count and one duration a request."""
+    """Middleware: 401, 403, 413 and 429 at the door, one count and one duration a request.
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, max_body_bytes: int) -> None:
+    An error that nobody foresaw ends here, as a problem document; what is logged of it names no user and no item.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, admission: Admission) -> None:
         self.app = app
         self.metrics = metrics
-        self.max_body_bytes = max_body_bytes
+        self.admission = admission
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, counted."""
@@ -23,16 +27,7 @@ class MeteredAccess:
             await self.app(scope, receive, send)
             return
         started = time.perf_counter()
-        status = 500
-        received = 0
-
-        async def counted_receive() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.max_body_bytes:
-                raise HTTPException(413, "The request is too large")
-            return message
+        status = 0
 
         async def noted_send(message: Message) -> None:
             nonlocal status
@@ -41,27 +36,30 @@ class MeteredAccess:
             await send(message)
 
         try:
-            if _declared_length(scope) > self.max_body_bytes:
-                await problem_response(_too_large(self.max_body_bytes))(scope, receive, noted_send)
-            else:
-                await self.app(scope, counted_receive, noted_send)
+            limit = admit(self.admission, scope)
+            await self.app(scope, _bounded(receive, limit), noted_send)
+        except Problem as problem:
+            self.metrics.refused.labels(problem.document.type.rpartition(":")[2]).inc()
+            await answer_error(problem)(scope, receive, noted_send)
+        except Exception as error:
+            answer = answer_unforeseen(error)
+            if not status:
+                await answer(scope, receive, noted_send)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            self.metrics.requests.labels(route, str(status)).inc()
+            self.metrics.requests.labels(route, str(status or 500)).inc()
             self.metrics.seconds.labels(route).observe(time.perf_counter() - started)
 
 
-def _declared_length(scope: Scope) -> int:
-    for name, value in scope["headers"]:
-        if name == b"content-length" and value.isdigit():
-            return int(value)
-    return 0
+def _bounded(receive: Receive, limit: int) -> Receive:
+    received = 0
 
+    async def bounded_receive() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise HTTPException(413, "The request is too large")
+        return message
 
-def _too_large(limit: int) -> ProblemDocument:
-    return ProblemDocument(
-        type="urn:aisle:problem:too-large",
-        title="The request is too large",
-        status=413,
-        detail=f"Expected at most {limit} bytes; send fewer events or items at a time.",
-    )
+    return bounded_receive

@@ -13,10 +13,13 @@ from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
 from serving.access import MeteredAccess
+from serving.admission import Admission
+from serving.api_keys import open_key_ring
 from serving.clock import Clock
 from serving.desk import Desk
 from serving.event_intake import Intake
 from serving.metrics import make_metrics
+from serving.online_breaker import Breaker, opened_with_breaker
 from serving.online_features import open_online_features
 from serving.problems import ProblemDocument, install_problem_answers
 from serving.release_watch import Champion, Watch, start
@@ -41,7 +44,8 @@ def create_app(settings: Settings) -> FastAPI:
     metrics = make_metrics()
     intake = Intake(open_spool(settings.spool_path), settings.pseudonym_key, metrics)
     desk = Desk(settings, Champion(), Clock(settings.clock), metrics, intake)
-    watch = Watch(settings, desk.champion, metrics, partial(open_online_features, settings.online_store))
+    open_online = partial(opened_with_breaker, partial(open_online_features, settings.online_store), Breaker())
+    watch = Watch(settings, desk.champion, metrics, open_online)
     app = FastAPI(
         title="Aisle",
         version="1",
@@ -55,7 +59,8 @@ def create_app(settings: Settings) -> FastAPI:
     add_storefront(app, desk)
     app.openapi = partial(_openapi, app)  # type: ignore[method-assign]
     app.add_middleware(DirectSlates, desk=desk)
-    app.add_middleware(MeteredAccess, metrics=metrics, max_body_bytes=settings.max_body_bytes)
+    ring = open_key_ring(settings.api_keys_path, settings.api_keys == "required")
+    app.add_middleware(MeteredAccess, metrics=metrics, admission=Admission(ring, settings.max_body_bytes))
     return app
 
 

@@ -13,6 +13,7 @@ class Metrics:
 
     registry: CollectorRegistry
     requests: Counter
+    refused: Counter
     seconds: Histogram
     slates: dict[str, Counter]
     events: Counter
@@ -30,6 +31,7 @@ def make_metrics() -> Metrics:
     return Metrics(
         registry=registry,
         requests=Counter("aisle_requests", "requests answered", ["route", "status"], registry=registry),
+        refused=Counter("aisle_refused", "requests turned away at the door, by why", ["why"], registry=registry),
         seconds=Histogram("aisle_request_seconds", "time to answer", ["route"], buckets=SECONDS, registry=registry),
         slates={source: slates.labels(source) for source in ("personalised", "session", "popular")},
         events=Counter("aisle_events", "events pushed, by what became of them", ["outcome"], registry=registry),

@@ -14,7 +14,7 @@ from typing import Any
 from feature_repo.features import USER_HABITS, USER_HISTORY, FeatureView
 from serving.feast_values import read_value, registry_project, write_list
 from serving.history import Habit, Interaction, UserRow, with_interactions
-from serving.online_rows import OnlineRows, OnlineStoreUnavailable
+from serving.online_rows import BrokenRow, OnlineRows, OnlineStoreUnavailable
 from serving.settings import OnlineStoreSettings
 from serving.stored_rows import RowStore, StoredUser, StoredView, WrittenRow, open_row_store
 
@@ -47,7 +47,7 @@ def read_user(store: RowStore, pseudonym: str) -> UserRow:
     """
     row = read_users(store, (pseudonym,))[0]
     if row is None:
-        raise OnlineStoreUnavailable("the online row of one user does not fit together")
+        raise BrokenRow("the online row of one user does not fit together")
     return row
 
 
@@ -79,7 +79,9 @@ def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, 
     """
     try:
         with writing:
-            before = _user_row(store.read((pseudonym,))[0])
+            before = _user_row_or_none(store.read((pseudonym,))[0])
+            if before is None:
+                raise BrokenRow("the online row of one user does not fit together")
             after = with_interactions(before, fresh)
             if after.history != before.history:
                 newest = max(entry.event_time for entry in after.history)
@@ -88,6 +90,8 @@ def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, 
                 newest = max(habit.last_time for habit in after.habits)
                 _write(store, USER_HABITS, pseudonym, after.habits, _next_stored_at(after.habits_stored_at, newest))
             return after
+    except BrokenRow:
+        raise
     except Exception as error:
         raise OnlineStoreUnavailable(f"cannot write the online row of one user: {error}") from error
 

@@ -14,6 +14,10 @@ class OnlineStoreUnavailable(Exception):
     """The online store did not answer, or answered something that is no user row."""
 
 
+class BrokenRow(OnlineStoreUnavailable):
+    """The row of one user is no user row; the store itself answers."""
+
+
 @dataclass(frozen=True)
 class OnlineRows:
     """Every function takes pseudonyms and raises OnlineStoreUnavailable; `push` returns the row as it is after it,

@@ -5,6 +5,7 @@ A problem says what was expected, what came, and what to do next.
 
 import logging
 import secrets
+import traceback
 from collections.abc import Callable
 
 from fastapi import FastAPI, Request
@@ -68,6 +69,18 @@ def answer_error(error: Exception) -> Response:
     raise error
 
 
+def log_unforeseen(error: Exception) -> str:
+    """Log where an error arose, under a number, and return the number.
+
+    The error's own words may hold a user id, an item or a request, so its type and the lines of code are all we keep.
+    """
+    number = secrets.token_hex(6)
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = "\n".join(f"  {frame.filename}:{frame.lineno} {frame.name}" for frame in frames)
+    LOG.error("unforeseen error %s: %s at\n%s", number, type(error).__name__, lines)
+    return number
+
+
 def _answer_problem(error: Exception) -> Response:
     assert isinstance(error, Problem)
     return problem_response(error.document, error.headers)
@@ -107,9 +120,9 @@ def _answer_foreseen(_: Request, error: Exception) -> Response:
     return answer_error(error)
 
 
-def _answer_unforeseen(_: Request, error: Exception) -> Response:
-    number = secrets.token_hex(6)
-    LOG.error("unforeseen error %s", number, exc_info=error)
+def answer_unforeseen(error: Exception) -> Response:
+    """Return a 500 problem with the number under which the error stands in the log."""
+    number = log_unforeseen(error)
     return problem_response(
         ProblemDocument(
             type="urn:aisle:problem:internal",
@@ -119,6 +132,10 @@ def _answer_unforeseen(_: Request, error: Exception) -> Response:
             instance=f"urn:aisle:error:{number}",
         )
     )
+
+
+def _answer_unforeseen(_: Request, error: Exception) -> Response:
+    return answer_unforeseen(error)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

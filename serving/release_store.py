@@ -25,6 +25,8 @@ RELEASE_FILES = ("model.onnx", "vectors.npy", "items.jsonl.gz", "neighbours.npz"
 _RELEASE_ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _FILE_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
 _CHUNK_BYTES = 1 << 20
+#: A pointer or manifest beyond this is none.
+MANIFEST_BYTES = 16 << 20
 
 
 class StoreUnavailable(Exception):
@@ -76,10 +78,11 @@ def parse_pointer(content: bytes) -> Pointer:
     return pointer
 
 
-def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path) -> Path:
+def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, max_bytes: int) -> Path:
     """Return a folder with the whole verified release, read from the store or kept from before.
 
-    Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong.
+    Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong, or when the
+    files together have more than `max_bytes`.
     """
     folder = cache / pointer.release_id
     if folder.exists():
@@ -92,7 +95,7 @@ def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path) -> Pa
     partial = cache / f".{pointer.release_id}.{secrets.token_hex(4)}"
     partial.mkdir()
     try:
-        _download(client, bucket, pointer, partial)
+        _download(client, bucket, pointer, partial, max_bytes)
         verify_folder(partial, pointer)
         partial.rename(folder)
     except OSError as error:
@@ -128,10 +131,13 @@ def forget_old_releases(cache: Path, keep: set[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _download(client: Any, bucket: str, pointer: Pointer, folder: Path) -> None:
+def _download(client: Any, bucket: str, pointer: Pointer, folder: Path, max_bytes: int) -> None:
     prefix = f"releases/{pointer.release_id}"
     content = _get(client, bucket, f"{prefix}/manifest.json")
     manifest = _checked_manifest(content, pointer)
+    size = sum(int(expected["size"]) for expected in manifest["files"].values())
+    if size > max_bytes:
+        raise ReleaseRejected(f"release {pointer.release_id}: expected at most {max_bytes} bytes, but found {size}")
     (folder / "manifest.json").write_bytes(content)
     for name, expected in manifest["files"].items():
         try:
@@ -183,7 +189,7 @@ def _check_file(path: Path, expected: dict[str, Any]) -> None:
 
 def _get(client: Any, bucket: str, key: str) -> bytes:
     try:
-        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        content: bytes = client.get_object(Bucket=bucket, Key=key)["Body"].read(MANIFEST_BYTES)
         return content
     except (BotoCoreError, ClientError) as error:
         raise StoreUnavailable(f"cannot read {key} from bucket {bucket!r}: {error}") from error

@@ -32,6 +32,8 @@ from serving.shelf_rules import bind_rules
 
 #: A release that did not load is fetched again after this many looks at the pointer.
 RETRY_POLLS = 6
+#: Seconds that a start waits for the object store before it turns to the release kept on disk.
+FIRST_LOOK_SECONDS = 5.0
 LOG = logging.getLogger("serving")
 
 
@@ -63,15 +65,18 @@ class Watch:
 
 
 def start(watch: Watch) -> threading.Thread:
-    """Load the champion (from the store, or the one kept on disk) and watch the pointer from a thread."""
-    client = open_store(watch.settings.object_store)
+    """Watch the pointer from a thread; return after its first look, or from the release kept on disk after a moment.
+
+    A store that hangs holds up neither the start nor, later, a shopper.
+    """
     source = RuleSource(watch.settings.object_store.bucket, watch.settings.cache_path)
     watch.champion.rules = source.from_disk()
-    refresh_rules(watch, source, client)
-    if not refresh(watch, client):
-        _load_kept(watch)
-    thread = threading.Thread(target=_keep_fresh, args=(watch, source, client), name="release-watch", daemon=True)
+    looked = threading.Event()
+    thread = threading.Thread(target=_keep_fresh, args=(watch, source, looked), name="release-watch", daemon=True)
     thread.start()
+    looked.wait(FIRST_LOOK_SECONDS)
+    if watch.champion.release is None:
+        _load_kept(watch)
     return thread
 
 
@@ -107,7 +112,11 @@ def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
         LOG.exception("could not look for new rules")
 
 
-def _keep_fresh(watch: Watch, source: RuleSource, client: Any) -> None:
+def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> None:
+    client = open_store(watch.settings.object_store)
+    refresh_rules(watch, source, client)
+    refresh(watch, client)
+    looked.set()
     while not watch.champion.stopping.wait(watch.settings.poll_seconds):
         refresh(watch, client)
         refresh_rules(watch, source, client)
@@ -124,7 +133,8 @@ def _follow_pointer(watch: Watch, client: Any) -> bool:
         return False
     if pointer != champion.pointer:
         try:
-            release = load_release(fetch_release(client, bucket, pointer, cache), watch.open_online)
+            folder = fetch_release(client, bucket, pointer, cache, watch.settings.max_release_bytes)
+            release = load_release(folder, watch.open_online)
         except ReleaseRejected:
             champion.refused, champion.retry_at = pointer, time.monotonic() + RETRY_POLLS * watch.settings.poll_seconds
             raise

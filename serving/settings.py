@@ -10,6 +10,7 @@ from pathlib import Path
 
 CLOCKS = ("release", "wall")
 ONLINE_STORES = ("sqlite", "redis")
+API_KEYS = ("optional", "required")
 
 
 @dataclass(frozen=True)
@@ -41,11 +42,14 @@ class Settings:
     cache_path: Path
     object_store: ObjectStoreSettings
     online_store: OnlineStoreSettings
+    api_keys_path: Path
+    api_keys: str = "optional"
     host: str = "127.0.0.1"
     port: int = 8000
     clock: str = "release"
     poll_seconds: float = 5.0
     max_body_bytes: int = 1_048_576
+    max_release_bytes: int = 8 << 30
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
@@ -61,11 +65,14 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         cache_path=Path(env.get("AISLE_SERVING_CACHE_PATH", str(home / "serving" / "releases"))),
         object_store=_object_store(env, home),
         online_store=_online_store(env, home),
+        api_keys_path=Path(env.get("AISLE_API_KEYS_PATH", str(home / "keys" / "api_keys.json"))),
+        api_keys=_one_of(env, "AISLE_API_KEYS", API_KEYS),
         host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
         port=_port(env, "AISLE_SERVING_PORT", 8000),
         clock=_one_of(env, "AISLE_CLOCK", CLOCKS),
         poll_seconds=_positive(env, "AISLE_SERVING_POLL_SECONDS", 5.0),
         max_body_bytes=int(_positive(env, "AISLE_SERVING_MAX_BODY_BYTES", 1_048_576)),
+        max_release_bytes=int(_positive(env, "AISLE_SERVING_MAX_RELEASE_BYTES", 8 << 30)),
     )
 
 

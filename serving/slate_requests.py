@@ -7,7 +7,7 @@ batch is answered the next requests come in; they are the next batch. Nobody wai
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import orjson
@@ -18,12 +18,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.contract import RecommendationRequest, Recommendations
 from serving.desk import Desk, question_of, release_in_use
-from serving.problems import Problem, answer_error
-from serving.recommender import Question, read_rows, recommend_many
+from serving.problems import Problem, answer_error, log_unforeseen
+from serving.recommender import Question, read_rows, recommend, recommend_many
 
 PATH = "/v1/recommendations"
 #: Questions answered together; beyond this the first waits longer than the model saves.
 MOST_TOGETHER = 8
+LAST_RESORT = "Something went wrong with this user; these are what is popular."
 _ROUTE = SimpleNamespace(path=PATH)
 _JSON = orjson.OPT_UTC_Z
 
@@ -103,8 +104,17 @@ async def _answer_alone(queue: SlateQueue, asked: Waiting) -> None:
     try:
         await _answer_batch(queue, [asked])
     except Exception as error:
+        log_unforeseen(error)
         if not asked.answer.done():
-            asked.answer.set_exception(error)
+            asked.answer.set_result(_answer_of_last_resort(queue.desk, asked.question))
+
+
+def _answer_of_last_resort(desk: Desk, question: Question) -> Recommendations:
+    """What is popular: whatever is wrong with this user's row, the shopper gets a slate."""
+    release = release_in_use(desk)
+    anybody = replace(question, pseudonym=None, session_items=())
+    answer = recommend(release, anybody, desk.clock.now(release.as_of), desk.metrics)
+    return replace(answer, user=question.pseudonym, notes=[*answer.notes, LAST_RESORT])
 
 
 async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:

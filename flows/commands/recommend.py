@@ -20,13 +20,16 @@ PSEUDONYM_LENGTH = 26
 def command(user: str, k: int, url: str | None) -> None:
     """Ask the running serving API for the slate of USER: the shop's own id, or a pseudonym (u_...).
 
+    Where serving asks for an API key, AISLE_API_KEY holds one with the scope `read`.
+
     \b
     Example:
       aisle recommend 1228 --k 5
     """
     by = "pseudonym" if user.startswith(PSEUDONYM_PREFIX) and len(user) == PSEUDONYM_LENGTH else "user_id"
     try:
-        answer = ask_for_slate(url or load_settings().services.serving_url, {by: user}, k)
+        settings = load_settings()
+        answer = ask_for_slate(url or settings.services.serving_url, {by: user}, k, settings.api_key)
     except ServingUnreachable as error:
         raise click.ClickException(str(error)) from error
     print_slate(Console(), answer)

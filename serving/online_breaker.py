@@ -1,0 +1,63 @@
+"""An online store that fails is left alone for a moment, so that shoppers do not each wait for it (a circuit breaker).
+
+M. Nygard, Release It!, 2007: closed while it answers; open for a pause after a failure, doubled up to a limit by each
+failure that follows; one access after the pause tries again.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from serving.history import UserRow
+from serving.online_rows import BrokenRow, OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
+
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 4.0
+Answer = TypeVar("Answer")
+
+
+@dataclass
+class Breaker:
+    """Until when (monotonic seconds) the store is left alone, and how long the next pause is."""
+
+    closed_from: float = 0.0
+    pause: float = FIRST_PAUSE
+
+
+def opened_with_breaker(open_online: OpenOnlineRows, breaker: Breaker, registry_path: Path) -> OnlineRows:
+    """Open an online store whose accesses all pass one breaker, which outlives it. Raises OnlineStoreUnavailable."""
+    online = open_online(registry_path)
+
+    def read_many(users: Sequence[str]) -> list[UserRow | None]:
+        return access(breaker, lambda: online.read_many(users))
+
+    def read(user: str) -> UserRow:
+        row = read_many([user])[0]
+        if row is None:
+            raise BrokenRow("the online row of one user does not fit together")
+        return row
+
+    return replace(
+        online,
+        read=read,
+        read_many=read_many,
+        push=lambda user, fresh: access(breaker, lambda: online.push(user, fresh)),
+    )
+
+
+def access(breaker: Breaker, ask: Callable[[], Answer]) -> Answer:
+    """Return what `ask` gives, unless the store is being left alone. Raises OnlineStoreUnavailable."""
+    if time.monotonic() < breaker.closed_from:
+        raise OnlineStoreUnavailable("the online store failed a moment ago and is left alone")
+    try:
+        answer = ask()
+    except BrokenRow:
+        raise
+    except OnlineStoreUnavailable:
+        breaker.closed_from = time.monotonic() + breaker.pause
+        breaker.pause = min(2 * breaker.pause, LONGEST_PAUSE)
+        raise
+    breaker.pause = FIRST_PAUSE
+    return answer
