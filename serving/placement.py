@@ -32,8 +32,8 @@ class Places:
     A pinned item that is not among the candidates has no score. `propensities` are there where places are drawn.
     """
 
-    positions: list[int]
-    scores: list[float | None]
+    positions: list[int] = field(default_factory=list)
+    scores: list[float | None] = field(default_factory=list)
     propensities: list[float | None] | None = None
     pinned: set[int] = field(default_factory=set)
     boosted: set[int] = field(default_factory=set)

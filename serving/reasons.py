@@ -1,12 +1,16 @@
-"""Why an item is in a slate, in one sentence that is true of the data the answer was made from.
+"""Why an item is in a slate, in one sentence that is true of the data and of the answer.
 
-The strongest evidence wins: the user's own habit or history with the item, then an item of the user's that is often
-bought with it, then a recent item it is like, then its popularity, and last the model alone.
+The user's own habit or history with the item comes first. For an item that is new to the user, what may be cited is
+taken away on trial (removal.py), and the first citation without which the item stands lower is told: an item that is
+often bought with it, a recent item it is like, the newest items together. Where nothing makes it fall it stands there
+because it is popular.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +26,20 @@ RECENT_ITEMS = 30
 SIMILAR_COSINE = 0.35
 #: Places within its first category from which we call an item popular.
 POPULAR_PLACES = 50
+
+
+#: Items of a user that an item may be often bought with, of which the best are tried; and the newest ones together.
+COMPANIONS = 3
+NEWEST_TOGETHER = 10
+CitedKind = Literal["co_purchase", "similar", "model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """What a reason could rest on: a kind, and the user's items that it names, by vocabulary index."""
+
+    kind: CitedKind
+    items: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -54,15 +72,31 @@ def gather_evidence(release: Release, row: KnownRow, now: datetime, language: La
     )
 
 
-def reason_for(position: int, evidence: Evidence) -> Reason:
-    """Return the reason for the item at this vocabulary index."""
-    return (
-        _own_reason(position, evidence)
-        or _co_purchase_reason(position, evidence)
-        or _similar_reason(position, evidence)
-        or popular_reason(position, evidence.release, evidence.language)
-        or _last_reason(evidence)
-    )
+def is_own(position: int, evidence: Evidence) -> bool:
+    """Say whether the user has had the item: then the reason is that, and nothing needs to be tried."""
+    return position in evidence.habits or position in evidence.newest
+
+
+def citations(position: int, evidence: Evidence) -> list[Citation]:
+    """Return what the reason for an item new to the user could rest on, the most telling first."""
+    if not evidence.recent:
+        return []
+    found = [Citation("co_purchase", (other,)) for other in islice(_companions(position, evidence), COMPANIONS)]
+    like = _most_alike(position, evidence)
+    if like is not None:
+        found.append(Citation("similar", (like,)))
+    return [*found, Citation("model", tuple(evidence.recent[:NEWEST_TOGETHER]))]
+
+
+def reason_for(position: int, evidence: Evidence, citation: Citation | None = None) -> Reason:
+    """Return the reason for the item at this vocabulary index; `citation` is what makes it fall, None where nothing."""
+    own = _own_reason(position, evidence)
+    if own is not None:
+        return own
+    if citation is not None:
+        return _cited_reason(position, citation, evidence)
+    popular = popular_reason(position, evidence.release, evidence.language)
+    return popular or Reason(kind="popular", text=PHRASES[evidence.language].anything)
 
 
 def popular_reason(position: int, release: Release, language: Language) -> Reason | None:
@@ -97,40 +131,32 @@ def _own_reason(position: int, evidence: Evidence) -> Reason | None:
     return None
 
 
-def _co_purchase_reason(position: int, evidence: Evidence) -> Reason | None:
+def _companions(position: int, evidence: Evidence) -> Iterator[int]:
     release = evidence.release
-    newest = evidence.newest
     for place, neighbour in enumerate(release.neighbour_items[position].tolist()):
-        if neighbour in newest and release.neighbour_scores[position, place] > 0:
-            form = PHRASES[evidence.language].co_purchase
-            text = form.format(title=_title(neighbour, release), deed=_deed(neighbour, evidence))
-            return Reason(kind="co_purchase", text=text, because=[release.catalogue.items[neighbour].item_id])
-    return None
+        if neighbour in evidence.newest and release.neighbour_scores[position, place] > 0:
+            yield neighbour
 
 
-def _similar_reason(position: int, evidence: Evidence) -> Reason | None:
-    if not evidence.recent:
-        return None
+def _most_alike(position: int, evidence: Evidence) -> int | None:
     if evidence.recent_vectors is None:
         evidence.recent_vectors = evidence.release.vectors[evidence.recent]
     cosines = evidence.recent_vectors @ evidence.release.vectors[position]
     best = int(cosines.argmax())
-    if cosines[best] < SIMILAR_COSINE:
-        return None
-    like, items = evidence.recent[best], evidence.release.catalogue.items
-    phrases = PHRASES[evidence.language]
-    form = phrases.same_kind if items[like].title == items[position].title else phrases.similar
-    text = form.format(title=_title(like, evidence.release), deed=_deed(like, evidence))
-    return Reason(kind="similar", text=text, because=[items[like].item_id])
+    return None if cosines[best] < SIMILAR_COSINE else evidence.recent[best]
 
 
-def _last_reason(evidence: Evidence) -> Reason:
-    items = evidence.release.catalogue.items
-    because = [items[position].item_id for position in evidence.recent[:3]]
-    phrases = PHRASES[evidence.language]
-    if because:
+def _cited_reason(position: int, citation: Citation, evidence: Evidence) -> Reason:
+    items, phrases = evidence.release.catalogue.items, PHRASES[evidence.language]
+    because = [items[cited].item_id for cited in citation.items]
+    if citation.kind == "model":
         return Reason(kind="model", text=phrases.model, because=because)
-    return Reason(kind="popular", text=phrases.anything)
+    (cited,) = citation.items
+    form = phrases.co_purchase
+    if citation.kind == "similar":
+        form = phrases.same_kind if items[cited].title == items[position].title else phrases.similar
+    text = form.format(title=_title(cited, evidence.release), deed=_deed(cited, evidence))
+    return Reason(kind=citation.kind, text=text, because=because)
 
 
 def _title(position: int, release: Release) -> str:

@@ -5,7 +5,7 @@ Questions of the same moment are answered together: one read, one run of the mod
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import numpy as np
@@ -21,12 +21,14 @@ from serving.model_inputs import KnownRow, known_row, model_inputs
 from serving.online_rows import OnlineStoreUnavailable
 from serving.phrases import PHRASES, Language
 from serving.placement import NO_WISHES, Places, Wishes, candidates_for, place_items
-from serving.reasons import gather_evidence, reason_for
+from serving.reasons import Evidence, citations, gather_evidence, is_own, reason_for
 from serving.release import Release
+from serving.removal import Removals, try_removals
 from serving.scorer import Ranking, best_items
 from serving.shelf_rules import ActiveRules, HeldBack
 
 NO_CONDITIONS = Conditions()
+NOTHING_KNOWN = KnownRow([], [], [], [])
 UNREADABLE = "The features of users cannot be read now."
 
 
@@ -58,6 +60,9 @@ class Draft:
     depth: int
     notes: list[str]
     ranking: Ranking | None = None
+    places: Places = field(default_factory=Places)
+    evidence: Evidence | None = None
+    removals: Removals | None = None
 
 
 def recommend(release: Release, question: Question, now: datetime, metrics: Metrics) -> Recommendations:
@@ -81,6 +86,9 @@ def recommend_many(
     personal = [draft for draft in drafts if draft.source != "popular" and draft.k > 0]
     if personal:
         _rank(release, personal, now, metrics)
+    for draft in drafts:
+        _place(release, draft, now)
+    _prove(release, drafts, now, metrics)
     return [_answer(release, draft, now, metrics) for draft in drafts]
 
 
@@ -170,37 +178,57 @@ def _rank(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Met
             draft.ranking = ranking[0][: draft.depth], ranking[1][: draft.depth]
 
 
-def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
+def _place(release: Release, draft: Draft, now: datetime) -> None:
+    """Give the places of one slate, and gather what its reasons may cite."""
     if draft.ranking is None:
         if draft.source != "popular" and draft.k > 0:
             draft.notes.append("The model could not score this request.")
             draft.source = "popular"
         draft.ranking = _popular(release, draft)
     wishes, allowed = draft.question.wishes, draft.active.allowed if draft.allowed is None else draft.allowed
-    places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, draft.question.pseudonym)
-    if len(places.positions) < draft.k and wishes.limits != NO_LIMITS:
-        draft.notes.append(f"Only {len(places.positions)} items fit the limits.")
+    draft.places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, draft.question.pseudonym)
+    if len(draft.places.positions) < draft.k and wishes.limits != NO_LIMITS:
+        draft.notes.append(f"Only {len(draft.places.positions)} items fit the limits.")
+    # What no model has looked at is no reason for anything.
+    heard = draft.source != "popular" and release.scorer.hears_users
+    draft.evidence = gather_evidence(release, draft.row if heard else NOTHING_KNOWN, now, draft.question.language)
+    new = [each for each in draft.places.positions if not is_own(each, draft.evidence)] if heard else []
+    found = {position: citations(position, draft.evidence) for position in new if position not in draft.places.pinned}
+    if found:
+        draft.removals = Removals(draft.row, draft.ranking, allowed, found)
+
+
+def _prove(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Metrics) -> None:
+    """Find out what the items new to their users rest on; a model that fails here costs the reasons only."""
+    removals = [draft.removals for draft in drafts if draft.removals is not None]
+    try:
+        try_removals(release, removals, now)
+    except Exception:
+        metrics.scorer_errors.inc()
+
+
+def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
     metrics.slates[draft.source].inc()
+    places = draft.places
     return Recommendations(
         release_id=release.release_id,
         source=draft.source,
         user=draft.question.pseudonym,
         as_of=now,
-        slate=slate_of(release, places, _reasons(release, draft, places, now), _sources(release, draft, places)),
+        slate=slate_of(release, places, _reasons(draft), _sources(release, draft, places)),
         rules_id=release.rules.rules_id,
-        exploration_seed=wishes.exploration.seed if places.propensities else None,
+        exploration_seed=draft.question.wishes.exploration.seed if places.propensities else None,
         notes=draft.notes,
     )
 
 
-def _reasons(release: Release, draft: Draft, places: Places, now: datetime) -> list[Reason]:
-    language = draft.question.language
-    evidence = gather_evidence(release, draft.row, now, language)
+def _reasons(draft: Draft) -> list[Reason]:
+    assert draft.evidence is not None
+    pinned = Reason(kind="pinned", text=PHRASES[draft.question.language].pinned)
+    proven = {} if draft.removals is None else draft.removals.proven
     return [
-        Reason(kind="pinned", text=PHRASES[language].pinned)
-        if position in places.pinned
-        else reason_for(position, evidence)
-        for position in places.positions
+        pinned if position in draft.places.pinned else reason_for(position, draft.evidence, proven.get(position))
+        for position in draft.places.positions
     ]
 
 

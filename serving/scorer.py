@@ -22,6 +22,11 @@ class Scorer:
     session: Any
     inputs: tuple[str, ...]
 
+    @property
+    def hears_users(self) -> bool:
+        """Whether the model looks at what a user did at all; popularity does not."""
+        return not {"history_items", "habit_items"}.isdisjoint(self.inputs)
+
 
 def open_scorer(path: Path) -> Scorer:
     """Load the model with one thread: the requests of one moment are scored together.

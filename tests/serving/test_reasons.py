@@ -9,7 +9,8 @@ import pytest
 from serving.contract import Reason
 from serving.history import Habit, Interaction, UserRow
 from serving.model_inputs import known_row
-from serving.reasons import gather_evidence, readable, reason_for
+from serving.phrases import Language
+from serving.reasons import citations, gather_evidence, readable, reason_for
 from serving.release import Release
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, MILK
 
@@ -17,10 +18,11 @@ NOW = int(AS_OF.timestamp())
 DAY = 86_400
 
 
-def reason(release: Release, row: UserRow, item_id: str, now: datetime = AS_OF) -> Reason:
-    return reason_for(
-        release.catalogue.index[item_id], gather_evidence(release, known_row(row, release.catalogue.index), now)
-    )
+def reason(release: Release, row: UserRow, item_id: str, now: datetime = AS_OF, language: Language = "en") -> Reason:
+    """The reason of an item whose first citation has been proven."""
+    position, known = release.catalogue.index[item_id], known_row(row, release.catalogue.index)
+    evidence = gather_evidence(release, known, now, language)
+    return reason_for(position, evidence, next(iter(citations(position, evidence)), None))
 
 
 def seen(item_id: str, event_type: str, ago: int) -> UserRow:
@@ -94,12 +96,7 @@ def test_every_kind_of_reason_is_told_in_chinese_too(release: Release, event_typ
     cases += [(release, seen(MILK, event_type, DAY), item) for item in (BREAD, "i02")]
     cases += [(release, UserRow(), COFFEE), (quiet, seen(MILK, event_type, DAY), COFFEE), (quiet, UserRow(), COFFEE)]
     for shop, row, item in cases:
-        english, chinese = (
-            reason_for(
-                shop.catalogue.index[item], gather_evidence(shop, known_row(row, shop.catalogue.index), AS_OF, each)
-            )
-            for each in ("en", "zh")
-        )
+        english, chinese = (reason(shop, row, item, language=each) for each in ("en", "zh"))
         assert (english.kind, english.because) == (chinese.kind, chinese.because)
         assert chinese.text.count("。") == 1
         assert "{" not in chinese.text
@@ -108,8 +105,7 @@ def test_every_kind_of_reason_is_told_in_chinese_too(release: Release, event_typ
 
 def test_chinese_reasons_read_as_people_write_them(release: Release):
     def told(row: UserRow, item: str) -> str:
-        known = known_row(row, release.catalogue.index)
-        return reason_for(release.catalogue.index[item], gather_evidence(release, known, AS_OF, "zh")).text
+        return reason(release, row, item, language="zh").text
 
     assert told(UserRow(habits=(Habit(MILK, 5.0, NOW - 20 * DAY),)), MILK) == "您买过5次，最近一次是12月12日。"
     assert told(UserRow(habits=(Habit(MILK, 1.0, NOW - 330 * DAY),)), MILK) == "您2017年2月5日买过。"

@@ -1,0 +1,86 @@
+"""The removal test: take items out of what a user did, score again, and see which items of the slate fall.
+
+All trials of the questions of a moment are one run of the model. An item falls when more of the other items stand
+before it than with everything there; items that were taken out are counted on neither side.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.model_inputs import KnownRow, model_inputs
+from serving.reasons import Citation
+from serving.release import Release
+from serving.scorer import Ranking, best_items
+
+#: Trials for one slate: the sets of items that most of its reasons could cite. One costs as much as an answer.
+MOST_TRIALS = 4
+_TOGETHER = 32
+
+
+@dataclass(slots=True)
+class Removals:
+    """What is to be tried for one slate: its row and ranking, and what may be cited for each item, the best first.
+
+    `proven` has, after `try_removals`, the first citation of each item without which it falls.
+    """
+
+    row: KnownRow
+    ranking: Ranking
+    allowed: npt.NDArray[np.bool_]
+    citations: Mapping[int, Sequence[Citation]]
+    proven: dict[int, Citation] = field(default_factory=dict)
+
+    def trials(self) -> list[tuple[int, ...]]:
+        """Return the sets of items to take out, those that most items could cite first."""
+        wanted = Counter(citation.items for found in self.citations.values() for citation in found)
+        return [items for items, _ in wanted.most_common(MOST_TRIALS)]
+
+
+def try_removals(release: Release, slates: Sequence[Removals], now: datetime) -> None:
+    """Prove the citations of several slates, as many as their trials allow."""
+    trials = [(slate, removed) for slate in slates for removed in slate.trials()]
+    for start in range(0, len(trials), _TOGETHER):
+        part = trials[start : start + _TOGETHER]
+        rows = [without(slate.row, {*removed}) for slate, removed in part]
+        allowed = np.stack([slate.allowed for slate, _ in part])
+        depth = max(len(slate.ranking[0]) for slate, _ in part)
+        rankings = best_items(release.scorer, model_inputs(rows, now), allowed, depth)
+        for (slate, removed), ranking in zip(part, rankings, strict=True):
+            _note(slate, removed, _others_before(ranking[0].tolist(), {*removed}))
+
+
+def without(row: KnownRow, removed: set[int]) -> KnownRow:
+    """Return the row as it would be had the user never met these items, by vocabulary index."""
+    history = [
+        (entry, index) for entry, index in zip(row.history, row.history_indices, strict=True) if index not in removed
+    ]
+    habits = [
+        (habit, index) for habit, index in zip(row.habits, row.habit_indices, strict=True) if index not in removed
+    ]
+    return KnownRow(
+        [entry for entry, _ in history],
+        [index for _, index in history],
+        [habit for habit, _ in habits],
+        [index for _, index in habits],
+    )
+
+
+def _note(slate: Removals, removed: tuple[int, ...], after: Mapping[int, int]) -> None:
+    before = _others_before(slate.ranking[0].tolist(), {*removed})
+    for position, found in slate.citations.items():
+        if after.get(position, len(after)) <= before.get(position, len(before)):
+            continue
+        order = [citation.items for citation in found]
+        known = slate.proven.get(position)
+        if removed in order and (known is None or order.index(removed) < order.index(known.items)):
+            slate.proven[position] = found[order.index(removed)]
+
+
+def _others_before(ranked: Sequence[int], removed: set[int]) -> dict[int, int]:
+    others = [index for index in ranked if index not in removed]
+    return {index: place for place, index in enumerate(others)}
