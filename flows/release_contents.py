@@ -1,8 +1,6 @@
 """What a release holds beside its model: items, vectors, neighbours, popularity, the feature registry, the manifest."""
 
 import gzip
-import hashlib
-import importlib.metadata
 import json
 import math
 import shutil
@@ -22,11 +20,10 @@ from feature_repo.features import (
     ITEM_VIEWS,
     MODEL_INPUTS,
     MODEL_OUTPUTS,
-    USER_SERVICE,
-    USER_VIEWS,
 )
 from flows.feature_rows import historical_rows
 from flows.feature_tables import build_tables
+from flows.release_pins import code_pins, contract_pins, data_pins, feature_pins, rules_pins, validation_pins
 from flows.settings import Settings
 from flows.training_set import TrainingTables
 from training.gate_checks import vocabulary_sha256
@@ -43,7 +40,6 @@ SAMPLE_USERS = (
     ("a frequent user", 0.80),
     ("an occasional user", 0.25),
 )
-_LOCK_FILE = Path(__file__).parent.parent / "requirements.lock"
 
 
 def write_contents(
@@ -73,11 +69,16 @@ def write_contents(
 
 
 def manifest_of(
-    tables: TrainingTables, as_of: datetime, source: str | None, model: Mapping[str, Any], evidence: Mapping[str, Any]
+    settings: Settings,
+    tables: TrainingTables,
+    as_of: datetime,
+    source: str | None,
+    model: Mapping[str, Any],
+    evidence: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return the manifest but for id, moment of creation and files, which publishing adds.
 
-    `model`: name, kind. `evidence`: metrics, gate, seeds, hyper_parameters, inputs_sha256.
+    `model`: name, kind. `evidence`: metrics, gate, seeds, hyper_parameters, inputs_sha256, cost.
     """
     item_ids = tables.items["item_id"].to_pylist()
     content = {
@@ -94,12 +95,13 @@ def manifest_of(
             "habit_length": HABIT_LENGTH,
         },
         "vocabulary_sha256": vocabulary_sha256(item_ids),
-        "features": {
-            "service": USER_SERVICE,
-            "user": [f"{view.name}__{name}" for view in USER_VIEWS for name in view.feature_names],
-        },
+        "features": feature_pins(),
         "lake": dict(tables.lake),
-        "code": {"version": importlib.metadata.version("aisle"), "lock_sha256": _lock_sha256()},
+        "data": data_pins(settings, tables),
+        "contract": contract_pins(),
+        "validation": validation_pins(settings),
+        "rules": rules_pins(settings),
+        "code": code_pins(),
         **evidence,
         "sample_users": sample_users(tables.histories),
     }
@@ -163,7 +165,3 @@ def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> tuple[
 def _most_common(column: pa.ChunkedArray) -> str | None:
     counts = {row["values"]: row["counts"] for row in pc.value_counts(column.drop_null()).to_pylist()}
     return max(counts, key=lambda value: (counts[value], value)) if counts else None
-
-
-def _lock_sha256() -> str | None:
-    return hashlib.sha256(_LOCK_FILE.read_bytes()).hexdigest() if _LOCK_FILE.exists() else None

@@ -1,7 +1,7 @@
-"""Releases in the object store: files first, then the manifest, then one conditional write of the champion's pointer.
+"""Releases in the object store: files, then the manifest and its signature, then the champion's pointer.
 
-Layout: releases/<release_id>/<file>, releases/<release_id>/manifest.json, champion.json. An object of a release is
-written once and never again (If-None-Match), so that whoever reads a manifest finds exactly the files it names.
+Layout: releases/<release_id>/<file>, manifest.json and manifest.sig beside them, and champion.json. A file of a release
+is written once and never again (If-None-Match), so that whoever reads a manifest finds exactly the files it names.
 """
 
 import hashlib
@@ -13,37 +13,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flows.object_client import ObjectMissing, ObjectStoreError, WriteConflict, object_client, plain_errors
+from flows.champion import Pointer, Published, move_pointer, read_pointer
+from flows.object_client import ObjectMissing, WriteConflict, object_client, plain_errors
+from flows.release_objects import (
+    MANIFEST_NAME,
+    UNNAMED,
+    BrokenRelease,
+    canonical,
+    create_object,
+    describe,
+    object_key,
+    read_checked,
+    read_object,
+    sizes_of,
+)
+from flows.release_signatures import read_signed_manifest, sign_manifest
 from flows.settings import Settings
 
-POINTER_KEY = "champion.json"
-MANIFEST_NAME = "manifest.json"
 #: What an answer is computed from. These and IDENTITY_FIELDS name a release; the other files report on it.
 IDENTITY_FILES = ("model.onnx", "vectors.npy", "items.jsonl.gz", "neighbours.npz", "popularity.npy")
 REQUIRED_FILES = (*IDENTITY_FILES, "registry.db")
 IDENTITY_FIELDS = ("schema", "as_of", "source", "currency", "model", "vocabulary_sha256", "features")
-
-
-class BrokenRelease(ObjectStoreError):
-    """A file of a release is missing or has other bytes than its manifest says."""
-
-
-@dataclass(frozen=True)
-class Pointer:
-    """champion.json as it was read: the release that serving answers with, and the ETag for the next write."""
-
-    release_id: str
-    manifest_sha256: str
-    promoted_at: str
-    etag: str
-
-
-@dataclass(frozen=True)
-class Published:
-    """What publishing did: the release's id, and whether this call moved the pointer (False: it was there already)."""
-
-    release_id: str
-    moved: bool
 
 
 @dataclass(frozen=True)
@@ -61,39 +51,33 @@ def publish(settings: Settings, folder: Path, manifest: Mapping[str, Any], champ
     Publishing the same content again, also after a kill at any moment, ends in the same state. Raises WriteConflict
     when another release became champion since, BrokenRelease when the store holds other bytes under this id.
     """
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name != MANIFEST_NAME}
+    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in UNNAMED}
     _require_files(files)
-    release_id = release_name(files, manifest)
+    release_id = release_name({name: describe(files[name].read_bytes()) for name in IDENTITY_FILES}, manifest)
     described = {name: _put_once(settings, release_id, path) for name, path in files.items()}
     whole = {**manifest, "release_id": release_id, "created_at": _now(), "files": described}
-    manifest_sha256 = _put_manifest(settings, release_id, whole)
-    return _move_pointer(settings, release_id, manifest_sha256, champion)
+    body = _put_manifest(settings, release_id, whole)
+    sign_manifest(settings, release_id, body)
+    return _promote(settings, release_id, body, champion, champion.trail if champion else ())
 
 
-def release_name(files: Mapping[str, Path], manifest: Mapping[str, Any]) -> str:
-    """Return the id that the content gives: r<as_of yyyymmdd>-<12 hex>; the same inputs give the same id."""
+def release_name(files: Mapping[str, Mapping[str, Any]], manifest: Mapping[str, Any]) -> str:
+    """Return the id that the content gives: r<as_of yyyymmdd>-<12 hex>; the same inputs give the same id.
+
+    `files`: size and sha256 of each of IDENTITY_FILES, by name.
+    """
     identity = {
-        "files": {name: _describe(files[name].read_bytes()) for name in IDENTITY_FILES},
+        "files": {name: dict(files[name]) for name in IDENTITY_FILES},
         **{name: manifest[name] for name in IDENTITY_FIELDS},
     }
-    digest = hashlib.sha256(_canonical(identity)).hexdigest()
+    digest = hashlib.sha256(canonical(identity)).hexdigest()
     return f"r{datetime.fromisoformat(manifest['as_of']):%Y%m%d}-{digest[:12]}"
-
-
-def read_pointer(settings: Settings) -> Pointer | None:
-    """Read which release is champion; None before the first one."""
-    try:
-        body, etag = _read(settings, POINTER_KEY, "read the champion's pointer")
-    except ObjectMissing:
-        return None
-    content = json.loads(body)
-    return Pointer(content["release_id"], content["manifest_sha256"], content["promoted_at"], etag)
 
 
 def read_manifest(settings: Settings, release_id: str) -> dict[str, Any]:
     """Read a release's manifest. Raises ObjectMissing when the id is unknown or its publishing never ended."""
-    body, _ = _read(settings, _key(release_id, MANIFEST_NAME), f"read the manifest of release {release_id}")
-    manifest: dict[str, Any] = json.loads(body)
+    action = f"read the manifest of release {release_id}"
+    manifest: dict[str, Any] = json.loads(read_object(settings, object_key(release_id, MANIFEST_NAME), action)[0])
     return manifest
 
 
@@ -108,7 +92,9 @@ def list_releases(settings: Settings) -> list[StoredRelease]:
         for page in pages:
             ids += [entry["Prefix"].split("/")[1] for entry in page.get("CommonPrefixes", [])]
     champion = pointer.release_id if pointer else None
-    return [StoredRelease(name, name == champion, _manifest_or_none(settings, name)) for name in sorted(ids)[::-1]]
+    found = [StoredRelease(name, name == champion, _manifest_or_none(settings, name)) for name in sorted(ids)[::-1]]
+    # Some stores list a folder for a while after its last object was removed.
+    return [release for release in found if release.manifest is not None or sizes_of(settings, release.release_id)]
 
 
 def fetch_release(settings: Settings, release_id: str, parent: Path) -> Path:
@@ -124,92 +110,103 @@ def fetch_release(settings: Settings, release_id: str, parent: Path) -> Path:
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     for name, expected in manifest["files"].items():
-        (part / name).write_bytes(_read_checked(settings, release_id, name, expected))
-    (part / MANIFEST_NAME).write_bytes(_canonical(manifest))
+        (part / name).write_bytes(read_checked(settings, release_id, name, expected))
+    (part / MANIFEST_NAME).write_bytes(canonical(manifest))
     part.rename(folder)
     return folder
 
 
+def verify_release(settings: Settings, release_id: str) -> dict[str, Any]:
+    """Check a release as serving does, and more: signature, name, every file. Returns its manifest.
+
+    Raises BrokenRelease with what is wrong, ObjectMissing when there is no such release.
+    """
+    body = read_signed_manifest(settings, release_id)
+    manifest: dict[str, Any] = json.loads(body)
+    _check_files(settings, release_id, manifest)
+    pointer = read_pointer(settings)
+    if pointer and pointer.release_id == release_id and pointer.manifest_sha256 != hashlib.sha256(body).hexdigest():
+        raise BrokenRelease(
+            f"The champion's pointer names release {release_id} with another manifest: expected sha256 "
+            f"{pointer.manifest_sha256[:12]}…, came {hashlib.sha256(body).hexdigest()[:12]}…. Promote it again."
+        )
+    return manifest
+
+
+def sign_release(settings: Settings, release_id: str) -> None:
+    """Sign a stored release with this machine's key, after checking that its name and files are what it says."""
+    body, _ = read_object(settings, object_key(release_id, MANIFEST_NAME), f"read the manifest of release {release_id}")
+    _check_files(settings, release_id, json.loads(body))
+    sign_manifest(settings, release_id, body)
+
+
 def promote(settings: Settings, release_id: str) -> Published:
-    """Make a stored release champion, forward or back, after checking that each of its files is whole."""
+    """Make a stored release champion, forward or back, after checking its signature and that each file is whole."""
     champion = read_pointer(settings)
-    body, _ = _read(settings, _key(release_id, MANIFEST_NAME), f"read the manifest of release {release_id}")
-    for name, expected in json.loads(body)["files"].items():
-        _read_checked(settings, release_id, name, expected)
-    return _move_pointer(settings, release_id, hashlib.sha256(body).hexdigest(), champion)
+    body = read_signed_manifest(settings, release_id)
+    _check_files(settings, release_id, json.loads(body))
+    return _promote(settings, release_id, body, champion, champion.trail if champion else ())
+
+
+def roll_back(settings: Settings) -> Published:
+    """Make the champion before this one champion again; called twice it goes back twice.
+
+    Raises ObjectMissing when there was none before.
+    """
+    champion = read_pointer(settings)
+    if champion is None or not champion.earlier:
+        raise ObjectMissing("There is no earlier champion to go back to. See `aisle release list`, then promote one.")
+    target, further = champion.earlier[0], champion.earlier[1:]
+    body = read_signed_manifest(settings, target)
+    _check_files(settings, target, json.loads(body))
+    return _promote(settings, target, body, champion, further)
+
+
+def _promote(
+    settings: Settings, release_id: str, manifest: bytes, champion: Pointer | None, earlier: tuple[str, ...]
+) -> Published:
+    to = Pointer(release_id, hashlib.sha256(manifest).hexdigest(), earlier=earlier)
+    return move_pointer(settings, to, champion)
+
+
+def _check_files(settings: Settings, release_id: str, manifest: Mapping[str, Any]) -> None:
+    """Check that the name is what the content gives, and every file by size and sha256. Raises BrokenRelease."""
+    named = release_name(manifest["files"], manifest)
+    if {named, manifest.get("release_id")} != {release_id}:
+        raise BrokenRelease(f"Release {release_id} has the content of {named}: somebody wrote under another's name.")
+    for name, expected in manifest["files"].items():
+        read_checked(settings, release_id, name, expected)
 
 
 def _put_once(settings: Settings, release_id: str, path: Path) -> dict[str, Any]:
     """Write one file if it is not there; return size and sha256 of the bytes that are there now."""
-    body = path.read_bytes()
+    body, key = path.read_bytes(), object_key(release_id, path.name)
     try:
-        _create(settings, _key(release_id, path.name), body)
-        return _describe(body)
+        create_object(settings, key, body)
+        return describe(body)
     except WriteConflict:
-        stored, _ = _read(settings, _key(release_id, path.name), f"read {path.name} of release {release_id}")
+        stored, _ = read_object(settings, key, f"read {path.name} of release {release_id}")
     if stored != body and path.name in IDENTITY_FILES:
         raise BrokenRelease(
-            f"releases/{release_id}/{path.name} is in bucket {settings.object_store.bucket!r} with other bytes than "
+            f"{key} is in bucket {settings.object_store.bucket!r} with other bytes than "
             "this release has. Something else wrote there: delete that object, then publish again."
         )
-    return _describe(stored)
+    return describe(stored)
 
 
-def _put_manifest(settings: Settings, release_id: str, manifest: Mapping[str, Any]) -> str:
-    """Write the manifest if there is none yet; return the sha256 of the one that is there now."""
-    body = _canonical(manifest)
+def _put_manifest(settings: Settings, release_id: str, manifest: Mapping[str, Any]) -> bytes:
+    """Write the manifest if there is none yet; return the one that is there now, if it is of the same content."""
+    body, key = canonical(manifest), object_key(release_id, MANIFEST_NAME)
     try:
-        _create(settings, _key(release_id, MANIFEST_NAME), body)
+        create_object(settings, key, body)
+        return body
     except WriteConflict:
-        body, _ = _read(settings, _key(release_id, MANIFEST_NAME), f"read the manifest of release {release_id}")
-    return hashlib.sha256(body).hexdigest()
-
-
-def _move_pointer(settings: Settings, release_id: str, manifest_sha256: str, champion: Pointer | None) -> Published:
-    if champion and (champion.release_id, champion.manifest_sha256) == (release_id, manifest_sha256):
-        return Published(release_id, moved=False)
-    pointer: dict[str, Any] = {"release_id": release_id, "manifest_sha256": manifest_sha256, "promoted_at": _now()}
-    pointer |= {"previous": champion.release_id if champion else None}
-    condition = {"IfMatch": champion.etag} if champion else {"IfNoneMatch": "*"}
-    action = f"make release {release_id} champion"
-    try:
-        with plain_errors(settings, action):
-            object_client(settings).put_object(
-                Bucket=settings.object_store.bucket, Key=POINTER_KEY, Body=_canonical(pointer), **condition
-            )
-    except (WriteConflict, ObjectMissing) as error:
-        # A write that was tried twice may have won the first time: then the champion is already this release.
-        now = read_pointer(settings)
-        if now and (now.release_id, now.manifest_sha256) == (release_id, manifest_sha256):
-            return Published(release_id, moved=False)
-        raise WriteConflict(
-            f"Could not {action}: the champion was {champion.release_id if champion else 'none'} when this run began "
-            f"and is {now.release_id if now else 'none'} now. The release is stored; gate it against the new champion "
-            f"with `aisle train`, or decide by hand with `aisle release promote {release_id}`."
-        ) from error
-    return Published(release_id, moved=True)
-
-
-def _create(settings: Settings, key: str, body: bytes) -> None:
-    with plain_errors(settings, f"write {key}"):
-        object_client(settings).put_object(Bucket=settings.object_store.bucket, Key=key, Body=body, IfNoneMatch="*")
-
-
-def _read(settings: Settings, key: str, action: str) -> tuple[bytes, str]:
-    with plain_errors(settings, action):
-        answer = object_client(settings).get_object(Bucket=settings.object_store.bucket, Key=key)
-        return answer["Body"].read(), answer["ETag"]
-
-
-def _read_checked(settings: Settings, release_id: str, name: str, expected: Mapping[str, Any]) -> bytes:
-    try:
-        body, _ = _read(settings, _key(release_id, name), f"read {name} of release {release_id}")
-    except ObjectMissing as error:
-        raise BrokenRelease(f"Release {release_id} lacks {name}, which its manifest names.") from error
-    if _describe(body) != dict(expected):
+        body, _ = read_object(settings, key, f"read the manifest of release {release_id}")
+    stored = json.loads(body)
+    if stored.get("files") != manifest["files"] or release_name(stored["files"], stored) != release_id:
         raise BrokenRelease(
-            f"{name} of release {release_id} is not what its manifest says: expected {expected['size']} bytes with "
-            f"sha256 {expected['sha256'][:12]}…, came {len(body)} bytes. Promote another release."
+            f"{key} is in bucket {settings.object_store.bucket!r} and does not describe this release. Something else "
+            "wrote there: delete that object, then publish again."
         )
     return body
 
@@ -225,18 +222,6 @@ def _require_files(files: Mapping[str, Path]) -> None:
     missing = [name for name in REQUIRED_FILES if name not in files]
     if missing:
         raise ValueError(f"A release needs the files {', '.join(REQUIRED_FILES)}, but {', '.join(missing)} is missing.")
-
-
-def _key(release_id: str, name: str) -> str:
-    return f"releases/{release_id}/{name}"
-
-
-def _describe(body: bytes) -> dict[str, Any]:
-    return {"size": len(body), "sha256": hashlib.sha256(body).hexdigest()}
-
-
-def _canonical(content: Mapping[str, Any]) -> bytes:
-    return json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False, allow_nan=False).encode()
 
 
 def _now() -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.daemons import Daemon, DaemonState, daemon_pid, daemon_state, start_daemon, stop_daemon
 from flows.object_server import running_pid, store_folder
 from flows.object_store import is_ready, start_object_store, stop_object_store
-from flows.settings import Settings, environment_for_children
+from flows.settings import Settings, environment_for_children, environment_for_serving
 
 WORK_POOL = "aisle"
 WORKER_NAME = "aisle-worker"
@@ -41,7 +41,8 @@ def start_services(
             tell(f"Object store: ready at {settings.object_store.endpoint_url}")
             continue
         daemon = table[name]
-        fresh = start_daemon(run_folder(settings), daemon, environment_for_children(settings), PROJECT)
+        environment = environment_for_serving(settings) if name == "serving" else environment_for_children(settings)
+        fresh = start_daemon(run_folder(settings), daemon, environment, PROJECT)
         tell(f"{daemon.title}: {'started' if fresh else 'already running'} at {daemon.address}")
 
 

@@ -8,8 +8,10 @@ import json
 import os
 import secrets
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 #: A flow run tells the server this often that it lives (Prefect takes 30 or more).
 HEARTBEAT_SECONDS = 30
@@ -60,14 +62,18 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a run needs to know of its surroundings."""
+    """All that a run needs to know of its surroundings. `signing_key` (64 hex characters) signs releases."""
 
     home: Path
     lake_uri: str
     spool_path: Path
     pseudonym_key: bytes
+<<<<<<< HEAD
     api_keys_path: Path
     api_key: str | None
+=======
+    signing_key: str = field(repr=False)
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     object_store: ObjectStoreSettings
     feature_store: FeatureStoreSettings
     services: ServiceSettings
@@ -85,8 +91,12 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         lake_uri=env.get("AISLE_LAKE_URI", str(home / "lake")),
         spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
         pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
+<<<<<<< HEAD
         api_keys_path=Path(env.get("AISLE_API_KEYS_PATH", str(home / "keys" / "api_keys.json"))),
         api_key=env.get("AISLE_API_KEY"),
+=======
+        signing_key=_signing_key(env, home),
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
         object_store=_object_store(env, home),
         feature_store=_feature_store(env, home),
         services=ServiceSettings(
@@ -108,7 +118,12 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "AISLE_LAKE_URI": settings.lake_uri,
         "AISLE_SPOOL_PATH": str(settings.spool_path),
         "AISLE_PSEUDONYM_KEY": settings.pseudonym_key.decode(),
+<<<<<<< HEAD
         "AISLE_API_KEYS_PATH": str(settings.api_keys_path),
+=======
+        "AISLE_RELEASE_SIGNING_KEY": settings.signing_key,
+        "AISLE_RELEASE_PUBLIC_KEY": public_key_of(settings.signing_key),
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
         where: store.endpoint_url.rpartition(":")[2] if store.embedded else store.endpoint_url,
         "AISLE_S3_BUCKET": store.bucket,
         "AISLE_S3_ACCESS_KEY": store.access_key,
@@ -129,6 +144,18 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "PREFECT_SERVER_API_PORT": str(services.prefect_port),
         "PREFECT_UI_API_URL": services.prefect_api_url,
     }
+
+
+def environment_for_serving(settings: Settings) -> dict[str, str]:
+    """The same for serving, which knows the public half of the signing key only."""
+    environment = environment_for_children(settings)
+    del environment["AISLE_RELEASE_SIGNING_KEY"]
+    return environment
+
+
+def public_key_of(signing_key: str) -> str:
+    """Return the public half of a signing key, as hex: what serving needs to know which releases are ours."""
+    return Ed25519PrivateKey.from_private_bytes(bytes.fromhex(signing_key)).public_key().public_bytes_raw().hex()
 
 
 def prepare_process(environ: MutableMapping[str, str] | None = None) -> None:
@@ -208,6 +235,24 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError(f"{name} must be a port between 1 and 65535, but is {text!r}.")
     return int(text)
+
+
+def _signing_key(env: Mapping[str, str], home: Path) -> str:
+    """Read the key that signs releases, and keep its public half where serving on this machine finds it."""
+    key = _secret(env, "AISLE_RELEASE_SIGNING_KEY", home).strip()
+    try:
+        public = public_key_of(key)
+    except ValueError as error:
+        raise ValueError(
+            "AISLE_RELEASE_SIGNING_KEY must be 32 bytes as 64 hex characters; make one with 'openssl rand -hex 32'."
+        ) from error
+    path = home / "keys" / "release_public_key"
+    if not path.exists() or path.read_text() != public:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+        fresh.write_text(public)
+        fresh.replace(path)
+    return key
 
 
 def _secret(env: Mapping[str, str], name: str, home: Path) -> str:

@@ -13,7 +13,7 @@ import torch
 from flows.release_contents import manifest_of, write_contents
 from flows.releases import Pointer, fetch_release, publish, read_pointer
 from flows.settings import Settings
-from flows.training_runs import TrainingRun, pointer_facts, read_outcome, write_outcome
+from flows.training_runs import TrainingRun, pointer_facts, pointer_of, read_outcome, write_outcome
 from flows.training_set import build_training_set, build_training_tables
 from training.dataset import TrainingSet
 from training.export import write_model
@@ -78,7 +78,7 @@ def publish_judged(settings: Settings, run: TrainingRun) -> bool:
     current = read_pointer(settings)
     if outcome.get("done") and current is not None:
         return False
-    compared_with = Pointer(**outcome["compared_with"]) if outcome["compared_with"] else None
+    compared_with = pointer_of(outcome["compared_with"])
     published = publish(settings, run.release_folder, manifest, None if current is None else compared_with)
     write_outcome(run, release_id=published.release_id, done=True)
     return published.moved
@@ -141,7 +141,7 @@ def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: Tra
     named = {"name": model["name"], "kind": model["kind"]}
     _write_json(run.release_folder / "metrics.json", metrics)
     _write_json(run.release_folder / "gate.json", report.as_dict())
-    _write_json(run.folder / "manifest.json", manifest_of(tables, run.as_of, run.source, named, evidence))
+    _write_json(run.folder / "manifest.json", manifest_of(settings, tables, run.as_of, run.source, named, evidence))
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

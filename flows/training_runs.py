@@ -95,9 +95,14 @@ def read_outcome(run: TrainingRun) -> dict[str, Any]:
     return outcome
 
 
-def pointer_facts(pointer: Pointer | None) -> dict[str, str] | None:
+def pointer_facts(pointer: Pointer | None) -> dict[str, Any] | None:
     """Return a pointer as plain values for outcome.json."""
-    return None if pointer is None else asdict(pointer)
+    return None if pointer is None else {**asdict(pointer), "earlier": list(pointer.earlier)}
+
+
+def pointer_of(facts: Mapping[str, Any] | None) -> Pointer | None:
+    """Return the pointer that `pointer_facts` wrote down."""
+    return None if facts is None else Pointer(**{**facts, "earlier": tuple(facts.get("earlier", ()))})
 
 
 def is_judged(settings: Settings, run: TrainingRun) -> bool:

@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from serving.release import ReleaseRejected
+from serving.release_signature import SIGNATURE, check_signature
 from serving.settings import ObjectStoreSettings
 
 POINTER = "champion.json"
@@ -78,16 +79,24 @@ def parse_pointer(content: bytes) -> Pointer:
     return pointer
 
 
+<<<<<<< HEAD
 def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, max_bytes: int) -> Path:
     """Return a folder with the whole verified release, read from the store or kept from before.
 
     Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong, or when the
     files together have more than `max_bytes`.
+=======
+def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, public_keys: tuple[str, ...]) -> Path:
+    """Return a folder with the whole verified release, read from the store or kept from before.
+
+    Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong, or the
+    manifest is not signed by one of the keys.
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     """
     folder = cache / pointer.release_id
     if folder.exists():
         try:
-            verify_folder(folder, pointer)
+            verify_folder(folder, pointer, public_keys)
             return folder
         except ReleaseRejected:
             shutil.rmtree(folder)
@@ -95,22 +104,30 @@ def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, max_b
     partial = cache / f".{pointer.release_id}.{secrets.token_hex(4)}"
     partial.mkdir()
     try:
+<<<<<<< HEAD
         _download(client, bucket, pointer, partial, max_bytes)
         verify_folder(partial, pointer)
+=======
+        _download_manifest(client, bucket, pointer, partial)
+        check_signature(partial, public_keys)
+        _download_files(client, bucket, pointer, partial)
+        verify_folder(partial, pointer, public_keys)
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
         partial.rename(folder)
     except OSError as error:
         if not folder.exists():  # another process of this machine may have been first
             raise StoreUnavailable(f"cannot keep release {pointer.release_id} in {cache}: {error}") from error
-        verify_folder(folder, pointer)
+        verify_folder(folder, pointer, public_keys)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return folder
 
 
-def verify_folder(folder: Path, pointer: Pointer) -> None:
-    """Check the manifest's hash, and the size and hash of every file in it. Raises ReleaseRejected."""
+def verify_folder(folder: Path, pointer: Pointer, public_keys: tuple[str, ...]) -> None:
+    """Check the manifest's hash and signature, and the size and hash of every file in it. Raises ReleaseRejected."""
     try:
         manifest = _checked_manifest((folder / "manifest.json").read_bytes(), pointer)
+        check_signature(folder, public_keys)
         for name, expected in manifest["files"].items():
             _check_file(folder / name, expected)
     except OSError as error:
@@ -131,6 +148,7 @@ def forget_old_releases(cache: Path, keep: set[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+<<<<<<< HEAD
 def _download(client: Any, bucket: str, pointer: Pointer, folder: Path, max_bytes: int) -> None:
     prefix = f"releases/{pointer.release_id}"
     content = _get(client, bucket, f"{prefix}/manifest.json")
@@ -138,7 +156,25 @@ def _download(client: Any, bucket: str, pointer: Pointer, folder: Path, max_byte
     size = sum(int(expected["size"]) for expected in manifest["files"].values())
     if size > max_bytes:
         raise ReleaseRejected(f"release {pointer.release_id}: expected at most {max_bytes} bytes, but found {size}")
+=======
+def _download_manifest(client: Any, bucket: str, pointer: Pointer, folder: Path) -> None:
+    """Fetch the manifest and its signature; a signature that is not there is missed by who checks it."""
+    prefix = f"releases/{pointer.release_id}"
+    content = _get(client, bucket, f"{prefix}/manifest.json")
+    _checked_manifest(content, pointer)
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     (folder / "manifest.json").write_bytes(content)
+    try:
+        (folder / SIGNATURE).write_bytes(_get(client, bucket, f"{prefix}/{SIGNATURE}"))
+    except StoreUnavailable as error:
+        cause = error.__cause__
+        if not isinstance(cause, ClientError) or cause.response.get("Error", {}).get("Code") != "NoSuchKey":
+            raise
+
+
+def _download_files(client: Any, bucket: str, pointer: Pointer, folder: Path) -> None:
+    prefix = f"releases/{pointer.release_id}"
+    manifest = orjson.loads((folder / "manifest.json").read_bytes())
     for name, expected in manifest["files"].items():
         try:
             body = client.get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"]
@@ -168,7 +204,7 @@ def _checked_manifest(content: bytes, pointer: Pointer) -> dict[str, Any]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ReleaseRejected(f"release {pointer.release_id}: manifest.json is no manifest: {error!r}") from error
     missing = [name for name in RELEASE_FILES if name not in manifest["files"]]
-    unsafe = [name for name in manifest["files"] if not _FILE_NAME.match(name) or name == "manifest.json"]
+    unsafe = [name for name in manifest["files"] if not _FILE_NAME.match(name) or name in ("manifest.json", SIGNATURE)]
     if missing or unsafe or manifest.get("release_id") != pointer.release_id:
         raise ReleaseRejected(
             f"release {pointer.release_id}: expected a manifest of this release with plain file names and "

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from feature_repo.slate_rules import PublishedRules
+from serving.lease import Lease, give_up, own_lease, renew
 from serving.memory import settle_memory
 from serving.metrics import Metrics
 from serving.online_rows import OpenOnlineRows
@@ -71,8 +72,17 @@ def start(watch: Watch) -> threading.Thread:
     """
     source = RuleSource(watch.settings.object_store.bucket, watch.settings.cache_path)
     watch.champion.rules = source.from_disk()
+<<<<<<< HEAD
     looked = threading.Event()
     thread = threading.Thread(target=_keep_fresh, args=(watch, source, looked), name="release-watch", daemon=True)
+=======
+    refresh_rules(watch, source, client)
+    if not refresh(watch, client):
+        _load_kept(watch)
+    lease = own_lease(watch.settings.port)
+    arguments = (watch, source, client, lease)
+    thread = threading.Thread(target=_keep_fresh, args=arguments, name="release-watch", daemon=True)
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     thread.start()
     looked.wait(FIRST_LOOK_SECONDS)
     if watch.champion.release is None:
@@ -112,6 +122,7 @@ def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
         LOG.exception("could not look for new rules")
 
 
+<<<<<<< HEAD
 def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> None:
     client = open_store(watch.settings.object_store)
     refresh_rules(watch, source, client)
@@ -120,6 +131,18 @@ def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> No
     while not watch.champion.stopping.wait(watch.settings.poll_seconds):
         refresh(watch, client)
         refresh_rules(watch, source, client)
+=======
+def _keep_fresh(watch: Watch, source: RuleSource, client: Any, lease: Lease) -> None:
+    champion, bucket = watch.champion, watch.settings.object_store.bucket
+    stopped = False
+    while not stopped:
+        renew(client, bucket, lease, champion.release.release_id if champion.release else None)
+        stopped = champion.stopping.wait(watch.settings.poll_seconds)
+        if not stopped:
+            refresh(watch, client)
+            refresh_rules(watch, source, client)
+    give_up(client, bucket, lease)
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
 
 
 def _with_rules(champion: Champion, release: Release) -> Release:
@@ -133,7 +156,11 @@ def _follow_pointer(watch: Watch, client: Any) -> bool:
         return False
     if pointer != champion.pointer:
         try:
+<<<<<<< HEAD
             folder = fetch_release(client, bucket, pointer, cache, watch.settings.max_release_bytes)
+=======
+            folder = fetch_release(client, bucket, pointer, cache, watch.settings.release_keys)
+>>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
             release = load_release(folder, watch.open_online)
         except ReleaseRejected:
             champion.refused, champion.retry_at = pointer, time.monotonic() + RETRY_POLLS * watch.settings.poll_seconds
@@ -150,7 +177,7 @@ def _load_kept(watch: Watch) -> None:
     try:
         pointer = parse_pointer((cache / POINTER).read_bytes())
         folder = cache / pointer.release_id
-        verify_folder(folder, pointer)
+        verify_folder(folder, pointer, watch.settings.release_keys)
         _swap(watch, load_release(folder, watch.open_online), pointer)
     except FileNotFoundError:
         LOG.warning("no release on disk either; waiting for one")

@@ -35,9 +35,13 @@ class OnlineStoreSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that one serving process needs to know of its surroundings."""
+    """All that one serving process needs to know of its surroundings.
+
+    `release_keys`: public keys (hex) of those who may sign releases; several while a key is being replaced.
+    """
 
     pseudonym_key: bytes
+    release_keys: tuple[str, ...]
     spool_path: Path
     cache_path: Path
     object_store: ObjectStoreSettings
@@ -61,6 +65,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
     return Settings(
         pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
+        release_keys=_public_keys(env, home),
         spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
         cache_path=Path(env.get("AISLE_SERVING_CACHE_PATH", str(home / "serving" / "releases"))),
         object_store=_object_store(env, home),
@@ -118,6 +123,17 @@ def _positive(env: Mapping[str, str], name: str, default: float) -> float:
     if not 0 < number < 1e12:
         raise ValueError(f"{name} must be a number above 0, but is {text!r}.")
     return number
+
+
+def _public_keys(env: Mapping[str, str], home: Path) -> tuple[str, ...]:
+    keys = tuple(_secret(env, "AISLE_RELEASE_PUBLIC_KEY", home).replace(",", " ").split())
+    for key in keys:
+        if len(key) != 64 or set(key) - set("0123456789abcdef"):
+            raise ValueError(
+                f"AISLE_RELEASE_PUBLIC_KEY must be 64 hex characters (several: comma between them), but is {key!r}. "
+                "`aisle release key` prints it where releases are made."
+            )
+    return keys
 
 
 def _secret(env: Mapping[str, str], name: str, home: Path) -> str:

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from flows.settings import environment_for_children, load_settings
+from flows.settings import environment_for_serving, load_settings
 
 
 @click.command("serve")
@@ -23,4 +23,4 @@ def command() -> None:
     settings = load_settings()
     click.echo(f"Serving at {settings.services.serving_url} (page /, API /openapi.json). Stop with Ctrl-C.")
     sys.stdout.flush()
-    os.execve(sys.executable, [sys.executable, "-m", "serving"], environment_for_children(settings))
+    os.execve(sys.executable, [sys.executable, "-m", "serving"], environment_for_serving(settings))

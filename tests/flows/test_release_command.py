@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from flows.commands.release import command
 from flows.object_client import object_client
 from flows.releases import publish, read_pointer
-from flows.settings import Settings, environment_for_children
+from flows.settings import Settings, environment_for_children, public_key_of
 from tests.flows.test_releases import manifest_of, release_folder
 
 
@@ -56,3 +56,26 @@ def test_an_unknown_release_is_one_line_and_no_traceback(store: Settings) -> Non
     output = aisle_release("promote", "r-unknown", code=1)
     assert "r-unknown" in output
     assert "Traceback" not in output
+
+
+def test_a_person_verifies_rolls_back_and_cleans_up(store: Settings, tmp_path: Path) -> None:
+    names = []
+    for content in "abc":
+        published = publish(store, release_folder(tmp_path, content), manifest_of(), read_pointer(store))
+        names.append(published.release_id)
+    assert f"{names[2]} is whole: 7 files" in aisle_release("verify")
+    assert f"{names[1]} is champion again" in aisle_release("rollback")
+    assert aisle_release("key").strip() == public_key_of(store.signing_key)
+    aisle_release("keep", names[2], "--why", "it won once")
+    assert "stays" in aisle_release("gc", "--days", "0")
+    aisle_release("keep", names[2], "--no-longer")
+    dry = aisle_release("gc", "--days", "0")
+    assert "would go" in dry
+    assert "aisle release gc --apply" in dry
+    assert f"{names[2]} is whole" in aisle_release("verify", names[2])
+    assert "removed" in aisle_release("gc", "--days", "0", "--apply")
+    assert names[2] not in aisle_release("list")
+    object_client(store).delete_object(Bucket=store.object_store.bucket, Key=f"releases/{names[1]}/manifest.sig")
+    assert "not signed" in aisle_release("verify", code=1)
+    assert "is signed by the key" in aisle_release("sign", names[1])
+    assert "is whole" in aisle_release("verify")

@@ -15,6 +15,7 @@ import pytest
 from flows.object_client import ObjectMissing, StoreUnreachable, WriteConflict, object_client
 from flows.object_client import _client as kept_client
 from flows.object_store import ensure_bucket
+from flows.release_objects import describe
 from flows.releases import (
     REQUIRED_FILES,
     BrokenRelease,
@@ -25,11 +26,12 @@ from flows.releases import (
     read_manifest,
     read_pointer,
     release_name,
+    verify_release,
 )
 from flows.settings import Settings
 
-#: Writes of one publishing: the six files, gate.json, the manifest, the pointer.
-WRITES = len(REQUIRED_FILES) + 3
+#: Writes of one publishing: the six files, gate.json, the manifest, its signature, the pointer.
+WRITES = len(REQUIRED_FILES) + 4
 
 
 def manifest_of(**changes: Any) -> dict[str, Any]:
@@ -61,8 +63,10 @@ def keys(settings: Settings) -> dict[str, bytes]:
 
 
 def state(settings: Settings) -> dict[str, Any]:
-    """Everything in the bucket but the moments of writing."""
+    """Everything in the bucket but the moments of writing, and the signatures over them."""
     content: dict[str, Any] = keys(settings)
+    for key in [key for key in content if key.endswith(".sig")]:
+        content[key] = verify_release(settings, key.split("/")[1])["release_id"]
     for key in [key for key in content if key.endswith(".json") and "gate" not in key]:
         content[key] = {k: v for k, v in json.loads(content[key]).items() if k not in ("created_at", "promoted_at")}
         content[key].pop("manifest_sha256", None)
@@ -265,7 +269,7 @@ def test_a_release_without_its_model_is_refused_before_anything_is_written(
 
 def test_a_half_published_release_is_listed_as_such(store_settings: Settings, tmp_path: Path) -> None:
     folder = release_folder(tmp_path, "a")
-    name = release_name({path.name: path for path in folder.iterdir()}, manifest_of())
+    name = release_name({path.name: describe(path.read_bytes()) for path in folder.iterdir()}, manifest_of())
     object_client(store_settings).put_object(
         Bucket=store_settings.object_store.bucket, Key=f"releases/{name}/model.onnx", Body=b"first file only"
     )

@@ -106,6 +106,7 @@ def running_server(settings: FlowSettings, shop: Path, **variables: str) -> Iter
         **environment_for_children(settings),
         "AISLE_ONLINE_PATH": str(shop / "online.db"),
         "AISLE_PSEUDONYM_KEY": tiny_shop.KEY.decode(),
+        "AISLE_RELEASE_PUBLIC_KEY": tiny_shop.PUBLIC_KEY,
         "AISLE_SERVING_PORT": str(port),
         "AISLE_SERVING_POLL_SECONDS": "0.2",
         **variables,

@@ -10,12 +10,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flows.release_signatures import signature_of
+from flows.settings import public_key_of
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.release import ReleaseRejected, load_release
 from serving.release_store import Pointer, parse_pointer, verify_folder
-from tests.serving.tiny_shop import COUNT, ITEMS, manifest
+from tests.serving.tiny_shop import COUNT, ITEMS, PUBLIC_KEY, SIGNING_KEY, manifest
 
 FIRST = "r20180101-first"
+KEYS = (PUBLIC_KEY,)
 FUNCTION_SCOPED = [HealthCheck.function_scoped_fixture]
 
 
@@ -32,7 +35,7 @@ def pointer_to(folder: Path) -> Pointer:
 def test_one_changed_byte_or_a_cut_end_of_any_file_is_noticed(shop: Path, data: st.DataObject):
     folder = shop / FIRST
     pointer = pointer_to(folder)
-    verify_folder(folder, pointer)
+    verify_folder(folder, pointer, KEYS)
     path = folder / data.draw(st.sampled_from(sorted(path.name for path in folder.iterdir())))
     whole = path.read_bytes()
     place = data.draw(st.integers(0, len(whole) - 1))
@@ -40,7 +43,7 @@ def test_one_changed_byte_or_a_cut_end_of_any_file_is_noticed(shop: Path, data: 
     path.write_bytes(data.draw(st.sampled_from([changed, whole[:place], whole + b"x"])))
     try:
         with pytest.raises(ReleaseRejected):
-            verify_folder(folder, pointer)
+            verify_folder(folder, pointer, KEYS)
     finally:
         path.write_bytes(whole)
 
@@ -59,8 +62,9 @@ def test_a_manifest_that_names_a_file_outside_its_folder_is_refused(shop: Path):
     described = json.loads((folder / "manifest.json").read_text())
     described["files"]["../model.onnx"] = {"size": 1, "sha256": "a"}
     (folder / "manifest.json").write_text(json.dumps(described))
+    (folder / "manifest.sig").write_bytes(signature_of((folder / "manifest.json").read_bytes(), SIGNING_KEY))
     with pytest.raises(ReleaseRejected, match="plain file names"):
-        verify_folder(folder, pointer_to(folder))
+        verify_folder(folder, pointer_to(folder), KEYS)
 
 
 def _no_items(folder: Path) -> None:
@@ -116,3 +120,36 @@ def test_the_manifest_of_the_tests_describes_its_folder(shop: Path):
     described = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").unlink()
     assert manifest(folder, FIRST) == described
+
+
+SIGNATURES = {
+    "no signature": (lambda manifest: None, "expected a signed manifest"),
+    "another key": (lambda manifest: signature_of(manifest, "08" * 32), "of the key"),
+    "another manifest": (lambda manifest: signature_of(manifest + b" ", SIGNING_KEY), "is not of this manifest"),
+    "no JSON": (lambda manifest: b"signed, honestly", "expected a signature"),
+    "another algorithm": (
+        lambda manifest: signature_of(manifest, SIGNING_KEY).replace(b"Ed25519", b"none"),
+        "expected an Ed25519 signature",
+    ),
+    "the right name on another key's work": (
+        lambda manifest: signature_of(manifest, "08" * 32).replace(public_key_of("08" * 32).encode(), KEYS[0].encode()),
+        "is not of this manifest",
+    ),
+}
+
+
+@pytest.mark.parametrize("forgery", SIGNATURES)
+def test_a_manifest_that_we_did_not_sign_is_refused(shop: Path, forgery: str):
+    folder = shop / FIRST
+    make, reason = SIGNATURES[forgery]
+    signature = make((folder / "manifest.json").read_bytes())
+    (folder / "manifest.sig").unlink()
+    if signature is not None:
+        (folder / "manifest.sig").write_bytes(signature)
+    with pytest.raises(ReleaseRejected, match=reason):
+        verify_folder(folder, pointer_to(folder), KEYS)
+
+
+def test_while_a_key_is_being_replaced_both_are_taken(shop: Path):
+    folder = shop / FIRST
+    verify_folder(folder, pointer_to(folder), (public_key_of("08" * 32), PUBLIC_KEY))

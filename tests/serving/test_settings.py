@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import environment_for_children
+from flows.settings import environment_for_children, public_key_of
 from flows.settings import load_settings as load_flow_settings
 from serving.settings import load_settings
 
@@ -15,6 +15,7 @@ def test_serving_reads_what_the_flows_made(tmp_path: Path):
         ours = load_settings(environ)
         assert ours.pseudonym_key == flow.pseudonym_key
         assert ours.spool_path == flow.spool_path
+        assert ours.release_keys == (public_key_of(flow.signing_key),)
         store, flow_store = ours.object_store, flow.object_store
         for name in ("endpoint_url", "bucket", "access_key", "secret_key", "region"):
             assert getattr(store, name) == getattr(flow_store, name)
@@ -33,6 +34,7 @@ def test_a_key_that_was_never_made_is_asked_for_and_not_made(tmp_path: Path):
     ("name", "value"),
     [
         ("AISLE_CLOCK", "sundial"),
+        ("AISLE_RELEASE_PUBLIC_KEY", "0x12"),
         ("AISLE_ONLINE_STORE", "memory"),
         ("AISLE_SERVING_PORT", "70000"),
         ("AISLE_SERVING_POLL_SECONDS", "never"),
@@ -40,6 +42,6 @@ def test_a_key_that_was_never_made_is_asked_for_and_not_made(tmp_path: Path):
     ],
 )
 def test_a_value_that_cannot_be_read_is_named(name: str, value: str):
-    secrets = {"AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b"}
+    secrets = {"AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b", "AISLE_RELEASE_PUBLIC_KEY": "0" * 64}
     with pytest.raises(ValueError, match=name):
         load_settings({**secrets, name: value})

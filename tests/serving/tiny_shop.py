@@ -18,9 +18,14 @@ from onnx import TensorProto, helper, numpy_helper
 from feature_repo.features import HABIT_LENGTH, HISTORY_LENGTH, USER_HABITS, USER_HISTORY
 from feature_repo.schema import pseudonym
 from feature_repo.store import StoreAddress, apply_definitions, open_store
+from flows.release_signatures import signature_of
+from flows.settings import public_key_of
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
 KEY = b"a key of the tests"
+#: Who signs the tiny shop's releases, and the public half that its servers are given.
+SIGNING_KEY = "07" * 32
+PUBLIC_KEY = public_key_of(SIGNING_KEY)
 SHELVES = {
     "Dairy": ["Milk", "Butter", "Yoghurt", "Cheddar", "Cream", "Feta"],
     "Produce": ["Bananas", "Apples", "Carrots", "Onions", "Limes", "Kale"],
@@ -135,6 +140,7 @@ def write_release(folder: Path, registry: Path, release_id: str, factor: float =
     (folder / "registry.db").write_bytes(registry.read_bytes())
     content = json.dumps(manifest(folder, release_id)).encode()
     (folder / "manifest.json").write_bytes(content)
+    (folder / "manifest.sig").write_bytes(signature_of(content, SIGNING_KEY))
     return hashlib.sha256(content).hexdigest()
 
 
@@ -143,6 +149,7 @@ def manifest(folder: Path, release_id: str) -> dict[str, Any]:
     files = {
         path.name: {"size": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         for path in sorted(folder.iterdir())
+        if path.name != "manifest.sig"
     }
     return {
         "schema": 1,
