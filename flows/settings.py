@@ -68,12 +68,9 @@ class Settings:
     lake_uri: str
     spool_path: Path
     pseudonym_key: bytes
-<<<<<<< HEAD
     api_keys_path: Path
     api_key: str | None
-=======
     signing_key: str = field(repr=False)
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     object_store: ObjectStoreSettings
     feature_store: FeatureStoreSettings
     services: ServiceSettings
@@ -91,12 +88,9 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         lake_uri=env.get("AISLE_LAKE_URI", str(home / "lake")),
         spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
         pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
-<<<<<<< HEAD
         api_keys_path=Path(env.get("AISLE_API_KEYS_PATH", str(home / "keys" / "api_keys.json"))),
         api_key=env.get("AISLE_API_KEY"),
-=======
         signing_key=_signing_key(env, home),
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
         object_store=_object_store(env, home),
         feature_store=_feature_store(env, home),
         services=ServiceSettings(
@@ -118,12 +112,9 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "AISLE_LAKE_URI": settings.lake_uri,
         "AISLE_SPOOL_PATH": str(settings.spool_path),
         "AISLE_PSEUDONYM_KEY": settings.pseudonym_key.decode(),
-<<<<<<< HEAD
         "AISLE_API_KEYS_PATH": str(settings.api_keys_path),
-=======
         "AISLE_RELEASE_SIGNING_KEY": settings.signing_key,
         "AISLE_RELEASE_PUBLIC_KEY": public_key_of(settings.signing_key),
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
         where: store.endpoint_url.rpartition(":")[2] if store.embedded else store.endpoint_url,
         "AISLE_S3_BUCKET": store.bucket,
         "AISLE_S3_ACCESS_KEY": store.access_key,

@@ -79,19 +79,13 @@ def parse_pointer(content: bytes) -> Pointer:
     return pointer
 
 
-<<<<<<< HEAD
-def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, max_bytes: int) -> Path:
+def fetch_release(
+    client: Any, bucket: str, pointer: Pointer, cache: Path, public_keys: tuple[str, ...], max_bytes: int
+) -> Path:
     """Return a folder with the whole verified release, read from the store or kept from before.
 
-    Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong, or when the
-    files together have more than `max_bytes`.
-=======
-def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, public_keys: tuple[str, ...]) -> Path:
-    """Return a folder with the whole verified release, read from the store or kept from before.
-
-    Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong, or the
-    manifest is not signed by one of the keys.
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
+    Raises StoreUnavailable when the store does not answer, ReleaseRejected when a size or hash is wrong, the manifest
+    is not signed by one of the keys, or the files together have more than `max_bytes`.
     """
     folder = cache / pointer.release_id
     if folder.exists():
@@ -104,15 +98,10 @@ def fetch_release(client: Any, bucket: str, pointer: Pointer, cache: Path, publi
     partial = cache / f".{pointer.release_id}.{secrets.token_hex(4)}"
     partial.mkdir()
     try:
-<<<<<<< HEAD
-        _download(client, bucket, pointer, partial, max_bytes)
-        verify_folder(partial, pointer)
-=======
         _download_manifest(client, bucket, pointer, partial)
         check_signature(partial, public_keys)
-        _download_files(client, bucket, pointer, partial)
+        _download_files(client, bucket, pointer, partial, max_bytes)
         verify_folder(partial, pointer, public_keys)
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
         partial.rename(folder)
     except OSError as error:
         if not folder.exists():  # another process of this machine may have been first
@@ -148,21 +137,11 @@ def forget_old_releases(cache: Path, keep: set[str]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-<<<<<<< HEAD
-def _download(client: Any, bucket: str, pointer: Pointer, folder: Path, max_bytes: int) -> None:
-    prefix = f"releases/{pointer.release_id}"
-    content = _get(client, bucket, f"{prefix}/manifest.json")
-    manifest = _checked_manifest(content, pointer)
-    size = sum(int(expected["size"]) for expected in manifest["files"].values())
-    if size > max_bytes:
-        raise ReleaseRejected(f"release {pointer.release_id}: expected at most {max_bytes} bytes, but found {size}")
-=======
 def _download_manifest(client: Any, bucket: str, pointer: Pointer, folder: Path) -> None:
     """Fetch the manifest and its signature; a signature that is not there is missed by who checks it."""
     prefix = f"releases/{pointer.release_id}"
     content = _get(client, bucket, f"{prefix}/manifest.json")
     _checked_manifest(content, pointer)
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     (folder / "manifest.json").write_bytes(content)
     try:
         (folder / SIGNATURE).write_bytes(_get(client, bucket, f"{prefix}/{SIGNATURE}"))
@@ -172,9 +151,12 @@ def _download_manifest(client: Any, bucket: str, pointer: Pointer, folder: Path)
             raise
 
 
-def _download_files(client: Any, bucket: str, pointer: Pointer, folder: Path) -> None:
+def _download_files(client: Any, bucket: str, pointer: Pointer, folder: Path, max_bytes: int) -> None:
     prefix = f"releases/{pointer.release_id}"
     manifest = orjson.loads((folder / "manifest.json").read_bytes())
+    size = sum(int(expected["size"]) for expected in manifest["files"].values())
+    if size > max_bytes:
+        raise ReleaseRejected(f"release {pointer.release_id}: expected at most {max_bytes} bytes, but found {size}")
     for name, expected in manifest["files"].items():
         try:
             body = client.get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"]

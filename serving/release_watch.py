@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from feature_repo.slate_rules import PublishedRules
-from serving.lease import Lease, give_up, own_lease, renew
+from serving.lease import give_up, own_lease, renew
 from serving.memory import settle_memory
 from serving.metrics import Metrics
 from serving.online_rows import OpenOnlineRows
@@ -72,17 +72,8 @@ def start(watch: Watch) -> threading.Thread:
     """
     source = RuleSource(watch.settings.object_store.bucket, watch.settings.cache_path)
     watch.champion.rules = source.from_disk()
-<<<<<<< HEAD
     looked = threading.Event()
     thread = threading.Thread(target=_keep_fresh, args=(watch, source, looked), name="release-watch", daemon=True)
-=======
-    refresh_rules(watch, source, client)
-    if not refresh(watch, client):
-        _load_kept(watch)
-    lease = own_lease(watch.settings.port)
-    arguments = (watch, source, client, lease)
-    thread = threading.Thread(target=_keep_fresh, args=arguments, name="release-watch", daemon=True)
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
     thread.start()
     looked.wait(FIRST_LOOK_SECONDS)
     if watch.champion.release is None:
@@ -122,18 +113,12 @@ def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
         LOG.exception("could not look for new rules")
 
 
-<<<<<<< HEAD
 def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> None:
-    client = open_store(watch.settings.object_store)
+    client, bucket = open_store(watch.settings.object_store), watch.settings.object_store.bucket
+    champion, lease = watch.champion, own_lease(watch.settings.port)
     refresh_rules(watch, source, client)
     refresh(watch, client)
     looked.set()
-    while not watch.champion.stopping.wait(watch.settings.poll_seconds):
-        refresh(watch, client)
-        refresh_rules(watch, source, client)
-=======
-def _keep_fresh(watch: Watch, source: RuleSource, client: Any, lease: Lease) -> None:
-    champion, bucket = watch.champion, watch.settings.object_store.bucket
     stopped = False
     while not stopped:
         renew(client, bucket, lease, champion.release.release_id if champion.release else None)
@@ -142,7 +127,6 @@ def _keep_fresh(watch: Watch, source: RuleSource, client: Any, lease: Lease) -> 
             refresh(watch, client)
             refresh_rules(watch, source, client)
     give_up(client, bucket, lease)
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
 
 
 def _with_rules(champion: Champion, release: Release) -> Release:
@@ -156,11 +140,8 @@ def _follow_pointer(watch: Watch, client: Any) -> bool:
         return False
     if pointer != champion.pointer:
         try:
-<<<<<<< HEAD
-            folder = fetch_release(client, bucket, pointer, cache, watch.settings.max_release_bytes)
-=======
-            folder = fetch_release(client, bucket, pointer, cache, watch.settings.release_keys)
->>>>>>> ab0947f (Sign releases, pin all they are made from, compare them, and remove only what nobody needs)
+            keys, most = watch.settings.release_keys, watch.settings.max_release_bytes
+            folder = fetch_release(client, bucket, pointer, cache, keys, most)
             release = load_release(folder, watch.open_online)
         except ReleaseRejected:
             champion.refused, champion.retry_at = pointer, time.monotonic() + RETRY_POLLS * watch.settings.poll_seconds
