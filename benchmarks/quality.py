@@ -17,17 +17,19 @@ import numpy as np
 import pandas as pd
 import torch
 
-from training import fit_sequence, sequence_blend, sequence_neighbours
+from training import fit_sequence, sequence_blend, sequence_factors, sequence_neighbours
 from training.fit_sequence import SequenceSettings, settings_for
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
+from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_quality
 
 #: The widths of the two Transformers that the blend starts from.
 WIDTHS = (64, 128)
 METRICS = ("r10", "n10", "r10_unmasked", "n10_unmasked", "r10_cold")
 Results = dict[str, dict[str, float]]
+Fit = Callable[[Sequences], Recommend]
 
 
 def say(line: str) -> None:
@@ -36,38 +38,55 @@ def say(line: str) -> None:
 
 
 def run_seed(sequences: Sequences, text: np.ndarray, seed: int, only_best: bool = False) -> Results:
-    """Fit every model with one seed and return its metrics on the test cut; `only_best` leaves the ablated out."""
+    """Fit every model with one seed and return its metrics on the test cut; `only_best` leaves the baselines out."""
     results: Results = {}
     parts: dict[str, Recommend] = {}
     for width in WIDTHS:
         settings = settings_for(sequences, width, seed)
         parts[f"transformer {width}"] = _timed(results, f"transformer {width}", sequences, _fit(text, settings))
-    plain = replace(settings_for(sequences, WIDTHS[0], seed), text=False, spectral=False)
     if not only_best:
-        _timed(results, "SASRec, full softmax", sequences, _fit(text, plain))
-        _timed(results, "popularity", sequences, sequence_neighbours.popularity)
+        for name, fit in _baselines(sequences, text, seed).items():
+            _timed(results, name, sequences, fit)
     for name, fit in _COUNTED.items():
         parts[name] = _timed(results, name, sequences, fit)
     parts["text"] = _timed(results, "text", sequences, lambda data: sequence_neighbours.text_nearness(data, text))
     alone = {f"transformer {width}": 1 / len(WIDTHS) for width in WIDTHS}
     spent = sum(results[name]["seconds"] for name in parts)
-    blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, parts, alone))
+    lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
+    lent["text"] = parts["text"]
+    blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, alone))
     results["blend"]["seconds"] += spent
     say(f"seed {seed}: weights {getattr(blend, 'weights', {})}")
     return results
 
 
-_COUNTED: dict[str, Callable[[Sequences], Recommend]] = {
+def _baselines(sequences: Sequences, text: np.ndarray, seed: int) -> dict[str, Fit]:
+    """Return the models that no part of the blend is, by name: without text, from random vectors."""
+    plain = replace(settings_for(sequences, WIDTHS[0], seed), text=False, spectral=False)
+    return {
+        "SASRec, full softmax": _fit(text, plain),
+        "GRU4Rec, full softmax": _fit(text, replace(plain, cell="gru")),
+        "LSTM language model": _fit(text, replace(plain, cell="lstm")),
+        "iALS": lambda data: sequence_factors.implicit_factors(data, seed),
+        "popularity": sequence_neighbours.popularity,
+    }
+
+
+_COUNTED: dict[str, Fit] = {
     "item-kNN": sequence_neighbours.item_knn,
     "EASE": sequence_neighbours.ease,
 }
 
 
-def _fit(text: np.ndarray, settings: SequenceSettings) -> Callable[[Sequences], Recommend]:
-    return lambda data: fit_sequence.recommender(fit_sequence.fit(data, text, settings, say))
+def _fit(text: np.ndarray, settings: SequenceSettings) -> Fit:
+    def fit(data: Sequences) -> Recommend:
+        model = fit_sequence.recommender(fit_sequence.fit(data, text, settings, say))
+        return lend_to_cold(model, data, text) if settings.text else model
+
+    return fit
 
 
-def _timed(results: Results, name: str, sequences: Sequences, fit: Callable[[Sequences], Recommend]) -> Recommend:
+def _timed(results: Results, name: str, sequences: Sequences, fit: Fit) -> Recommend:
     """Fit, time it, and put the test metrics into `results[name]`."""
     started = time.monotonic()
     recommend = fit(sequences)
@@ -113,7 +132,10 @@ def table(results: Results) -> str:
 @click.option("--first-seed", default=1, show_default=True)
 @click.option("--threads", default=0, show_default=True, help="torch threads; 0: as many as torch takes.")
 @click.option("--ties/--no-ties", default=True, show_default=True, help="Also train with the order of a day shuffled.")
-def main(interactions: Path, items: Path, seeds: int, first_seed: int, threads: int, ties: bool) -> None:
+@click.option("--baseline-seeds", default=0, help="Seeds of models that are not in the blend; 0: as many as --seeds.")
+def main(
+    interactions: Path, items: Path, seeds: int, first_seed: int, threads: int, ties: bool, baseline_seeds: int
+) -> None:
     """Fit every model on a leave-one-out set and print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
@@ -124,7 +146,8 @@ def main(interactions: Path, items: Path, seeds: int, first_seed: int, threads: 
     vectors = text_vectors(titles)
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     numbers = range(first_seed, first_seed + seeds)
-    results = mean_over_seeds([run_seed(sequences, text, seed) for seed in numbers])
+    last = first_seed + (baseline_seeds or seeds)
+    results = mean_over_seeds([run_seed(sequences, text, seed, only_best=seed >= last) for seed in numbers])
     if ties:
         shuffled = mean_over_seeds(
             [run_seed(read_sequences(rows, catalogue, seed), text, seed, only_best=True) for seed in numbers]

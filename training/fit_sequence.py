@@ -13,6 +13,7 @@ from torch import nn
 
 from training.leave_one_out import HELD_OUT, Sequences
 from training.losses import chunked_softmax
+from training.recurrent_model import RecurrentModel
 from training.sequence_model import SequenceModel
 from training.sequence_ranking import Recommend, rank_quality
 
@@ -24,11 +25,15 @@ _WINDOW = 5
 #: Batches whose sequences are sorted by length together, so that little of a batch is padding.
 _BUCKETS = 20
 Report = Callable[[str], None]
+NextItemModel = SequenceModel | RecurrentModel
 
 
 @dataclass(frozen=True)
 class SequenceSettings:
-    """What a fit may vary; `settings_for` takes dropout and length from the data. Epochs end by early stopping."""
+    """What a fit may vary; `settings_for` takes dropout and length from the data. Epochs end by early stopping.
+
+    `cell` 'gru' or 'lstm' puts a recurrent cell in the place of the Transformer, without text or spectral start.
+    """
 
     width: int = 64
     heads: int = 2
@@ -42,6 +47,7 @@ class SequenceSettings:
     seed: int = 1
     text: bool = True
     spectral: bool = True
+    cell: str = ""
 
 
 def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSettings:
@@ -57,7 +63,7 @@ def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSetting
     )
 
 
-def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, report: Report) -> SequenceModel:
+def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, report: Report) -> NextItemModel:
     """Return the model at its best validation NDCG@10; `text` float32 [n + 1, t], whitened."""
     torch.manual_seed(settings.seed)
     rows = [row for row in sequences.before(HELD_OUT["validation"]) if len(row) > 1]
@@ -67,7 +73,8 @@ def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, repo
     for epoch in range(settings.epochs if rows else 0):
         loss = _one_epoch(model, optimiser, rows, epoch, settings)
         quality = rank_quality(recommender(model), sequences, "validation")["n10"]
-        report(f"width {settings.width}, epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {quality:.4f}")
+        kind = settings.cell or "transformer"
+        report(f"{kind} {settings.width}, epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {quality:.4f}")
         without_gain = 0 if quality > best else without_gain + 1
         if quality > best:
             best, best_weights = quality, copy.deepcopy(model.state_dict())
@@ -77,18 +84,19 @@ def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, repo
     return model.eval()
 
 
-def recommender(model: SequenceModel) -> Recommend:
+def recommender(model: NextItemModel) -> Recommend:
     """Return the function that scores all items for histories, float32 [B, n + 1]."""
     model.eval()
     with torch.no_grad():
         vectors = model.items().detach()
+        outputs = model.outputs(vectors).detach()
 
     @torch.inference_mode()
     def scores(histories: list[np.ndarray]) -> torch.Tensor:
         padded = pad(histories, model.length)
         last = torch.tensor([min(len(row), model.length) - 1 for row in histories])
         states = model(vectors, padded)[torch.arange(len(histories)), last]
-        return states @ vectors.T + model.bias
+        return states @ outputs.T + model.bias
 
     return scores
 
@@ -117,8 +125,10 @@ def window_counts(rows: list[np.ndarray], item_count: int, window: int) -> sp.cs
     return sp.csr_matrix((np.concatenate(worth), (np.concatenate(before), np.concatenate(after))), shape=shape)
 
 
-def _new_model(sequences: Sequences, text: np.ndarray, settings: SequenceSettings) -> SequenceModel:
+def _new_model(sequences: Sequences, text: np.ndarray, settings: SequenceSettings) -> NextItemModel:
     count, width = sequences.item_count, settings.width
+    if settings.cell:
+        return RecurrentModel(count, width, settings.cell, settings.dropout, settings.length)
     if settings.spectral and count > width + 1:
         starts = torch.from_numpy(_START_LENGTH * _spectral(sequences, width, settings.seed))
     else:
@@ -140,7 +150,7 @@ def _spectral(sequences: Sequences, width: int, seed: int) -> np.ndarray:
 
 
 def _one_epoch(
-    model: SequenceModel,
+    model: NextItemModel,
     optimiser: torch.optim.Optimizer,
     rows: list[np.ndarray],
     epoch: int,
@@ -157,7 +167,7 @@ def _one_epoch(
         live = padded[:, 1:] > 0
         vectors = model.items()
         states = model(vectors, padded[:, :-1])[live]
-        loss = chunked_softmax(states, vectors, model.bias, padded[:, 1:][live])
+        loss = chunked_softmax(states, model.outputs(vectors), model.bias, padded[:, 1:][live])
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)

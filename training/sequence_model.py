@@ -66,6 +66,10 @@ class SequenceModel(nn.Module):
         """Return the vectors of all items, float32 [n + 1, d]; row 0 stands for padding."""
         return self.identity if self.project is None else self.identity + self.project(self.text)
 
+    def outputs(self, vectors: torch.Tensor) -> torch.Tensor:
+        """Return the vectors that score items: the same `vectors`, tied."""
+        return vectors
+
     def forward(self, vectors: torch.Tensor, sequences: torch.Tensor) -> torch.Tensor:
         """Return float32 [B, L, d] from `items()` and sequences int64 [B, L ≤ length]."""
         length = sequences.shape[1]

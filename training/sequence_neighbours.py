@@ -68,7 +68,8 @@ def _trained(sequences: Sequences) -> np.ndarray:
 
 
 def _ease_weights(gram: np.ndarray, ridge: float) -> np.ndarray:
-    inverse = torch.linalg.inv(torch.from_numpy(gram + ridge * np.eye(len(gram), dtype=np.float32))).numpy()
+    factor = torch.linalg.cholesky(torch.from_numpy(gram + ridge * np.eye(len(gram), dtype=np.float32)))
+    inverse = torch.cholesky_inverse(factor).numpy()
     weights: np.ndarray = -inverse / np.diag(inverse)
     np.fill_diagonal(weights, 0)
     return weights

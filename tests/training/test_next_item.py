@@ -1,15 +1,21 @@
 """The next-item models on planted sequences, against plain loops and hand-made tensors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks.quality import run_seed, table
 from training import fit_sequence, sequence_blend, sequence_neighbours
 from training.fit_sequence import SequenceSettings, settings_for
+from training.item_vectors import SHARPNESS, whitened_text
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
+from training.sequence_cold import lend_to_cold
+from training.sequence_factors import fold_in, implicit_factors
 from training.sequence_ranking import rank_quality, wanted_ranks
 
 ITEMS = 24
@@ -133,3 +139,62 @@ def test_settings_follow_the_data() -> None:
     short, long = (read_sequences(cycle_rows(users=12, length=length), catalogue()) for length in (5, 80))
     assert settings_for(short, 64, 1).dropout > settings_for(long, 64, 1).dropout
     assert settings_for(short, 64, 1).length < settings_for(long, 64, 1).length
+
+
+def test_an_untrained_item_has_the_mean_score_of_what_means_the_same_and_the_others_keep_theirs() -> None:
+    rows = pd.concat([cycle_rows(users=1, length=5), cycle_rows(users=1, length=5).assign(user=1)])
+    rows.loc[rows["pos"] == 4, "item"] = "i20"
+    sequences = read_sequences(rows, catalogue())
+    vectors = np.zeros((ITEMS + 1, 2), dtype=np.float32)
+    vectors[[1, 2]], vectors[3], vectors[21] = [1, 0], [0, 1], [1, 0]
+    scores = torch.arange(ITEMS + 1, dtype=torch.float32)[None] ** 2
+    lent = lend_to_cold(lambda histories: scores, sequences, vectors)([np.array([1])])
+    near, far = np.exp(0.0), np.exp(-SHARPNESS)
+    assert float(lent[0, 21]) == pytest.approx((near * (1 + 4) + far * 9) / (2 * near + far), rel=1e-5)
+    assert torch.equal(lent[0, :21], scores[0, :21])
+
+
+def test_a_cold_item_is_found_by_its_meaning_only_where_scores_are_lent(text: np.ndarray) -> None:
+    rows = cycle_rows()
+    rows.loc[rows["pos"] == 8, "item"] = "new"
+    sequences = read_sequences(rows, pd.concat([catalogue(), pd.DataFrame({"item": ["new"]})]))
+    vectors = np.vstack([text, text[8:9]])
+    plain = sequence_neighbours.item_knn(sequences)
+    lent = lend_to_cold(plain, sequences, vectors)
+    assert rank_quality(plain, sequences, "test")["r10_cold"] == 0
+    assert rank_quality(lent, sequences, "test")["r10_cold"] > 0
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_the_recurrent_baselines_learn_what_follows(cell: str, cycle: Sequences, text: np.ndarray) -> None:
+    model = fit_sequence.fit(
+        cycle, text, replace(tiny(), cell=cell, epochs=40, learning_rate=3e-2, patience=20), silent
+    )
+    assert rank_quality(fit_sequence.recommender(model), cycle, "test")["n10"] > 0.9
+
+
+def test_the_factors_of_a_history_solve_the_users_normal_equations(cycle: Sequences) -> None:
+    factors = np.random.default_rng(0).normal(size=(4, 3))
+    gram = factors.T @ factors + 2.0 * np.eye(3)
+    found = fold_in(factors[[1, 3]], gram, 5.0)
+    left = 2.0 * np.eye(3) + sum((6.0 if item in (1, 3) else 1.0) * np.outer(y, y) for item, y in enumerate(factors))
+    assert found == pytest.approx(np.linalg.solve(left, 6.0 * (factors[1] + factors[3])))
+    scores = implicit_factors(cycle)([np.array([1, 2, 3])])
+    assert float(scores[0, 1:4].mean()) > float(scores[0, 4:].mean())
+
+
+@pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300)])
+def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text(
+    users: int, items: int, low: int, high: int
+) -> None:
+    random = np.random.default_rng(3)
+    walks = [random.integers(0, items, random.integers(low, high)) for _ in range(users)]
+    rows = pd.DataFrame(
+        [(user, item, step) for user, walk in enumerate(walks) for step, item in enumerate(walk)],
+        columns=["user", "item", "ts"],
+    )
+    sequences = read_sequences(rows, pd.DataFrame({"item": np.arange(items)}))
+    without_text = whitened_text(np.zeros((items + 1, 384), dtype=np.float32))
+    results = run_seed(sequences, without_text, 1, only_best=True)
+    assert all(0 <= metrics["n10"] <= 1 for metrics in results.values())
+    assert "| blend |" in table(results)
