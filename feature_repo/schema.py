@@ -138,6 +138,9 @@ QUARANTINE = Table(
         Column("contract_version", "string", "the contract it was judged by", False),
         Column("known_at", "timestamp", "when it was held", False),
         Column("state", "string", "held, replayed or discarded", False, allowed=("held", "replayed", "discarded")),
+        Column("origin", "string", "how the raw row was read, as JSON: section, column types, columns with pseudonyms"),
+        Column("settled_at", "timestamp", "when it was replayed or discarded"),
+        Column("note", "string", "why it was discarded, or how it landed"),
     ),
 )
 WINDOWS = Table(

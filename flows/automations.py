@@ -12,6 +12,7 @@ from prefect.events.actions import ChangeFlowRunState, RunDeployment
 from flows.settings import HEARTBEAT_SECONDS
 
 INGEST_COMPLETED = "aisle.ingest.completed"
+QUARANTINE_REPLAYED = "aisle.quarantine.replayed"
 FEATURES_COMPLETED = "aisle.features.completed"
 RELEASE_PROMOTED = "aisle.release.promoted"
 RELEASE_REFUSED = "aisle.release.refused"

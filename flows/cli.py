@@ -15,7 +15,7 @@ SUBCOMMANDS = {
     "deploy": "Put the schedules and automations on the Prefect server of PREFECT_API_URL.",
     "ingest": "Land a shop's export in the lake, window by window.",
     "source": "List the shop mappings, or show one.",
-    "quarantine": "List held rows, with rule and reason.",
+    "quarantine": "Count the held rows; list, show, replay or discard them.",
     "features": "Build the feature tables as of a moment.",
     "materialise": "Load the newest feature rows into the online store.",
     "train": "Train the models, gate the best, release it.",

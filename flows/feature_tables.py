@@ -30,18 +30,21 @@ Progress = Callable[[str, int], None]
 KEPT_PASSING = 3
 MIDNIGHT = time(0)
 _FOOTER = b"aisle"
+#: In the footer, between what a table was made of and the one shop it was narrowed to.
+_SOURCE_MARK = " of "
 _PART = ".part"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One feature table in place: a view at a moment; `content` names what it was made of."""
+    """One feature table in place: a view at a moment; `content` names what it was made of, `source` of which shop."""
 
     view: str
     as_of: datetime
     path: Path
     rows: int
     content: str
+    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def build_tables_from(
     built = 0
     _remove_parts(settings)
     for view, moments in wanted.items():
-        built += _build_view(settings, connection, view, moments, publish)
+        built += _build_view(settings, connection, lake, {view: moments}, publish)
         if progress:
             progress(view, len(moments))
     _mark_checked(settings, lake, wanted)
@@ -103,7 +106,8 @@ def read_snapshot(settings: Settings, view: str, as_of: datetime) -> Snapshot | 
     if not path.exists():
         return None
     metadata = pq.read_metadata(path)
-    return Snapshot(view, as_of, path, metadata.num_rows, (metadata.metadata or {}).get(_FOOTER, b"").decode())
+    content, _, source = (metadata.metadata or {}).get(_FOOTER, b"").decode().partition(_SOURCE_MARK)
+    return Snapshot(view, as_of, path, metadata.num_rows, content, source or None)
 
 
 def snapshot_moments(settings: Settings, view: str) -> list[datetime]:
@@ -126,18 +130,19 @@ def remove_passing_snapshots(settings: Settings) -> int:
 def _build_view(
     settings: Settings,
     connection: duckdb.DuckDBPyConnection,
-    view: str,
-    moments: Sequence[datetime],
+    lake: LakeState,
+    wanted: Mapping[str, Sequence[datetime]],
     publish: Publish | None,
 ) -> int:
     """Build the snapshots of one view that are missing or made of something else; return how many."""
-    code = code_hash()
+    ((view, moments),) = wanted.items()
+    code, shop = code_hash(), f"{_SOURCE_MARK}{lake.source}" if lake.source else ""
     staged: list[Path] = []
     for as_of in moments:
         content = f"{code}-{fingerprint(connection, as_of)}"
         known = read_snapshot(settings, view, as_of)
         if known is None or known.content != content:
-            staged.append(_stage(settings, view, as_of, TRANSFORMS[view](connection, as_of), content))
+            staged.append(_stage(settings, view, as_of, TRANSFORMS[view](connection, as_of), content + shop))
     if staged:
         verdict = _judge(connection, view, staged, max(moments))
         if publish:

@@ -1,6 +1,6 @@
 """Judge a staged export whole, before any of it is written: a verdict a table, and the rows to hold."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -17,10 +17,11 @@ from flows.sources.mapping import Mapping
 from flows.sources.staging import StagedTable
 
 #: Tables whose rows name items: they are judged against the catalogue.
-_NAMES_ITEMS = ("events", "offers")
+NAMES_ITEMS = ("events", "offers")
 #: The one window of a table without time; its rows are compared with the last export's.
 ALL = "all"
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float": "double", "int": "bigint", "bool": "boolean"}
+_NO_RAW = "select null::bigint as _row, null::varchar as raw, null::varchar as origin where false"
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def judge_tables(
     judged = []
     for name in (name for name in mapping.tables if name in by_table):
         open_staged(connection, by_table[name], now)
-        known = _known_items(connection, settings, mapping, by_table) if name in _NAMES_ITEMS else None
+        known = known_items(connection, settings, mapping, by_table) if name in NAMES_ITEMS else None
         before = lake.read_ledger(settings, mapping.source, name).get(ALL)
         previous = int(str(before["rows_in"])) if before else None
         judged.append(_judge(connection, by_table[name], folder, References(known, now, previous)))
@@ -75,11 +76,13 @@ def open_staged(connection: duckdb.DuckDBPyConnection, staged: StagedTable, now:
     """
     table = TABLES[staged.table]
     columns, offset = ", ".join(quoted(name) for name in table.column_names), 0
-    incoming, raw = [_no_rows(staged.table)], ["select null::bigint as _row, null::varchar as raw where false"]
+    incoming, raw = [_no_rows(staged.table)], [_NO_RAW]
     for file in staged.files:
         read = f"read_parquet({literal(file)}, file_row_number = true)"
         incoming.append(f"select {columns}, _window, _uncast, file_row_number + {offset} as _row from {read}")
-        raw.append(f"select file_row_number + {offset} as _row, cast(to_json(_raw) as varchar) as raw from {read}")
+        origin = f"(select decode(value) from parquet_kv_metadata({literal(file)}) where decode(key) = 'origin')"
+        row = f"file_row_number + {offset} as _row, cast(to_json(_raw) as varchar) as raw, {origin} as origin"
+        raw.append(f"select {row} from {read}")
         count = connection.execute(f"select count(*) from read_parquet({literal(file)})").fetchone()
         offset += int(count[0]) if count else 0
     connection.execute(f"create view incoming_{staged.table} as {' union all '.join(incoming)}")
@@ -103,13 +106,13 @@ def _judge(
     connection.register("found", held)
     connection.execute(f"create table held_{staged.table} as select * from found")
     if verdict is not None and verdict.rows_held:
-        freed = _free_only_copies(connection, staged.table, table.key[0])
+        freed = free_only_copies(connection, staged.table, table.key[0])
         verdict = replace(verdict, rows_held=verdict.rows_held - freed)
     connection.execute(f"copy held_{staged.table} to {literal(str(held_file))} (format parquet)")
     return JudgedTable(staged, verdict, str(held_file), _windows(connection, staged.table))
 
 
-def _free_only_copies(connection: duckdb.DuckDBPyConnection, name: str, key: str) -> int:
+def free_only_copies(connection: duckdb.DuckDBPyConnection, name: str, key: str) -> int:
     """Of rows with one key the first stays; where that one is held for another rule, the next good one takes its place.
 
     Returns how many rows were set free.
@@ -126,8 +129,8 @@ def _free_only_copies(connection: duckdb.DuckDBPyConnection, name: str, key: str
     return len(freed)
 
 
-def _known_items(
-    connection: duckdb.DuckDBPyConnection, settings: Settings, mapping: Mapping, staged: dict[str, StagedTable]
+def known_items(
+    connection: duckdb.DuckDBPyConnection, settings: Settings, mapping: Mapping, staged: Collection[str]
 ) -> str | None:
     """The relation of items that events may name: the export's good ones and those landed; None = no catalogue."""
     connection.register("lake_items", arrow_dataset(settings, "items"))

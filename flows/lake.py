@@ -5,10 +5,11 @@ running it twice, or killing it half way and running it again, gives the same ta
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -177,7 +178,8 @@ def _commit(
         target = table_uri(settings, table.name)
         if read_at is not None:
             target = DeltaTable(target, version=max(read_at, 0), storage_options=storage_options(settings))
-        _write(target, rows, predicate, storage_options(settings))
+        lacking = _lacks_columns(settings, table)
+        _write(target, rows, predicate, {"storage_options": storage_options(settings), **lacking})
     except (OSError, DeltaError) as error:
         raise LakeError(settings, table.name, "written", error) from error
 
@@ -190,11 +192,19 @@ def _create(settings: Settings, table: Table) -> None:
     DeltaTable.create(uri, schema=schema, mode="ignore", partition_by=list(_PARTITION), storage_options=options)
 
 
-def _write(target: str | DeltaTable, rows: pa.Table, predicate: str | None, options: dict[str, str] | None) -> None:
+def _lacks_columns(settings: Settings, table: Table) -> dict[str, Any]:
+    """What a write must say so that a table that an older Aisle made takes the columns that came since."""
+    found = open_table(settings, table.name)
+    names = set(arrow_schema(table).names)
+    grows = found is not None and not names <= {field.name for field in found.schema().fields}
+    return {"schema_mode": "merge"} if grows else {}
+
+
+def _write(target: str | DeltaTable, rows: pa.Table, predicate: str | None, how: dict[str, Any]) -> None:
     if predicate is None:
-        write_deltalake(target, rows, mode="append", storage_options=options)
+        write_deltalake(target, rows, mode="append", **how)
     else:
-        write_deltalake(target, rows, mode="overwrite", predicate=predicate, storage_options=options)
+        write_deltalake(target, rows, mode="overwrite", predicate=predicate, **how)
 
 
 def read_window(settings: Settings, window: Window) -> tuple[pa.Table, int]:
@@ -202,6 +212,22 @@ def read_window(settings: Settings, window: Window) -> tuple[pa.Table, int]:
     version = table_version(settings, window.table)
     at = None if version < 0 else version
     return arrow_dataset(settings, window.table, at).to_table(filter=window.filter), version
+
+
+def read_source(settings: Settings, name: str, source: str) -> tuple[pa.Table, int]:
+    """All rows of one source in a table, and the table's version; for tables that are small a source."""
+    version = table_version(settings, name)
+    at = None if version < 0 else version
+    return arrow_dataset(settings, name, at).to_table(filter=ds.field("source") == source), version
+
+
+def replace_windows(
+    settings: Settings, name: str, source: str, windows: Iterable[str], rows: pa.Table, read_at: int
+) -> None:
+    """Replace some windows of one source by `rows` in one commit, unless another writer was there since `read_at`."""
+    listed = ", ".join(literal(window) for window in sorted(windows))
+    predicate = f"source = {literal(source)} and {quoted('window')} in ({listed})"
+    _commit(settings, _TABLES[name], rows, predicate, read_at)
 
 
 def merge_window(connection: duckdb.DuckDBPyConnection, existing: pa.Table, window: Window, now: datetime) -> pa.Table:

@@ -18,7 +18,7 @@ from feature_repo.schema import CONTRACT_VERSION
 from flows import lake
 from flows.connection import connect, literal
 from flows.judging import JudgedTable, WindowCounts, open_staged
-from flows.quarantine import held_windows, hold, quarantine_rows, release
+from flows.quarantine import UNKNOWN_WINDOW, held_windows, hold, quarantine_rows, release
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
 from flows.sources.staging import StagedTable
@@ -87,7 +87,7 @@ def land_table(
     _hold_rows(landing, due)
     for done, window in enumerate(due, 1):
         version = _write_window(landing, window)
-        if window.name in held_before:
+        if held_before & {window.name, UNKNOWN_WINDOW}:
             _release_landed(landing, window)
         _record_window(landing, window, version)
         if progress is not None:
@@ -125,7 +125,7 @@ def _release_landed(landing: _Landing, counts: WindowCounts) -> None:
     """Rows that an earlier run held and that have landed now (the catalogue knows the item, say) are held no more."""
     table, source = landing.staged.table, landing.mapping.source
     view = (
-        f"create or replace temp view {{}} as select s._window as \"window\", r.raw, '' as rule, '' as reason "
+        "create or replace temp view {} as select s._window as \"window\", r.raw, r.origin, '' as rule, '' as reason "
         f"from incoming_{table} s join raw_{table} r using (_row) where s._window = {literal(counts.name)} "
         "and _row {} in (select _row from held)"
     )
@@ -135,7 +135,7 @@ def _release_landed(landing: _Landing, counts: WindowCounts) -> None:
         set(quarantine_rows(landing.connection, name, table, source, landing.now)["row_id"].to_pylist())
         for name in ("landed", "still_held")
     )
-    release(landing.settings, lake.Window(table, source, counts.name), landed - still_held)
+    release(landing.settings, source, landed - still_held, landing.now)
 
 
 def _record_window(landing: _Landing, counts: WindowCounts, version: int) -> None:
@@ -164,8 +164,8 @@ def _hold_rows(landing: _Landing, windows: list[WindowCounts]) -> None:
         return
     table, names = landing.staged.table, ", ".join(literal(window.name) for window in windows)
     landing.connection.execute(
-        f'create or replace temp view to_hold as select s._window as "window", r.raw, h.rule, h.reason from held h '
-        f"join incoming_{table} s using (_row) join raw_{table} r using (_row) where s._window in ({names})"
+        'create or replace temp view to_hold as select s._window as "window", r.raw, r.origin, h.rule, h.reason '
+        f"from held h join incoming_{table} s using (_row) join raw_{table} r using (_row) where s._window in ({names})"
     )
     _hold(landing)
 
@@ -178,7 +178,8 @@ def _hold_unread(landing: _Landing) -> None:
     landing.connection.execute(
         "create or replace temp view to_hold as select 'unread' as \"window\", cast(to_json("
         "{'file': parse_filename(file), 'line_number': number, 'line': line}) as varchar) as raw, "
-        "'line_readable' as rule, 'expected a line that can be split into the columns; line ' || number || ' of ' "
+        "null::varchar as origin, 'line_readable' as rule, "
+        "'expected a line that can be split into the columns; line ' || number || ' of ' "
         f"|| parse_filename(file) || ' came with: ' || problem as reason from read_parquet([{files}])"
     )
     _hold(landing)

@@ -1,6 +1,7 @@
 """Held rows: kept as they came (user ids as pseudonyms), with the rule they broke and why; never twice."""
 
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 import duckdb
@@ -9,60 +10,146 @@ import pyarrow.dataset as ds
 
 from feature_repo.schema import CONTRACT_VERSION, QUARANTINE
 from flows.connection import connect, literal
-from flows.lake import Window, append_rows, arrow_dataset, arrow_schema, read_window, write_window
+from flows.lake import append_rows, arrow_dataset, arrow_schema, read_source, replace_windows
 from flows.settings import Settings
+
+#: The window of rows whose event time could not be read; under a mended mapping they find their own.
+UNKNOWN_WINDOW = "unknown"
+#: Note of a held row that is about to land: a replay that died may have landed it.
+LANDING = "landing"
+
+Row = dict[str, object]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which held rows: those of a source, table, rule or window, or whose id begins so; None takes any."""
+
+    source: str | None = None
+    table: str | None = None
+    rule: str | None = None
+    window: str | None = None
+    row_id: str | None = None
+
+    @property
+    def filter(self) -> ds.Expression:
+        """The rows as an Arrow filter, whatever their state."""
+        condition = ds.field("row_id").is_valid()
+        fields = {"source": self.source, "table_name": self.table, "rule": self.rule, "window": self.window}
+        for name, value in fields.items():
+            if value is not None:
+                condition &= ds.field(name) == value
+        if self.row_id is not None:
+            condition &= pa.compute.starts_with(ds.field("row_id"), self.row_id)
+        return condition
 
 
 def quarantine_rows(
     connection: duckdb.DuckDBPyConnection, relation: str, table: str, source: str, now: datetime
 ) -> pa.Table:
-    """Rows for the quarantine from a relation with `window`, `raw` (JSON), `rule`, `reason`.
+    """Rows for the quarantine from a relation with `window`, `raw` (JSON), `origin` (JSON), `rule`, `reason`.
 
-    The same raw row held twice in one export gives two rows, numbered; the same export held again gives the same ids.
+    The same raw row held twice in one export gives two rows, numbered; the same export held again gives the same ids,
+    also when a mended mapping reads another window from the row.
     """
-    parts = (
-        f'copy || chr(31) || {literal(source)} || chr(31) || {literal(table)} || chr(31) || "window" || chr(31) || raw'
-    )
+    parts = f"copy || chr(31) || {literal(source)} || chr(31) || {literal(table)} || chr(31) || raw"
     rows = connection.execute(
         f"select 'q_' || left(sha256({parts}), 32) as row_id, {literal(table)} as table_name, "
         f'{literal(source)} as source, "window", raw, rule, reason, {literal(CONTRACT_VERSION)} as contract_version, '
-        f"timestamptz {literal(now.isoformat())} as known_at, 'held' as state "
-        'from (select *, cast(row_number() over (partition by "window", raw order by rule, reason) as varchar) as copy '
+        f"timestamptz {literal(now.isoformat())} as known_at, 'held' as state, origin, "
+        "null::timestamptz as settled_at, null::varchar as note "
+        "from (select *, cast(row_number() over (partition by raw order by rule, reason) as varchar) as copy "
         f"from {relation})"
     ).to_arrow_table()
     return rows.cast(arrow_schema(QUARANTINE))
 
 
 def hold(settings: Settings, rows: pa.Table) -> int:
-    """Append the rows that are not in the quarantine yet; return how many were new."""
+    """Append the rows that are not in the quarantine yet; return how many are held anew.
+
+    A row that was replayed once and is bad again (the mapping changed back, say) is held again; a discarded one stays
+    discarded.
+    """
     if not len(rows):
         return 0
     connection = connect()
     connection.register("fresh", rows)
-    connection.register("held", arrow_dataset(settings, QUARANTINE.name).scanner(columns=["row_id"]).to_table())
-    new = connection.execute("select * from fresh where row_id not in (select row_id from held)").to_arrow_table()
+    known = arrow_dataset(settings, QUARANTINE.name).scanner(columns=["row_id", "state"]).to_table()
+    connection.register("known", known)
+    new = connection.execute("select * from fresh where row_id not in (select row_id from known)").to_arrow_table()
     append_rows(settings, QUARANTINE.name, new)
-    return len(new)
+    again = connection.execute(
+        "select fresh.* from fresh join known using (row_id) where known.state = 'replayed'"
+    ).to_arrow_table()
+    for source in set(again["source"].to_pylist()):
+        mine = {str(row["row_id"]): row for row in again.to_pylist() if row["source"] == source}
+        settle(settings, source, {key: _verdict_of(row) for key, row in mine.items()})
+    return len(new) + len(again)
 
 
-def release(settings: Settings, window: Window, landed: set[str]) -> int:
-    """Mark the held rows of one source and window that have landed since as replayed; return how many.
+def _verdict_of(row: Row) -> Row:
+    names = ("rule", "reason", "contract_version", "known_at", "state", "settled_at", "note")
+    return {name: row[name] for name in names}
 
-    `landed` are the row_ids that the good rows of the window would have had, had they been held.
+
+def settle(settings: Settings, source: str, changes: Mapping[str, Row]) -> int:
+    """Change rows of one source's quarantine in one commit: row_id → the columns' new values; return how many changed.
+
+    Rows that already are so are not written. Raises LakeError when another writer was at work meanwhile.
     """
-    place = replace(window, table=QUARANTINE.name)
-    rows, read_at = read_window(settings, place)
-    free = [
-        row["state"] == "held" and row["table_name"] == window.table and row["row_id"] in landed
-        for row in rows.select(["state", "table_name", "row_id"]).to_pylist()
-    ]
-    if any(free):
-        states = [
-            "replayed" if now_free else state for now_free, state in zip(free, rows["state"].to_pylist(), strict=True)
-        ]
-        rows = rows.set_column(rows.schema.get_field_index("state"), "state", pa.array(states))
-        write_window(settings, place, rows, read_at)
-    return sum(free)
+    rows, read_at = read_source(settings, QUARANTINE.name, source)
+    found = rows.to_pylist()
+    touched = set()
+    changed = 0
+    for row in found:
+        wanted = changes.get(str(row["row_id"]))
+        if wanted and any(row[name] != value for name, value in wanted.items()):
+            row.update(wanted)
+            touched.add(str(row["window"]))
+            changed += 1
+    if changed:
+        new = [row for row in found if row["window"] in touched]
+        table = pa.Table.from_pylist(new, schema=arrow_schema(QUARANTINE))
+        replace_windows(settings, QUARANTINE.name, source, touched, table, read_at)
+    return changed
+
+
+def release(settings: Settings, source: str, landed: Collection[str], now: datetime) -> int:
+    """Mark those held rows of a source that have landed with an export since as replayed; return how many.
+
+    `landed` are the row_ids that the good rows would have had, had they been held.
+    """
+    free = held_ids(settings, source) & set(landed)
+    return settle(settings, source, {row_id: replayed(now, "landed with its export") for row_id in free})
+
+
+def replayed(now: datetime, note: str) -> Row:
+    """The new values of a row that has landed."""
+    return {"state": "replayed", "settled_at": now, "note": note}
+
+
+def discard(settings: Settings, selection: Selection, reason: str, now: datetime) -> int:
+    """Mark the selected held rows as discarded, with the reason; they stay in the quarantine. Return how many."""
+    rows = read_held(settings, selection).select(["source", "row_id"]).to_pylist()
+    news: Row = {"state": "discarded", "settled_at": now, "note": reason}
+    return sum(
+        settle(settings, source, {row["row_id"]: news for row in rows if row["source"] == source})
+        for source in sorted({row["source"] for row in rows})
+    )
+
+
+def read_held(settings: Settings, selection: Selection) -> pa.Table:
+    """The held rows of a selection, as Arrow with the contract's columns, in the order of their ids."""
+    condition = selection.filter & (ds.field("state") == "held")
+    return arrow_dataset(settings, QUARANTINE.name).to_table(filter=condition).sort_by("row_id")
+
+
+def held_ids(settings: Settings, source: str) -> set[str]:
+    """The ids of one source's held rows."""
+    wanted = (ds.field("source") == source) & (ds.field("state") == "held")
+    return set(
+        arrow_dataset(settings, QUARANTINE.name).to_table(columns=["row_id"], filter=wanted)["row_id"].to_pylist()
+    )
 
 
 def held_windows(settings: Settings, source: str, table: str) -> set[str]:
@@ -72,19 +159,14 @@ def held_windows(settings: Settings, source: str, table: str) -> set[str]:
     return set(rows["window"].to_pylist())
 
 
-def list_held(
-    settings: Settings, source: str | None = None, rule: str | None = None, state: str | None = "held", limit: int = 50
-) -> pa.Table:
-    """The newest held rows, of one source or rule where given, as Arrow with the contract's columns."""
-    condition = ds.field("row_id").is_valid()
-    for name, value in (("source", source), ("rule", rule), ("state", state)):
-        if value is not None:
-            condition &= ds.field(name) == value
+def list_rows(settings: Settings, selection: Selection, state: str | None = "held", limit: int = 50) -> pa.Table:
+    """The newest rows of a selection in one state (None: any), as Arrow with the contract's columns."""
+    condition = selection.filter if state is None else selection.filter & (ds.field("state") == state)
     rows = arrow_dataset(settings, QUARANTINE.name).to_table(filter=condition)
     return rows.sort_by([("known_at", "descending"), ("row_id", "ascending")]).slice(0, limit)
 
 
-def counts_by_rule(settings: Settings) -> list[dict[str, object]]:
+def counts_by_rule(settings: Settings) -> list[Row]:
     """How many rows are held: a dict with source, table_name, rule, state, rows and one reason as an example each."""
     connection = connect()
     connection.register("quarantine", arrow_dataset(settings, QUARANTINE.name))

@@ -1,38 +1,155 @@
-"""`aisle quarantine`: the held rows."""
+"""`aisle quarantine`: the held rows, and what to do with them."""
+
+from collections.abc import Callable
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from flows.quarantine import counts_by_rule, list_held
+from expectations.validate import DataRejected
+from flows.discard_quarantine import discard_quarantine
+from flows.lake import LakeError
+from flows.quarantine import Selection, counts_by_rule, list_rows
+from flows.replay import ReplayReport
+from flows.replay_quarantine import replay_quarantine
 from flows.settings import load_settings
+from flows.sources.mapping_keys import ExportRejected, MappingError
+
+_CHOICES = (
+    click.option("--table", default=None, help="Only rows meant for this table: events, items, offers or users."),
+    click.option("--rule", default=None, help="Only rows that broke this rule."),
+    click.option("--window", default=None, help="Only rows of this window, like 2026-11 or 'unknown'."),
+    click.option("--row", "row_id", default=None, help="Only the row whose id begins so."),
+)
+_ANY_SOURCE = click.option("--source", default=None, help="Only rows of this shop.")
 
 
-@click.command(name="quarantine")
-@click.option("--source", default=None, help="Only rows of this shop.")
-@click.option("--rule", default=None, help="Only rows that broke this rule; shows the rows themselves.")
-@click.option("--limit", default=20, show_default=True, help="Rows to show.")
-def command(source: str | None, rule: str | None, limit: int) -> None:
-    """Count the held rows by rule, or list those of one rule with their reasons.
+def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in reversed(_CHOICES):
+        command = option(command)
+    return command
+
+
+@click.group(name="quarantine", invoke_without_command=True)
+@_ANY_SOURCE
+@click.pass_context
+def command(context: click.Context, source: str | None) -> None:
+    """Count the held rows by rule; or list, show, replay or discard some.
 
     \b
     Examples:
       aisle quarantine
-      aisle quarantine --rule quantity_in_bounds --limit 5
+      aisle quarantine list --rule quantity_in_bounds --limit 5
+      aisle quarantine show q_1f0c
+      aisle quarantine replay --source my_shop.toml
+      aisle quarantine discard --rule line_readable --reason "torn lines of 3 November"
     """
-    settings, console = load_settings(), Console()
-    if rule is not None:
-        for row in list_held(settings, source=source, rule=rule, limit=limit).to_pylist():
-            console.print(
-                f"{row['source']} {row['table_name']} {row['window']} {row['row_id']}", markup=False, soft_wrap=True
-            )
-            console.print(f"  {row['reason']}\n  {row['raw']}", markup=False, highlight=False, soft_wrap=True)
+    if context.invoked_subcommand is not None:
+        return
+    counts = [count for count in counts_by_rule(load_settings()) if source in (None, count["source"])]
+    console = Console()
+    if not counts:
+        console.print("Nothing is held: every row that came has landed.")
         return
     table = Table(title="Held rows", title_justify="left")
     for heading in ("source", "table", "rule", "state", "rows", "for example"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("rule", "rows"))
-    for count in counts_by_rule(settings):
-        if source in (None, count["source"]):
-            values = (count[key] for key in ("source", "table_name", "rule", "state", "rows", "example"))
-            table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in values))
+    for count in counts:
+        values = (count[key] for key in ("source", "table_name", "rule", "state", "rows", "example"))
+        table.add_row(*(f"{value:,}" if isinstance(value, int) else str(value) for value in values))
     console.print(table, markup=False)
+    if any(count["state"] == "held" for count in counts):
+        console.print("See them: aisle quarantine list --rule RULE", highlight=False)
+        console.print("Mend the mapping, then: aisle quarantine replay --source SHOP")
+
+
+@command.command(name="list")
+@_ANY_SOURCE
+@_choices
+@click.option("--state", default="held", show_default=True, help="held, replayed, discarded or all.")
+@click.option("--limit", default=20, show_default=True, help="Rows to show.")
+def list_command(state: str, limit: int, **chosen: str | None) -> None:
+    """List rows, the newest first: where they belong, why they are held, and the row as it came.
+
+    Example: aisle quarantine list --rule quantity_in_bounds --limit 5
+    """
+    console = Console()
+    rows = list_rows(load_settings(), Selection(**chosen), None if state == "all" else state, limit).to_pylist()
+    for row in rows:
+        place = f"{row['source']} {row['table_name']} {row['window']} {row['row_id']}"
+        console.print(place, markup=False, soft_wrap=True)
+        reason = f"  {row['rule']}: {row['reason']}\n  {row['raw']}"
+        console.print(reason, markup=False, highlight=False, soft_wrap=True)
+    if not rows:
+        console.print(f"No {state} row like that. The counts: aisle quarantine")
+
+
+@command.command(name="show")
+@click.argument("row_id")
+def show_command(row_id: str) -> None:
+    """Show all that is known of the rows whose id begins so.
+
+    Example: aisle quarantine show q_1f0c
+    """
+    rows = list_rows(load_settings(), Selection(row_id=row_id), None, 10).to_pylist()
+    if not rows:
+        raise click.ClickException(f"No row's id begins with {row_id!r}. List them: aisle quarantine list --state all")
+    for row in rows:
+        table = Table(show_header=False, title=row["row_id"], title_justify="left")
+        table.add_column("column", no_wrap=True)
+        table.add_column("value", overflow="fold")
+        for name, value in row.items():
+            if value is not None:
+                table.add_row(name, str(value))
+        Console().print(table, markup=False)
+
+
+@command.command(name="replay")
+@click.option("--source", required=True, help="The shop: a shipped mapping's name, or a mapping file as it stands now.")
+@_choices
+def replay_command(source: str, **chosen: str | None) -> None:
+    """Judge held rows again by the mapping and contract as they stand now; land what passes, rebuild what it touched.
+
+    The rest stays held with its new reason. Running it again, or after a kill, ends in the same lake.
+
+    \b
+    Examples:
+      aisle quarantine replay --source complete_journey
+      aisle quarantine replay --source my_shop.toml --rule event_type_allowed
+    """
+    try:
+        report = replay_quarantine(source, **chosen)
+    except (MappingError, ExportRejected, DataRejected, LakeError) as error:
+        raise click.ClickException(str(error)) from error
+    print_report(report, Console())
+
+
+def print_report(report: ReplayReport, console: Console) -> None:
+    """Print what landed where, and what stays held and why."""
+    console.print(f"{report.source}: {report.sentence}", highlight=False)
+    windows = ", ".join(f"{table} {window}" for table, window in report.windows)
+    console.print(f"Windows written: {windows or 'none'}", highlight=False, soft_wrap=True)
+    if report.still_held:
+        table = Table(title="Still held", title_justify="left")
+        for heading in ("table", "rule", "rows", "for example"):
+            table.add_column(heading, overflow="fold")
+        for name, rule, why, count in report.still_held:
+            table.add_row(name, rule, f"{count:,}", why)
+        console.print(table, markup=False)
+
+
+@command.command(name="discard")
+@_ANY_SOURCE
+@_choices
+@click.option("--reason", required=True, help="Why these rows will never land; it is kept with them.")
+def discard_command(reason: str, **chosen: str | None) -> None:
+    """Mark held rows as discarded, with a reason. They are not deleted: `list --state discarded` shows them.
+
+    Example: aisle quarantine discard --rule line_readable --reason "torn lines of 3 November"
+    """
+    try:
+        count = discard_quarantine(reason, **chosen)
+    except (ValueError, LakeError) as error:
+        raise click.ClickException(str(error)) from error
+    Console().print(f"{count:,} held rows were discarded. See them: aisle quarantine list --state discarded")

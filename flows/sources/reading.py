@@ -72,7 +72,7 @@ def open_raw(
         return Raw(view, str(unread) if lost else None, lost, {}, empty=True)
     columns = connection.execute(f"describe {source}").fetchall()
     _require_numbers(reading, names, [column[0] for column in columns])
-    selected = ", ".join(_cleaned(name, dtype, reading) for name, dtype, *_ in columns)
+    selected = ", ".join(cleaned(name, dtype, reading) for name, dtype, *_ in columns)
     connection.execute(f"create or replace view {quoted(view)} as select {selected} from ({source})")
     return Raw(view, str(unread) if lost else None, lost, lacking)
 
@@ -119,7 +119,8 @@ def _read(
     return source, parts
 
 
-def _cleaned(name: str, dtype: str, reading: Reading) -> str:
+def cleaned(name: str, dtype: str, reading: Reading) -> str:
+    """A raw column as SQL: null words as nulls, a column of `numbers` as a number beside its text."""
     column = quoted(name)
     if dtype == "VARCHAR" and reading.nulls:
         words = ", ".join(literal(word) for word in reading.nulls)

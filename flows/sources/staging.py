@@ -2,10 +2,12 @@
 
 A staged file has the contract's columns and: `_window`, `_uncast` (the first value that could not be read as its
 column's type, or null), `_raw` (the raw row as a struct, user ids replaced). It is sorted by its content, so that the
-order of the raw rows changes nothing.
+order of the raw rows changes nothing. Its footer says how the raw rows were read (`origin`), for the quarantine.
 """
 
+import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +28,7 @@ from flows.sources.staging_query import content_order, staging_query, within
 from flows.sources.unread import mask_unread
 
 #: Columns of an event that say a visit or a checkout in the shop's words; a user id in them becomes the pseudonym.
-_MAY_NAME_USER = ("session_id", "basket_id", "text")
+MAY_NAME_USER = ("session_id", "basket_id", "text")
 _USERS_AT_ONCE = 100_000
 
 
@@ -71,8 +73,7 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
     mapping = export.mapping
     staged, raws, left_out = [], [], 0
     for position, section in enumerate(mapping.sections_of(table)):
-        connection = connect(folder, section.timezone)
-        add_macros(connection)
+        connection = open_section_connection(folder, section)
         own_folder = folder / f"{table}-{position}"
         own_folder.mkdir()
         opened = _open_section(connection, export, section, folder, own_folder)
@@ -82,7 +83,7 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
             left_out += choose_rows(connection, mapping, section)
             users = _hide_users(connection, mapping, section, opened, key)
             file = folder / f"{table}-{position}.parquet"
-            staged.append((str(file), _write(connection, export, section, users, file)))
+            staged.append((str(file), write_staged(connection, export, section, users, file)))
         connection.close()
     rows, lost = sum(rows for _, rows in staged), sum(raw.unread_rows for raw in raws)
     if not rows + lost and export.whole and not mapping.may_be_empty:
@@ -94,6 +95,13 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
     return StagedTable(table, files, rows, unread, lost, left_out)
 
 
+def open_section_connection(folder: Path, section: Section) -> duckdb.DuckDBPyConnection:
+    """Open a connection in the section's time zone, with the short names that a mapping may use."""
+    connection = connect(folder, section.timezone)
+    add_macros(connection)
+    return connection
+
+
 def _open_section(
     connection: duckdb.DuckDBPyConnection, export: Export, section: Section, folder: Path, own_folder: Path
 ) -> list[Raw] | None:
@@ -103,7 +111,9 @@ def _open_section(
     """
     mapping = export.mapping
     if section.from_events:
-        return _open_events(connection, folder, mapping)
+        sections = enumerate(mapping.sections_of("events"))
+        files = [(each, folder / f"events-{position}.parquet") for position, each in sections]
+        return open_catalogue_of_events(connection, mapping, [(each, file) for each, file in files if file.is_file()])
     if section.reading is not None:
         files = files_of(export.mapping, section.reading, export.path)
         return [open_raw(connection, section.reading, files, "raw", own_folder)] if files else None
@@ -122,21 +132,21 @@ def _open_section(
     return raws
 
 
-def _open_events(connection: duckdb.DuckDBPyConnection, folder: Path, mapping: Mapping) -> list[Raw] | None:
-    """The catalogue that events imply: the newest raw row of each item, its numbers as numbers again."""
+def open_catalogue_of_events(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, staged: Sequence[tuple[Section, Path]]
+) -> list[Raw] | None:
+    """The catalogue that staged events imply: the newest raw row of each item, its numbers as numbers again."""
     parts, numbers = [], {}
-    for position, section in enumerate(mapping.sections_of("events")):
-        file = folder / f"events-{position}.parquet"
-        if file.is_file():
-            parts.append(
-                "select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as _event_time, "
-                "newest.event_id as _event_id from (select arg_max({'raw': _raw, 'item_id': item_id, "
-                "'event_time': event_time, 'event_id': event_id}, (event_time, event_id)) as newest "
-                f"from read_parquet({literal(str(file))}) where item_id is not null and event_time is not null "
-                "group by item_id)"
-            )
-            readings = [section.reading] if section.reading else mapping.inputs.values()
-            numbers.update({name: reading.number_format for reading in readings for name in reading.numbers})
+    for section, file in staged:
+        parts.append(
+            "select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as _event_time, "
+            "newest.event_id as _event_id from (select arg_max({'raw': _raw, 'item_id': item_id, "
+            "'event_time': event_time, 'event_id': event_id}, (event_time, event_id)) as newest "
+            f"from read_parquet({literal(str(file))}) where item_id is not null and event_time is not null "
+            "group by item_id)"
+        )
+        readings = [section.reading] if section.reading else mapping.inputs.values()
+        numbers.update({name: reading.number_format for reading in readings for name in reading.numbers})
     if not parts:
         return None
     connection.execute(f"create or replace view of_sections as {' union all by name '.join(parts)}")
@@ -157,9 +167,20 @@ def _open_events(connection: duckdb.DuckDBPyConnection, folder: Path, mapping: M
 def _hide_users(
     connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, raws: list[Raw], key: bytes
 ) -> tuple[dict[str, Expression], set[str]]:
-    """Make the relation `pseudonyms` (one HMAC a distinct user); return the columns and the raw columns of user ids."""
+    """Make the relation `pseudonyms`; return the columns and the raw columns of user ids."""
     expressions = contract_expressions(connection, mapping, section)
     _require_in_every_file(mapping, section, raws, expressions, connection)
+    return hide_users(connection, mapping, section, key, expressions)
+
+
+def hide_users(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: Mapping,
+    section: Section,
+    key: bytes,
+    expressions: dict[str, Expression],
+) -> tuple[dict[str, Expression], set[str]]:
+    """Make the relation `pseudonyms` (one HMAC a distinct user); return the columns and the raw columns of user ids."""
     user = expressions.get("user_id")
     if user is None:
         return expressions, set()
@@ -170,16 +191,16 @@ def _hide_users(
         chunk = pa.table({"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())})
         connection.register("chunk", chunk)
         connection.execute("insert into pseudonyms select * from chunk")
-    users = _user_columns(connection, section)
+    users = user_columns(connection, section)
     if not mapping.pseudonymous:
-        for name in expressions.keys() & set(_MAY_NAME_USER):
+        for name in expressions.keys() & set(MAY_NAME_USER):
             value = expressions[name].value
             if raw_columns_of(connection, value) & users:
                 expressions[name] = Expression(over_pseudonyms(connection, value, users))
     return expressions, users
 
 
-def _user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
+def user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
     """The raw columns that the user id is made of, but for a session or basket id that stands in for a missing one."""
     raw = [
         row[0]
@@ -197,7 +218,7 @@ def _mask_unread(
 ) -> None:
     for raw in raws:
         if raw.unread and not mapping.pseudonymous:
-            columns = _user_columns(connection, section)
+            columns = user_columns(connection, section)
             mask_unread(Path(raw.unread), columns, lambda user_id: pseudonym(user_id, key))
 
 
@@ -219,19 +240,25 @@ def _require_in_every_file(
                 )
 
 
-def _write(
+def write_staged(
     connection: duckdb.DuckDBPyConnection,
     export: Export,
     section: Section,
     users: tuple[dict[str, Expression], set[str]],
     file: Path,
 ) -> int:
+    """Write the staged rows of the relation `raw` to a parquet file; return how many there are.
+
+    `users`: the contract's columns, and the raw columns that hold pseudonyms. Raises MappingError.
+    """
     raw_columns = [row[0] for row in connection.execute("describe raw").fetchall()]
     query = staging_query(export.mapping, section, users[0], raw_columns, users[1])
     chosen = f"select * from ({query}) where {within(section.table, export.since, export.until)}"
     try:
+        origin = _origin(connection, export.mapping, section, query, users[1])
         connection.execute(
-            f"copy ({chosen} order by {content_order(section.table)}) to {literal(str(file))} (format parquet)"
+            f"copy ({chosen} order by {content_order(section.table)}) to {literal(str(file))} "
+            f"(format parquet, kv_metadata {{origin: {literal(origin)}}})"
         )
     except duckdb.Error as error:
         came = f"an error: {str(error).splitlines()[0]}"
@@ -239,3 +266,17 @@ def _write(
         raise MappingError(export.mapping.file, section.label, expected, came) from error
     row = connection.execute("select count(*) from read_parquet(?)", [str(file)]).fetchone()
     return int(row[0]) if row else 0
+
+
+def _origin(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, query: str, hidden: set[str]
+) -> str:
+    """How the raw rows were read, as JSON: what a held row needs to be read again."""
+    columns = connection.execute(f"describe select unnest(_raw) from ({query})").fetchall()
+    origin = {
+        "section": section.label,
+        "types": {name: dtype for name, dtype, *_ in columns},
+        "pseudonyms": [] if mapping.pseudonymous else sorted(hidden),
+        "private": sorted(mapping.private),
+    }
+    return json.dumps(origin, sort_keys=True)

@@ -11,8 +11,6 @@ from flows.sources.mapping_keys import MappingError
 from flows.sources.reading import TEXT_OF
 
 _WINDOW_FORMATS = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}
-#: Columns that reading adds to a catalogue made of events.
-ADDED = ("_item_id", "_event_time")
 
 
 def staging_query(
@@ -72,7 +70,7 @@ def content_order(table: str) -> str:
 def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Collection[str]) -> str:
     kept = []
     for name in raw_columns:
-        if name in ADDED or name.startswith(TEXT_OF):
+        if name.startswith(TEXT_OF):
             continue
         value = f"r.{quoted(TEXT_OF + name if TEXT_OF + name in raw_columns else name)}"
         if name in mapping.private:

@@ -32,7 +32,7 @@ def test_the_flow_lands_an_export_and_the_commands_show_it(home: Settings, tmp_p
     assert "Ingest of corner_shop" in result.output
     assert len(rows_of(home, "events")) == 6
     assert "unit_price_in_bounds" in CliRunner().invoke(quarantine_command, []).output
-    listed = CliRunner().invoke(quarantine_command, ["--rule", "unit_price_in_bounds"]).output
+    listed = CliRunner().invoke(quarantine_command, ["list", "--rule", "unit_price_in_bounds"]).output
     assert "came unit_price = -2.0" in listed
     assert ingest(shop).windows_landed == 0
 
