@@ -14,7 +14,7 @@ from expectations.validate import HELD_SCHEMA, References, held_rows
 from feature_repo.schema import CONTRACT_VERSION, TABLES
 from flows import lake
 from flows.connection import connect, literal, quoted
-from flows.judging import free_only_copies, known_items, open_staged
+from flows.judging import NAMES_ITEMS, free_only_copies, known_items, open_staged
 from flows.landing import staging_folder
 from flows.quarantine import LANDING, Row, Selection, read_held, replayed, settle
 from flows.settings import Settings
@@ -24,12 +24,14 @@ from flows.sources.staging import StagedTable
 
 #: Told after each window: its table, its name, rows that landed in it.
 Progress = Callable[[str, str, int], None]
+_LEFT_OUT = "the mapping leaves such rows out"
 _NEWER = "the catalogue has a newer row of this item"
 
 
 @dataclass(frozen=True)
 class ReplayReport:
-    """What became of held rows: how many were looked at, landed a table, and stay held (table, rule, reason, rows).
+    """What became of held rows: how many were looked at, landed a table, were left out by the mapping and so discarded,
+    and stay held (table, rule, reason, rows).
 
     `windows` are the windows of the lake that were written; no other was touched.
     """
@@ -37,6 +39,7 @@ class ReplayReport:
     source: str
     rows: int
     landed: dict[str, int]
+    left_out: int
     still_held: tuple[tuple[str, str, str, int], ...]
     windows: tuple[tuple[str, str], ...]
 
@@ -48,8 +51,9 @@ class ReplayReport:
     @property
     def sentence(self) -> str:
         """The outcome in a sentence."""
-        held = self.rows - self.rows_landed
-        return f"{self.rows:,} held rows judged again: {self.rows_landed:,} landed, {held:,} stay held."
+        held = self.rows - self.rows_landed - self.left_out
+        left_out = f" {self.left_out:,} left out by the mapping," if self.left_out else ""
+        return f"{self.rows:,} held rows judged again: {self.rows_landed:,} landed,{left_out} {held:,} stay held."
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ def _judge(run: _Replay, staged: dict[str, StagedHeld], table: str) -> None:
     connection.execute(f"create table older_{table} (_row bigint)")
     if _newest_wins(run.mapping, table):
         _set_older_aside(connection, table)
-    known = known_items(connection, run.settings, run.mapping, staged) if table == "events" else None
+    known = known_items(connection, run.settings, run.mapping, staged) if table in NAMES_ITEMS else None
     references = References(known, run.now)
     found = (
         held_rows(connection, f"staged_{table}", TABLES[table], references) if mine.rows else HELD_SCHEMA.empty_table()
@@ -202,7 +206,9 @@ def _outcome(run: _Replay, staged: StagedHeld) -> dict[str, Row]:
             taken = f"expected {key} to name one row; came {value!r}, which is in the lake already and stays as it is"
             found = {"rule": rule or f"{key}_unique", "reason": reason or taken}
             news[row_id] = {**found, "contract_version": CONTRACT_VERSION, "note": None}
-    return news | {row_id: {"note": why} for row_id, why in staged.unread.items() if row_id not in run.marked}
+    left_out: Row = {"state": "discarded", "settled_at": run.now, "note": _LEFT_OUT}
+    news |= {row_id: {"note": why} for row_id, why in staged.unread.items() if row_id not in run.marked}
+    return news | dict.fromkeys(staged.left_out, left_out)
 
 
 def _report(source: str, rows: list[Row], news: dict[str, Row], windows: tuple[tuple[str, str], ...]) -> ReplayReport:
@@ -213,8 +219,9 @@ def _report(source: str, rows: list[Row], news: dict[str, Row], windows: tuple[t
         table = str(row["table_name"])
         if after["state"] == "replayed":
             landed[table] = landed.get(table, 0) + 1
-        else:
+        elif after["state"] == "held":
             why = str(after["note"] or after["reason"])
             held.setdefault((table, str(after["rule"])), []).append(why)
     still = tuple((table, rule, min(reasons), len(reasons)) for (table, rule), reasons in sorted(held.items()))
-    return ReplayReport(source, len(rows), landed, still, windows)
+    left_out = len(rows) - sum(landed.values()) - sum(count for *_, count in still)
+    return ReplayReport(source, len(rows), landed, left_out, still, windows)

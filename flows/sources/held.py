@@ -5,19 +5,24 @@ in place of user ids. Those are taken as they are: a pseudonym is never made of 
 """
 
 import json
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from flows.connection import literal, quoted
 from flows.sources.columns import Expression, contract_expressions, raw_columns_of
-from flows.sources.mapping import Mapping, Reading, Section
+from flows.sources.file_sets import Reading
+from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.reading import cleaned
+from flows.sources.row_choice import choose_rows
 from flows.sources.staging import (
+    MAY_NAME_USER,
     Export,
     hide_users,
     open_catalogue_of_events,
@@ -32,12 +37,16 @@ ROW_ID = "_held_row_id"
 
 @dataclass(frozen=True)
 class StagedHeld:
-    """Held rows of one table, staged: the files, the rows in them, and why others could not be read (row_id → why)."""
+    """Held rows of one table, staged: their files, the rows in them, and what became of the others.
+
+    `unread`: row_id → why it could not be read; `left_out`: ids of rows that the mapping now leaves out.
+    """
 
     table: str
     files: tuple[str, ...]
     rows: int
     unread: dict[str, str]
+    left_out: frozenset[str]
 
 
 class NotKept(ValueError):
@@ -51,25 +60,23 @@ def stage_held(mapping: Mapping, rows: pa.Table, folder: Path, key: bytes) -> di
     catalogue is made of its events, the events staged here give their items too.
     """
     staged: dict[str, StagedHeld] = {}
-    catalogue: list[str] = []
+    events: list[tuple[Section, Path]] = []
     for table in sorted(mapping.tables, key=lambda name: name != "events"):
-        files, count, unread = [], 0, {}
+        files, unread, left_out = [], {}, set()
         for number, (origin, part) in enumerate(_by_origin(rows, table)):
-            place = folder / f"{table}-held-{number}"
-            place.mkdir()
+            file = folder / f"{table}-held-{number}.parquet"
             try:
                 section = _section_of(mapping, table, origin)
-                found = _stage(mapping, section, origin, part, place, key)
+                left_out |= _stage(mapping, section, origin, part, file, key)
             except (MappingError, ExportRejected, NotKept) as error:
                 unread |= dict.fromkeys(part["row_id"].to_pylist(), str(error))
                 continue
-            files.append(str(place / _file_name(mapping, section)))
-            count += found
-        if table == "items":
-            made = _stage_catalogue(mapping, catalogue, folder, key)
-            files, count = [*files, *made], count + len(made)
-        catalogue += files if table == "events" else []
-        staged[table] = StagedHeld(table, tuple(files), count, unread)
+            files.append(str(file))
+            events += [(section, file)] if table == "events" else []
+        if table == "items" and events:
+            files += _stage_catalogue(mapping, events, folder)
+        count = sum(pq.read_metadata(file).num_rows for file in files)
+        staged[table] = StagedHeld(table, tuple(files), count, unread, frozenset(left_out))
     return staged
 
 
@@ -94,31 +101,27 @@ def _section_of(mapping: Mapping, table: str, origin: dict[str, object]) -> Sect
     return sections[0]
 
 
-def _file_name(mapping: Mapping, section: Section) -> str:
-    return f"{section.table}-{mapping.sections_of(section.table).index(section)}.parquet"
-
-
 def _stage(
-    mapping: Mapping, section: Section, origin: dict[str, object], rows: pa.Table, folder: Path, key: bytes
-) -> int:
-    connection = open_section_connection(folder, section)
+    mapping: Mapping, section: Section, origin: dict[str, object], rows: pa.Table, file: Path, key: bytes
+) -> set[str]:
+    """Stage the rows of one origin; return the ids of those that the mapping leaves out."""
+    connection = open_section_connection(file.parent, section)
     try:
-        _open_raw(connection, mapping, section, origin, rows)
+        connection.register("kept", rows.select(["row_id", "raw"]))
+        _open_raw(connection, mapping, section, origin)
+        choose_rows(connection, mapping, section)
         users = _users(connection, mapping, section, origin, key)
-        return write_staged(connection, Export(mapping), section, users, folder / _file_name(mapping, section))
+        write_staged(connection, Export(mapping), section, users, file)
+        left = connection.execute(f"select row_id from kept where row_id not in (select {ROW_ID} from raw)").fetchall()
+        return {row_id for (row_id,) in left}
     finally:
         connection.close()
 
 
 def _open_raw(
-    connection: duckdb.DuckDBPyConnection,
-    mapping: Mapping,
-    section: Section,
-    origin: dict[str, object],
-    rows: pa.Table,
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, origin: dict[str, object]
 ) -> None:
     """Make the view `raw` of the raw columns in their first types, null words and numbers read as the mapping says."""
-    connection.register("kept", rows.select(["row_id", "raw"]))
     types: dict[str, str] = origin["types"]  # type: ignore[assignment]
     columns = []
     for name, dtype in types.items():
@@ -126,7 +129,8 @@ def _open_raw(
         text = f"json_extract_string(raw, {pointer})"
         value = text if dtype == "VARCHAR" else f"cast(json_extract(raw, {pointer}) as {dtype})"
         columns.append(f"{value} as {quoted(name)}")
-    connection.execute(f"create table given as select row_id, {', '.join(columns)} from kept")
+    once = "qualify row_number() over (partition by raw order by row_id) = 1" if section.duplicates == "once" else ""
+    connection.execute(f"create table given as select row_id, {', '.join(columns)} from kept {once}")
     reading = _reading(mapping, section)
     selected = [cleaned(name, dtype, reading) if reading else quoted(name) for name, dtype in types.items()]
     connection.execute(f"create view raw as select {', '.join(selected)}, row_id as {quoted(ROW_ID)} from given")
@@ -136,12 +140,13 @@ def _reading(mapping: Mapping, section: Section) -> Reading | None:
     """How the section's text is read: null words and numbers of its files, or of the inputs that it joins."""
     if section.reading is not None:
         return section.reading
-    readings = [reading for name, reading in mapping.inputs.items() if section.relation and name in section.relation]
+    words = set(re.findall(r"\w+", section.relation or ""))
+    readings = [reading for name, reading in mapping.inputs.items() if name in words]
     if not readings:
         return None
     nulls = set.intersection(*(set(reading.nulls) for reading in readings))
     numbers = {name for reading in readings for name in reading.numbers}
-    return Reading(section.label, None, None, tuple(sorted(nulls)), tuple(sorted(numbers)))
+    return replace(readings[0], nulls=tuple(sorted(nulls)), numbers=tuple(sorted(numbers)))
 
 
 def _users(
@@ -154,7 +159,9 @@ def _users(
     kept_as_pseudonym = bool(hidden) and hidden == wanted
     for name, expression in expressions.items():
         lost = raw_columns_of(connection, expression.value) & (hidden | private)
-        if lost and not (name == "user_id" and kept_as_pseudonym and not lost & private):
+        # Where the clean export would have the pseudonym, the kept pseudonym is what is wanted.
+        same = kept_as_pseudonym and name in ("user_id", *MAY_NAME_USER)
+        if lost & private or (lost and not same):
             raise NotKept(
                 f"{section.label}.{name} is made of {', '.join(sorted(lost))}, of which the quarantine keeps no more "
                 "than a pseudonym. Land these rows with their export: aisle ingest."
@@ -169,18 +176,18 @@ def _users(
     return expressions | {"user_id": Expression(f"r.{column}")}, hidden
 
 
-def _stage_catalogue(mapping: Mapping, events: Sequence[str], folder: Path, key: bytes) -> list[str]:
-    """The items that staged events imply, one file a file of the first events section; they have no row_id."""
+def _stage_catalogue(mapping: Mapping, events: Sequence[tuple[Section, Path]], folder: Path) -> list[str]:
+    """The items that staged events imply, one file a section of items made of events; they have no row_id."""
     made = []
     for section in mapping.sections_of("items"):
-        for number, file in enumerate(events):
-            if not section.from_events or Path(file).name != "events-0.parquet":
-                continue
+        if section.from_events:
             connection = open_section_connection(folder, section)
-            open_catalogue_of_events(connection, Path(file).parent, mapping.sections_of("events")[0])
+            open_catalogue_of_events(connection, mapping, events)
+            connection.execute("alter view raw rename to of_events")
+            connection.execute(f"create view raw as select * exclude ({quoted(ROW_ID)}) from of_events")
             expressions = contract_expressions(connection, mapping, section)
-            target = folder / f"items-made-{number}.parquet"
-            if write_staged(connection, Export(mapping), section, (expressions, set()), target):
-                made.append(str(target))
+            file = folder / f"items-made-{len(made)}.parquet"
+            write_staged(connection, Export(mapping), section, (expressions, set()), file)
+            made.append(str(file))
             connection.close()
     return made

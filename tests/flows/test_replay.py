@@ -73,7 +73,7 @@ def test_a_mended_mapping_lands_the_held_rows_and_writes_only_their_windows(sett
     assert sorted(known.values()) == [NOW] * 6 + [LATER]
     states = {row["rule"]: (row["state"], row["settled_at"], row["note"]) for row in rows_of(settings, "quarantine")}
     assert states["event_type_allowed"] == ("replayed", LATER, "landed by a replay")
-    assert states["value_has_type"][0] == "held"
+    assert states["typed"][0] == "held"
 
 
 def test_a_replay_that_changes_nothing_writes_nothing(settings: Settings, tmp_path: Path):
@@ -225,6 +225,15 @@ def test_a_row_that_is_bad_again_is_held_again_and_a_discarded_one_is_not(settin
     assert states["event_type_allowed"] == ("held", None)
     assert states["quantity_in_bounds"] == ("discarded", "a till that was tested")
     assert len(rows_of(settings, "events")) == 7
+
+
+def test_rows_that_the_mended_mapping_leaves_out_are_held_no_more(settings: Settings, tmp_path: Path):
+    land(settings, write_shop(tmp_path, [*SALES, STOLEN]))
+    mapping = KNOWS_STOLEN.replace('stolen = "purchase"', 'stolen = "leave_out"')
+    report = replay(settings, write_shop(tmp_path, SALES, mapping))
+    assert report.sentence == "1 held rows judged again: 0 landed, 1 left out by the mapping, 0 stay held."
+    assert [row["state"] for row in rows_of(settings, "quarantine")] == ["discarded"]
+    assert same_lake(settings, clean_twin(settings, tmp_path, [*SALES, STOLEN], mapping))
 
 
 def test_a_choice_of_rows_leaves_the_others_alone(settings: Settings, tmp_path: Path):
