@@ -20,7 +20,8 @@ from tests.conftest import settings_in
 from tests.flows.tiny_shop import land
 
 
-def _dying(function: Callable[..., Any], call: int, when: str) -> Callable[..., Any]:
+def dying(function: Callable[..., Any], call: int, when: str) -> Callable[..., Any]:
+    """The function, but the process dies before or after one of its calls."""
     calls = [0]
 
     def patched(*arguments: Any, **named: Any) -> Any:
@@ -41,7 +42,7 @@ def _run_and_die(home: str, key: str, shop: str, point: str, call: int, when: st
         if point:
             module, name = point.split(":")
             owner = importlib.import_module(module)
-            setattr(owner, name, _dying(getattr(owner, name), call, str(when)))
+            setattr(owner, name, dying(getattr(owner, name), call, str(when)))
         land(replace(settings_in(Path(home)), pseudonym_key=key.encode()), shop)
         os._exit(0)
     if not point:

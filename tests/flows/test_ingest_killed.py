@@ -12,22 +12,14 @@ import pytest
 from flows import lake
 from flows.settings import Settings
 from tests.conftest import settings_in
+from tests.flows.kill_points import points_of
 from tests.flows.tiny_shop import LATER, SALES, end_state, land, sale, write_shop
 
 PROJECT = Path(__file__).parents[2]
 EXPORT = [*SALES, sale(line_total="-4", sku="B2"), sale(sold_at="2026-10-02 12:00:00", action="stolen")]
 #: Where the run dies: function, which call of it, before or after; without a function the parent kills after seconds.
 POINTS = [
-    ("flows.sources.staging:_write", 1, "after"),
-    ("flows.judging:check_table", 2, "before"),
-    ("flows.lake:write_deltalake", 1, "before"),
-    ("flows.lake:write_deltalake", 1, "after"),
-    ("flows.landing:hold", 1, "before"),
-    ("flows.landing:hold", 1, "after"),
-    ("flows.lake:write_window", 3, "before"),
-    ("flows.lake:write_window", 3, "after"),
-    ("flows.lake:record_window", 3, "after"),
-    ("flows.lake:record_window", 4, "before"),
+    *((point.function, point.call, point.when) for point in points_of("ingest")),
     ("", 0, 0.2),
     ("", 0, 0.5),
 ]
