@@ -1,0 +1,183 @@
+"""Does the drift watch stay silent when nothing changes, and does it tell when something does?
+
+Run: python -m benchmarks.drift [--source complete_journey] [--path EXPORT]. The last line is JSON.
+
+The days fall in two parts. Rules may be chosen on the first (`--part calibration`); what counts is the second, of 30
+weeks. False alarms are counted on the shop's own days. Then shifts of known size are planted from a day on, at days
+spread over the part, and the watch has two windows (days) to tell them.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from benchmarks.drift_shifts import EVENT_COLUMNS, MADE_CHANNELS, NEW_CATEGORY, NEW_ITEM, SHIFTS, Shift
+from expectations.drift import DriftRules, Reading, alarms_of, read_day
+from expectations.drift_profile import Profile, profile_events
+from flows.connection import connect, literal
+from flows.landing import staging_folder
+from flows.settings import load_settings
+from flows.sources.mapping import load_mapping
+from flows.sources.staging import Export, stage_table
+
+REPORTED_DAYS = 30 * 7
+DAYS_A_MONTH = 365.25 / 12
+LIMIT_A_MONTH = 1.0
+WINDOWS = 2
+STARTS = 12
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A day on which at least one signal came into alarm that was not in alarm the day before."""
+
+    day: date
+    readings: tuple[Reading, ...]
+
+
+def main() -> None:
+    """Stage the source, count false alarms on one part, plant shifts there, print both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--source", default="complete_journey")
+    parser.add_argument("--path", type=Path)
+    parser.add_argument("--timezone", default="America/New_York", help="of the shop's own calendar")
+    parser.add_argument("--part", choices=("calibration", "report"), default="report")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        connection = _open(arguments.source, arguments.path, Path(home), arguments.timezone)
+        rules = DriftRules()
+        began = time.process_time()
+        plain = _profile(connection, "plain")
+        seconds = time.process_time() - began
+        judged = _days_of(plain, arguments.part, rules)
+        print(f"{arguments.source}, {arguments.part}: {len(judged)} days, {judged[0]} to {judged[-1]}\n")
+        found = {name: _false_alarms(_profile(connection, name), judged, rules) for name in ("plain", "with_channels")}
+        _print_alarms(found, len(judged))
+        caught = {shift.name: _caught(connection, shift, judged, rules) for shift in SHIFTS}
+        _print_caught(caught)
+    _print_result(arguments, judged, {name: len(alarms) for name, alarms in found.items()}, caught, seconds)
+
+
+def _open(source: str, path: Path | None, home: Path, timezone: str) -> duckdb.DuckDBPyConnection:
+    """Stage events and items as an ingest does; make the relations plain, with_channels and catalogue."""
+    settings = load_settings({"AISLE_HOME": str(home)})
+    export = Export(load_mapping(source, {"home": str(home), "spool": str(settings.spool_path)}), path)
+    connection = connect(home, timezone)
+    with staging_folder(settings) as folder:
+        for table in ("events", "items"):
+            files = stage_table(export, table, folder, settings.pseudonym_key).files
+            names = ", ".join(literal(file) for file in files)
+            connection.execute(f"create table staged_{table} as select * from read_parquet([{names}])")
+    connection.execute(f"create view plain as select {EVENT_COLUMNS} from staged_events where event_time is not null")
+    connection.execute(f"create view with_channels as select * replace ({MADE_CHANNELS}) from plain")
+    connection.execute(
+        f"create view catalogue as select item_id, category from staged_items "
+        f"union all select {literal(NEW_ITEM)}, {literal(NEW_CATEGORY)}"
+    )
+    return connection
+
+
+def _profile(connection: duckdb.DuckDBPyConnection, relation: str) -> Profile:
+    return profile_events(connection, relation, "catalogue")
+
+
+def _days_of(profile: Profile, part: str, rules: DriftRules) -> list[date]:
+    """The last 30 whole weeks, or what lies before them and has a whole reference; the last day is not whole."""
+    whole = list(profile.days[:-1])
+    return whole[-REPORTED_DAYS:] if part == "report" else whole[7 * rules.weeks : -REPORTED_DAYS]
+
+
+def _false_alarms(profile: Profile, judged: Sequence[date], rules: DriftRules) -> list[Alarm]:
+    """The days on which a signal came into alarm, of a shop in which nothing was planted."""
+    first = profile.days.index(judged[0])
+    readings = [read_day(profile, p, rules) for p in range(first - rules.days_in_a_row, first + len(judged))]
+    found, before = [], set[str]()
+    for number, day in enumerate(judged, rules.days_in_a_row + 1):
+        alarms = alarms_of(readings[:number], rules)
+        fresh = [reading for reading in alarms if reading.signal not in before]
+        if fresh:
+            found.append(Alarm(day, tuple(fresh)))
+        before = {reading.signal for reading in alarms}
+    return found
+
+
+def _caught(
+    connection: duckdb.DuckDBPyConnection, shift: Shift, judged: Sequence[date], rules: DriftRules
+) -> list[int | None]:
+    """For each start: the number of the window (1 or 2) in which the shift was told; None when it was not."""
+    step = (len(judged) - WINDOWS) / STARTS
+    return [_told(connection, shift, judged[int(step * number)], rules) for number in range(STARTS)]
+
+
+def _told(connection: duckdb.DuckDBPyConnection, shift: Shift, start: date, rules: DriftRules) -> int | None:
+    first, stop = start - timedelta(days=7 * rules.weeks + 1), start + timedelta(days=WINDOWS)
+    span = f"event_time >= timestamptz '{first}' and event_time < timestamptz '{stop + timedelta(days=1)}'"
+    connection.execute(f"create or replace view span as select * from with_channels where {span}")
+    connection.execute(f"create or replace view planted as {shift.query('span', str(start))}")
+    profile = _profile(connection, "planted")
+    position = profile.days.index(start)
+    readings = [read_day(profile, p, rules) for p in range(position - 1, position + WINDOWS)]
+    for window in range(1, WINDOWS + 1):
+        alarms = alarms_of(readings[: window + 1], rules)
+        if any(reading.signal.startswith(shift.told_by) for reading in alarms):
+            return window
+    return None
+
+
+def _print_alarms(found: dict[str, list[Alarm]], days: int) -> None:
+    notes = {"plain": "as it is", "with_channels": "with two channels made, basket by basket"}
+    for name, alarms in found.items():
+        months = days / DAYS_A_MONTH
+        print(f"False alarms, {notes[name]}: {len(alarms)} in {months:.1f} months, {len(alarms) / months:.2f} a month")
+        by_month: dict[str, int] = {}
+        for alarm in alarms:
+            by_month[f"{alarm.day:%Y-%m}"] = by_month.get(f"{alarm.day:%Y-%m}", 0) + 1
+            for reading in alarm.readings:
+                print(f"  {alarm.day}  {reading.signal:<28} {reading.score:5.2f}  {reading.words}")
+        print(f"  by month: {', '.join(f'{month} {count}' for month, count in by_month.items()) or 'none'}\n")
+
+
+def _print_caught(caught: dict[str, list[int | None]]) -> None:
+    print(f"{'planted shift':<36}{'must be caught':>16}{'caught':>10}{'in window 1':>14}")
+    for shift in SHIFTS:
+        windows = caught[shift.name]
+        told = sum(window is not None for window in windows)
+        must = "yes" if shift.asked else "smaller"
+        print(f"{shift.name:<36}{must:>16}{f'{told} of {len(windows)}':>10}{windows.count(1):>14}")
+
+
+def _print_result(
+    arguments: argparse.Namespace,
+    judged: Sequence[date],
+    alarms: dict[str, int],
+    caught: dict[str, list[int | None]],
+    seconds: float,
+) -> None:
+    months = len(judged) / DAYS_A_MONTH
+    rates = {name: round(count / months, 2) for name, count in alarms.items()}
+    shares = {name: sum(w is not None for w in windows) / len(windows) for name, windows in caught.items()}
+    asked = [shares[shift.name] for shift in SHIFTS if shift.asked]
+    figures = {
+        "benchmark": "drift",
+        "source": arguments.source,
+        "part": arguments.part,
+        "days": len(judged),
+        "false_alarms_a_month": rates,
+        "limit_a_month": LIMIT_A_MONTH,
+        "within_limit": max(rates.values()) <= LIMIT_A_MONTH,
+        "caught": {name: round(share, 3) for name, share in shares.items()},
+        "all_asked_caught": min(asked) == 1.0,
+        "profile_cpu_s": round(seconds, 2),
+    }
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
