@@ -16,6 +16,8 @@ BUCKETS_A_LOGARITHM = 16
 #: The bucket of the number zero.
 ZERO_BUCKET = -9999
 _COLUMNS = ("item_id", "channel", "session_id", "basket_id", "quantity", "unit_price", "discount", "currency", "text")
+#: What is read of an event.
+PROFILE_COLUMNS = ("event_time", "event_type", *_COLUMNS)
 _NUMBERS = {"unit_price": "price", "quantity": "quantity", "discount": "discount"}
 _MIXES = ("event types", "channels", "categories", "currencies")
 
@@ -42,16 +44,19 @@ class Profile:
     signals: tuple[Signal, ...]
 
 
-def profile_events(connection: duckdb.DuckDBPyConnection, events: str, items: str) -> Profile:
-    """Count the relation `events` (the contract's columns) by day; `items` gives the categories.
+def profile_events(
+    connection: duckdb.DuckDBPyConnection, events: str, items: str, span: tuple[date, date] | None = None
+) -> Profile:
+    """Count the relation `events` (PROFILE_COLUMNS) by day, in one scan; `items` gives the categories.
 
-    Days are those of the connection's TimeZone. Raises LookupError when there are no events.
+    Days are those of the connection's TimeZone, from the first to the last of `span` or of the events. Raises
+    LookupError when there are no events.
     """
     rows = connection.execute(_query(events, items)).fetchall()
     found = [row for row in rows if row[0] is not None]
     if not found:
         raise LookupError("There are no events to watch for drift.")
-    first, last = min(row[0] for row in found), max(row[0] for row in found)
+    first, last = span or (min(row[0] for row in found), max(row[0] for row in found))
     days = tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
     cells: dict[str, list[tuple[date, str, int]]] = {}
     for day, name, bucket, count in found:

@@ -1,0 +1,114 @@
+"""The lake as drift reads it: a shop's last weeks, judged day by day; and which alarms were told before."""
+
+import json
+import os
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from expectations.drift import WEEK, DriftRules, Reading, alarms_of, read_day
+from expectations.drift_profile import PROFILE_COLUMNS, profile_events
+from flows import lake
+from flows.connection import connect
+from flows.settings import Settings
+from flows.watch_policy import WatchPolicy
+
+#: Days that are judged and shown; the newest of them can be in alarm.
+DAYS_SHOWN = 28
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """A shop's newest whole day: readings of the days shown (oldest first), and the signals in alarm on the last."""
+
+    source: str
+    day: date
+    days: tuple[tuple[Reading, ...], ...]
+    alarms: tuple[Reading, ...]
+
+
+def sources_of(settings: Settings) -> list[str]:
+    """The shops that have events in the lake."""
+    dataset = lake.arrow_dataset(settings, "events")
+    found = set[str]()
+    for batch in dataset.scanner(columns=["source"]).to_batches():
+        found.update(pc.unique(batch["source"]).to_pylist())
+    return sorted(found)
+
+
+def judge_drift(settings: Settings, policy: WatchPolicy, source: str, day: date | None = None) -> DriftReport:
+    """Judge a shop's days up to `day`, by default the last whole one before its newest event.
+
+    Days are those of the policy's time zone. Raises LookupError when the shop has no events there.
+    """
+    zone, rules = ZoneInfo(policy.timezone), DriftRules(weeks=policy.weeks)
+    judged = day or lake.watermark(settings, source).astimezone(zone).date() - timedelta(days=1)
+    first = judged - timedelta(days=WEEK * policy.weeks + DAYS_SHOWN)
+    connection = connect(None, policy.timezone)
+    try:
+        since, until = (_midnight(each, zone) for each in (first, judged + timedelta(days=1)))
+        connection.register("span", _events(settings, source, since, until))
+        connection.register("catalogue", lake.arrow_dataset(settings, "items").to_table(["item_id", "category"]))
+        profile = profile_events(connection, "span", "catalogue", (first, judged))
+    finally:
+        connection.close()
+    positions = range(len(profile.days) - DAYS_SHOWN, len(profile.days))
+    days = tuple(tuple(read_day(profile, position, rules)) for position in positions)
+    return DriftReport(source, judged, days, tuple(alarms_of(days, rules)))
+
+
+def fresh_alarms(settings: Settings, report: DriftReport) -> list[Reading]:
+    """Return the alarms that were not told before: a signal that stays in alarm is told once."""
+    told = _read_told(settings).get(report.source, {})
+    return [alarm for alarm in report.alarms if told.get(alarm.signal) != _begin(report, alarm.signal)]
+
+
+def remember_told(settings: Settings, report: DriftReport) -> None:
+    """Keep which alarms have been told, so that the next run does not tell them again."""
+    told = _read_told(settings)
+    told[report.source] = {alarm.signal: _begin(report, alarm.signal) for alarm in report.alarms}
+    path = _told_path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps(told, indent=1), encoding="utf-8")
+    fresh.replace(path)
+
+
+def _begin(report: DriftReport, signal: str) -> str:
+    """The first day of the run of days on which a signal drifts; an empty text when it began before the days shown."""
+    begin = ""
+    for day in reversed(report.days):
+        reading = next((each for each in day if each.signal == signal and each.drifts), None)
+        if reading is None:
+            return begin
+        begin = reading.day.isoformat()
+    return ""
+
+
+def _events(settings: Settings, source: str, since: datetime, until: datetime) -> pa.RecordBatchReader:
+    start, stop = (pa.scalar(moment, pa.timestamp("us", tz="UTC")) for moment in (since, until))
+    wanted = (ds.field("source") == source) & (ds.field("event_time") >= start) & (ds.field("event_time") < stop)
+    columns = list(PROFILE_COLUMNS)
+    scanner = lake.arrow_dataset(settings, "events").scanner(columns=columns, filter=wanted, batch_readahead=1)
+    return scanner.to_reader()
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    return datetime.combine(day, time(), zone).astimezone(UTC)
+
+
+def _told_path(settings: Settings) -> Path:
+    return settings.home / "watch" / "told.json"
+
+
+def _read_told(settings: Settings) -> dict[str, dict[str, str]]:
+    path = _told_path(settings)
+    told: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return told
+
+
