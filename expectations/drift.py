@@ -85,7 +85,7 @@ def read_day(profile: Profile, position: int, rules: DriftRules) -> list[Reading
         usable = np.median(before) >= FEWEST_ROWS and (before > 0).sum() >= FEWEST_WEEKS
         enough = signal.kind == "volume" or signal.counts[position].sum() >= FEWEST_ROWS
         if usable and enough and signal.kind in _LEVELS:
-            readings.append(_read_level(profile, signal, position, rules))
+            readings.extend(_read_level(profile, signal, position, rules))
         if usable and enough and signal.kind != "volume":
             readings.extend(_read_distribution(profile, signal, position, rules))
     return readings
@@ -108,14 +108,17 @@ def _trailing(position: int, weeks: int) -> np.ndarray:
     return np.arange(max(position - WEEK * weeks, 0), position)
 
 
-def _read_level(profile: Profile, signal: Signal, position: int, rules: DriftRules) -> Reading:
+def _read_level(profile: Profile, signal: Signal, position: int, rules: DriftRules) -> list[Reading]:
     """How high a signal stands: the log of its rows, the mean of its logarithms, the middle of its hours.
 
     The change against the median of the same weekdays is held against the spread of the reference's own days.
     """
     same, trailing = _same_weekdays(position, rules.weeks), _trailing(position, rules.weeks)
     values = _LEVELS[signal.kind](signal, np.append(trailing, position))
-    expected = float(np.nanmedian(values[np.searchsorted(trailing, same)]))
+    before = values[np.searchsorted(trailing, same)]
+    if not (np.isfinite(values[-1]) and np.isfinite(before).any()):
+        return []
+    expected = float(np.nanmedian(before))
     change = float(values[-1]) - expected
     spread = _sigma(_residuals(values[:-1], trailing % WEEK))
     if signal.kind == "volume":
@@ -124,7 +127,7 @@ def _read_level(profile: Profile, signal: Signal, position: int, rules: DriftRul
     score = min(abs(change) / size, abs(change) / (z * max(spread, 1e-6)))
     name = signal.name if signal.kind == "volume" else f"{signal.name}, level"
     words = {"volume": words_of_volume, "numbers": words_of_level, "hours": words_of_hours}[signal.kind]
-    return Reading(name, signal.kind, profile.days[position], score, words(expected, change))
+    return [Reading(name, signal.kind, profile.days[position], score, words(expected, change))]
 
 
 def _residuals(values: np.ndarray, weekdays: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ _INK, _CALM, _WARM, _DRIFTS, _ALARM = "#808b96", "#808b96", "#d9a441", "#c2703d"
 
 
 def drift_svg(days: Sequence[Sequence[Reading]], alarms: Sequence[Reading]) -> str:
-    """Return an SVG of the days' readings (oldest first); signals in alarm on the last day are marked. '' without any."""
+    """Return an SVG of the days' readings (oldest first), signals in alarm marked; '' without readings."""
     names = _names(days, alarms)
     if not names:
         return ""
@@ -84,4 +84,6 @@ def _last_day(days: Sequence[Sequence[Reading]]) -> str:
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start", weight: str = "400") -> str:
-    return f'<text x="{x:.0f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}" fill="{_INK}">{escape(text)}</text>'
+    return (
+        f'<text x="{x:.0f}" y="{y}" text-anchor="{anchor}" font-weight="{weight}" fill="{_INK}">{escape(text)}</text>'
+    )

@@ -16,8 +16,13 @@ QUARANTINE_REPLAYED = "aisle.quarantine.replayed"
 FEATURES_COMPLETED = "aisle.features.completed"
 RELEASE_PROMOTED = "aisle.release.promoted"
 RELEASE_REFUSED = "aisle.release.refused"
+DRIFT_BREACHED = "aisle.drift.breached"
+FRESHNESS_BREACHED = "aisle.freshness.breached"
+RETRAIN_WANTED = "aisle.retrain.wanted"
 FEATURES_AFTER_INGEST = "aisle: features after ingest"
 REPORT_FAILED_RUNS = "aisle: report failed runs"
+ALERT_ON_BREACH = "aisle: alert on a breach"
+RETRAIN_ON_BREACH = "aisle: retrain on a breach"
 #: A run that is silent for this many heartbeats is dead.
 MISSED_HEARTBEATS = 3
 _ENDS = {f"prefect.flow-run.{state}" for state in ("Completed", "Failed", "Cancelled", "Crashed")}
@@ -29,12 +34,14 @@ def announce(event: str, name: str, facts: Mapping[str, object]) -> None:
 
 
 def automations(deployment_ids: Mapping[str, UUID]) -> list[AutomationCore]:
-    """Our automations, given the ids of the deployments `features-hourly` and `report-failure`."""
+    """Our automations, given the ids of the deployments that they start."""
     return [
         _features_after_ingest(deployment_ids["features-hourly"]),
         _report_failed_runs(deployment_ids["report-failure"]),
         _report_failed_automations(deployment_ids["report-failure"]),
         _crash_silent_runs(),
+        _alert_on_breach(deployment_ids["report-alert"]),
+        _retrain_on_breach(deployment_ids["retrain-daily"]),
     ]
 
 
@@ -110,7 +117,9 @@ def _report_failed_automations(deployment_id: UUID) -> AutomationCore:
         enabled=True,
         trigger=EventTrigger(
             expect={"prefect.automation.action.failed"},
-            match={"prefect.resource.name": [FEATURES_AFTER_INGEST, REPORT_FAILED_RUNS]},
+            match={
+                "prefect.resource.name": [FEATURES_AFTER_INGEST, REPORT_FAILED_RUNS, ALERT_ON_BREACH, RETRAIN_ON_BREACH]
+            },
             posture=Posture.Reactive,
             threshold=1,
         ),
@@ -124,6 +133,41 @@ def _report_failed_automations(deployment_id: UUID) -> AutomationCore:
                 },
             )
         ],
+    )
+
+
+def _alert_on_breach(deployment_id: UUID) -> AutomationCore:
+    """To send it to people too, add an action "Send a notification" to this automation's page, or one of your own."""
+    return AutomationCore(
+        name=ALERT_ON_BREACH,
+        description="Drift or a freshness limit was breached: keep it as an artifact and an error line.",
+        enabled=True,
+        trigger=EventTrigger(
+            expect={DRIFT_BREACHED, FRESHNESS_BREACHED},
+            for_each={"prefect.resource.id"},
+            posture=Posture.Reactive,
+            threshold=1,
+        ),
+        actions=[
+            RunDeployment(
+                source="selected",
+                deployment_id=deployment_id,
+                parameters={
+                    "subject": _jinja("{{ event.resource.id | replace('aisle.', '') }}"),
+                    "text": _jinja("{{ event.payload.text }}"),
+                },
+            )
+        ],
+    )
+
+
+def _retrain_on_breach(deployment_id: UUID) -> AutomationCore:
+    return AutomationCore(
+        name=RETRAIN_ON_BREACH,
+        description="A breach for which the operator asked to train anew (watch.toml).",
+        enabled=True,
+        trigger=EventTrigger(expect={RETRAIN_WANTED}, posture=Posture.Reactive, threshold=1),
+        actions=[RunDeployment(source="selected", deployment_id=deployment_id, parameters={})],
     )
 
 

@@ -11,6 +11,7 @@ from flows.feature_source import event_span
 from flows.feature_store import feature_store
 from flows.feature_tables import BuildReport, build_tables, remove_passing_snapshots
 from flows.settings import load_settings
+from flows.stops import raise_if_stopped
 from flows.validation import publish_verdict
 
 
@@ -20,8 +21,9 @@ def build_features(as_of: datetime | None = None, source: str | None = None) -> 
 
     Args: `as_of`, by default just after the newest event (the midnight after it, once that day is over); `source`, one
     shop of the lake (with live events), by default all. Tables that are up to date stay. Raises DataRejected when a
-    table breaks a rule.
+    table breaks a rule, Stopped while a stop of the watch stands.
     """
+    raise_if_stopped(load_settings())
     moment = as_utc(as_of) if as_of else find_moment(source)
     report = build_feature_tables(moment, source)
     rows = sum(snapshot.rows for snapshot in report.snapshots)

@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "ingest": "Land a shop's export in the lake, window by window.",
     "source": "List the shop mappings, or show one.",
     "quarantine": "Count the held rows; list, show, replay or discard them.",
+    "drift": "Hold the last whole day against the weeks before; see and acknowledge a stop.",
     "features": "Build the feature tables as of a moment.",
     "materialise": "Load the newest feature rows into the online store.",
     "train": "Train the models, gate the best, release it.",

@@ -110,5 +110,3 @@ def _read_told(settings: Settings) -> dict[str, dict[str, str]]:
     path = _told_path(settings)
     told: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     return told
-
-

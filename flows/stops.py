@@ -25,8 +25,8 @@ class Stopped(RuntimeError):
     def __init__(self, stops: Sequence[Stop]):
         told = "; ".join(f"{stop.source}: {', '.join(stop.reasons)}" for stop in stops)
         super().__init__(
-            f"Stopped since {stops[0].stopped_at} by the watch ({told}). The last release goes on answering. Look at the "
-            "artifacts drift-* in Prefect, mend the data or accept the change, then: aisle drift acknowledge"
+            f"Stopped since {stops[0].stopped_at} by the watch ({told}). The last release goes on answering. Look at "
+            "the artifacts drift-* in Prefect, mend the data or accept the change, then: aisle drift acknowledge"
         )
 
 

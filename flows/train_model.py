@@ -16,6 +16,7 @@ from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
 from flows.object_client import StoreUnreachable, WriteRefused
 from flows.settings import load_settings
+from flows.stops import raise_if_stopped
 from flows.train_stages import drop_scratch, judge_challenger, publish_judged, save_models
 from flows.training_runs import (
     TrainingRun,
@@ -38,9 +39,10 @@ def train_model(source: str | None = None, seed: int = 7) -> TrainSummary:
 
     Args: `source`, one shop of the lake (None: all); `seed`. When nothing that the result depends on has changed, no
     model is trained and the earlier outcome is reported. Raises LookupError when the lake has too few days,
-    WriteConflict when another release became champion meanwhile. A refused challenger raises nothing: the champion
-    stays, and the summary has the reasons.
+    WriteConflict when another release became champion meanwhile, Stopped while a stop of the watch stands. A refused
+    challenger raises nothing: the champion stays, and the summary has the reasons.
     """
+    raise_if_stopped(load_settings())
     run = find_inputs(source, seed)
     known = earlier_outcome(run)
     if known is None:

@@ -54,9 +54,7 @@ def find_sources() -> list[str]:
     return found
 
 
-@task(
-    task_run_name="judge {source}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=exponential_backoff(2)
-)
+@task(task_run_name="judge {source}", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=exponential_backoff(2))
 def judge(source: str, day: date | None) -> DriftReport:
     """Read a shop's last weeks and judge the days shown."""
     settings = load_settings()
@@ -78,7 +76,9 @@ def act(report: DriftReport) -> DriftSummary:
     """Do what the policy says of the alarms that were not told before: first the stop, then the events."""
     settings, log = load_settings(), get_run_logger()
     policy, fresh = load_policy(settings), fresh_alarms(settings, report)
-    wanted = {action: [r for r in fresh if action in policy.actions_for(r.signal)] for action in ("stop", "alert", "retrain")}
+    wanted = {
+        action: [r for r in fresh if action in policy.actions_for(r.signal)] for action in ("stop", "alert", "retrain")
+    }
     words = {action: [f"{r.signal}: {r.words}" for r in readings] for action, readings in wanted.items()}
     for reading in fresh:
         log.warning("%s drifts: %s (score %.2f, two days in a row)", reading.signal, reading.words, reading.score)

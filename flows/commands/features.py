@@ -15,6 +15,7 @@ from flows.feature_source import event_span
 from flows.feature_store import feature_store
 from flows.feature_tables import BuildReport, build_tables
 from flows.settings import load_settings
+from flows.stops import Stopped
 from flows.validation import publish_verdict
 
 
@@ -37,7 +38,7 @@ def command(as_of: datetime | None, source: str | None) -> None:
             report = build_tables(settings, wanted, source, publish_verdict, lambda *_: bar.advance(running))
             bar.update(running, completed=len(FEATURE_VIEWS))
         feature_store(settings)
-    except (LookupError, DataRejected) as error:
+    except (LookupError, DataRejected, Stopped) as error:
         raise click.ClickException(str(error)) from error
     console.print(_table(report, moment))
 

@@ -11,6 +11,7 @@ from flows.pipeline import pipeline
 from flows.run_progress import progress_on
 from flows.settings import load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
+from flows.stops import Stopped
 
 
 @click.command(name="pipeline")
@@ -28,7 +29,7 @@ def command(source: str, path: str | None) -> None:
         start_object_store(load_settings())
         with progress_on(console):
             summary = pipeline(source, path)
-    except (MappingError, ExportRejected, DataRejected, ObjectStoreError, LookupError) as error:
+    except (MappingError, ExportRejected, DataRejected, ObjectStoreError, LookupError, Stopped) as error:
         raise click.ClickException(str(error)) from error
     ingest.print_summary(summary.ingested, console)
     train.print_summary(summary.trained, console)

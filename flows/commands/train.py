@@ -10,6 +10,7 @@ from flows.object_client import ObjectStoreError
 from flows.object_store import start_object_store
 from flows.run_progress import progress_on
 from flows.settings import load_settings
+from flows.stops import Stopped
 from flows.train_model import train_model
 from flows.training_runs import TrainSummary
 
@@ -32,7 +33,7 @@ def command(source: str | None, seed: int) -> None:
         start_object_store(load_settings())
         with progress_on(console):
             summary = train_model(source, seed)
-    except (DataRejected, ObjectStoreError, LookupError) as error:
+    except (DataRejected, ObjectStoreError, LookupError, Stopped) as error:
         raise click.ClickException(str(error)) from error
     print_summary(summary, console)
 

@@ -19,6 +19,7 @@ from flows.services import start_services
 from flows.settings import HEARTBEAT_SECONDS, Settings, environment_for_children
 
 Seen = TypeVar("Seen")
+STARTED = ("features-hourly", "report-failure", "report-alert", "retrain-daily")
 BROKEN = """
 from prefect import flow
 @flow(name="broken")
@@ -89,7 +90,7 @@ def test_a_failure_without_a_run_says_where_to_look():
 
 
 def test_the_ingest_automation_listens_to_what_the_flow_announces():
-    wanted = automations({"features-hourly": uuid4(), "report-failure": uuid4()})
+    wanted = automations({name: uuid4() for name in STARTED})
     (follow,) = [each for each in wanted if each.name == FEATURES_AFTER_INGEST]
     assert follow.trigger.expect == {INGEST_COMPLETED}
 

@@ -17,7 +17,7 @@ from flows.deployments import RUNS_AT_ONCE, deployment_ids
 from flows.services import PROJECT, WORK_POOL, service_states, start_services
 from flows.settings import Settings
 
-SCHEDULED = ("ingest-hourly", "features-hourly", "retrain-daily")
+SCHEDULED = ("ingest-hourly", "features-hourly", "retrain-daily", "watch-drift-daily")
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +66,12 @@ def test_automations_are_held_once_and_start_deployments_that_exist():
         automations = client.read_automations()
         ids = {each.id for each in client.read_deployments()}
     assert sorted(each.name for each in automations) == [
+        "aisle: alert on a breach",
         "aisle: crash silent runs",
         "aisle: features after ingest",
         "aisle: report failed automations",
         "aisle: report failed runs",
+        "aisle: retrain on a breach",
     ]
     started = {a.deployment_id for each in automations for a in each.actions if isinstance(a, RunDeployment)}
     assert started <= ids
