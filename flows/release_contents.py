@@ -1,4 +1,4 @@
-"""What a release holds beside its model: items, vectors, neighbours, popularity, the feature registry, the manifest."""
+"""What a release holds beside its model: items, vectors, neighbours, popularity, policies, registry, the manifest."""
 
 import gzip
 import json
@@ -24,6 +24,8 @@ from feature_repo.features import (
 from flows.feature_rows import historical_rows
 from flows.feature_tables import build_tables
 from flows.release_pins import code_pins, contract_pins, data_pins, feature_pins, rules_pins, validation_pins
+from flows.releases import POLICIES_NAME
+from flows.repeat_policy import repeat_policies
 from flows.settings import Settings
 from flows.training_set import TrainingTables
 from training.gate_checks import vocabulary_sha256
@@ -65,6 +67,8 @@ def write_contents(
     np.save(folder / "popularity.npy", _popularity(rows, known))
     items, scores = _neighbours(rows, known, item_ids)
     np.savez(folder / "neighbours.npz", items=items, scores=scores)
+    policies = json.dumps(repeat_policies(settings, as_of, source, tables.items), indent=1, ensure_ascii=False)
+    (folder / POLICIES_NAME).write_text(policies, encoding="utf-8")
     shutil.copyfile(settings.feature_store.registry_path, folder / "registry.db")
 
 

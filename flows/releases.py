@@ -33,6 +33,8 @@ from flows.settings import Settings
 #: What an answer is computed from. These and IDENTITY_FIELDS name a release; the other files report on it.
 IDENTITY_FILES = ("model.onnx", "vectors.npy", "items.jsonl.gz", "neighbours.npz", "popularity.npy")
 REQUIRED_FILES = (*IDENTITY_FILES, "registry.db")
+#: What comes again, by category; answers depend on it, but a release may do without.
+POLICIES_NAME = "policies.json"
 IDENTITY_FIELDS = ("schema", "as_of", "source", "currency", "model", "vocabulary_sha256", "features")
 
 
@@ -53,7 +55,7 @@ def publish(settings: Settings, folder: Path, manifest: Mapping[str, Any], champ
     """
     files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file() and path.name not in UNNAMED}
     _require_files(files)
-    release_id = release_name({name: describe(files[name].read_bytes()) for name in IDENTITY_FILES}, manifest)
+    release_id = release_name({name: describe(path.read_bytes()) for name, path in files.items()}, manifest)
     described = {name: _put_once(settings, release_id, path) for name, path in files.items()}
     whole = {**manifest, "release_id": release_id, "created_at": _now(), "files": described}
     body = _put_manifest(settings, release_id, whole)
@@ -64,10 +66,10 @@ def publish(settings: Settings, folder: Path, manifest: Mapping[str, Any], champ
 def release_name(files: Mapping[str, Mapping[str, Any]], manifest: Mapping[str, Any]) -> str:
     """Return the id that the content gives: r<as_of yyyymmdd>-<12 hex>; the same inputs give the same id.
 
-    `files`: size and sha256 of each of IDENTITY_FILES, by name.
+    `files`: size and sha256 of each file by name; those that answers are computed from count.
     """
     identity = {
-        "files": {name: dict(files[name]) for name in IDENTITY_FILES},
+        "files": {name: dict(files[name]) for name in (*IDENTITY_FILES, POLICIES_NAME) if name in files},
         **{name: manifest[name] for name in IDENTITY_FIELDS},
     }
     digest = hashlib.sha256(canonical(identity)).hexdigest()

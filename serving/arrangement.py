@@ -1,7 +1,7 @@
 """From the best items to the places of a slate: each title once before any again, limits by brand and category."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,11 +22,12 @@ NO_LIMITS = Limits()
 
 
 def arrange(
-    catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits, given: Sequence[int] = ()
+    catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits, given: Sequence[int] = (), own: Container[int] = ()
 ) -> tuple[list[int], Ranking]:
     """Return at most k of the candidates, best first among different titles, then titles that come again.
 
-    An item beyond a limit is left out, so there may be fewer. Items without a brand or category are not limited by it.
+    An item of the user's `own` stands where it stands, whatever its title: who buys two milks is shown both. An item
+    beyond a limit is left out, so there may be fewer. Items without a brand or category are not limited by it.
     `given` items have a place already and come first to the limits; those that fit them are returned before the others.
     """
     titles, again = catalogue.title_ids, list[int]()
@@ -36,7 +37,7 @@ def arrange(
     seen = {titles[position] for position in kept}
     for place, position in enumerate(ranking[0].tolist()):
         title = titles[position]
-        if title in seen:
+        if title in seen and position not in own:
             again.append(place)
         elif room.take(position):
             seen.add(title)

@@ -1,5 +1,6 @@
 """From ranked candidates to places: diversity, the shop's boosts and pins, titles and limits, exploration."""
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,6 +24,14 @@ class Wishes:
 
 
 NO_WISHES = Wishes()
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose places they are: a pseudonym, None where nobody is known, and the items that they have had, by index."""
+
+    name: str | None
+    own: Container[int]
 
 
 @dataclass(slots=True)
@@ -52,11 +61,11 @@ def place_items(
     k: int,
     wishes: Wishes,
     allowed: npt.NDArray[np.bool_],
-    user: str | None,
+    asker: Asker,
 ) -> Places:
     """Give at most k places: pins have theirs, the others follow in the order of score, boosts and diversity."""
     if wishes == NO_WISHES and active.lift is None and not active.pins:
-        _, found = arrange(release.catalogue, ranking, k, NO_LIMITS)
+        _, found = arrange(release.catalogue, ranking, k, NO_LIMITS, own=asker.own)
         return Places(found[0].tolist(), found[1].tolist())
     ranking = diversify(release.vectors, ranking, 2 * k + 10, wishes.diversity)
     boosted = set[int]()
@@ -73,9 +82,10 @@ def place_items(
         k - len(pins) + (POOL_SIZE if drawing else 0),
         wishes.limits,
         [position for _, position in pins],
+        asker.own,
     )
     room = k - len(kept)
-    rows, propensities = explore(len(found[0]), room, wishes.exploration, user)
+    rows, propensities = explore(len(found[0]), room, wishes.exploration, asker.name)
     others = found[0][rows].tolist()
     places = Places(others, [], propensities, set(kept), boosted & set(others), set(found[0][room:].tolist()))
     for place, position in pins:

@@ -20,7 +20,7 @@ from serving.metrics import Metrics
 from serving.model_inputs import KnownRow, known_row, model_inputs
 from serving.online_rows import OnlineStoreUnavailable
 from serving.phrases import PHRASES, Language
-from serving.placement import NO_WISHES, Places, Wishes, candidates_for, place_items
+from serving.placement import NO_WISHES, Asker, Places, Wishes, candidates_for, place_items
 from serving.reasons import Evidence, citations, gather_evidence, is_own, reason_for
 from serving.release import Release
 from serving.removal import Removals, try_removals
@@ -186,7 +186,8 @@ def _place(release: Release, draft: Draft, now: datetime) -> None:
             draft.source = "popular"
         draft.ranking = _popular(release, draft)
     wishes, allowed = draft.question.wishes, draft.active.allowed if draft.allowed is None else draft.allowed
-    draft.places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, draft.question.pseudonym)
+    asker = Asker(draft.question.pseudonym, {*draft.row.habit_indices, *draft.row.history_indices})
+    draft.places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, asker)
     if len(draft.places.positions) < draft.k and wishes.limits != NO_LIMITS:
         draft.notes.append(f"Only {len(draft.places.positions)} items fit the limits.")
     # What no model has looked at is no reason for anything.

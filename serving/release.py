@@ -17,6 +17,7 @@ from serving.catalogue import Catalogue, Conditions, allowed_items, first_catego
 from serving.history import UserRow
 from serving.model_inputs import known_row, model_inputs
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
+from serving.repeat_policy import POLICIES, read_policies
 from serving.scorer import Scorer, best_items, open_scorer
 from serving.shelf_rules import ShelfRules, bind_rules
 
@@ -102,7 +103,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         popularity=popularity,
         category_places=_category_places(catalogue, popularity),
         online=online,
-        rules=bind_rules(None, catalogue, None),
+        rules=bind_rules(None, catalogue, read_policies(folder / POLICIES, catalogue)),
     )
 
 

@@ -127,6 +127,15 @@ def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings, run
     assert popular[electronics] + popular[fashion] > 0
 
 
+def test_a_release_says_what_comes_again(shop: Settings, run: TrainingRun) -> None:
+    compete(shop, run, better=True)
+    judge_challenger(shop, run)
+    policies = json.loads((run.release_folder / "policies.json").read_text())
+    shows = {row["category"]: row["bought"]["show"] for row in policies["categories"] if "bought" in row}
+    assert (shows["Electronics"], shows["Fashion"]) == (False, False), "the next device, never the same"
+    assert (shows["Books"], shows["Cosmetics"]) == (True, True), "bought again when the order comes round"
+
+
 def test_the_same_inputs_are_known_on_another_machine_and_judged_there_they_give_the_same_release_id(
     shop: Settings,
     run: TrainingRun,

@@ -150,12 +150,13 @@ def with_titles(release: Release, titles: dict[int, str]) -> Release:
 
 def test_a_title_comes_once_in_a_slate_while_there_are_others(release: Release, metrics: Metrics):
     twins = with_titles(release, {2: "MILK", 3: "Milk", 13: "milk"})
-    for user in (REGULAR, STRANGER):
-        titles = [item.title.casefold() for item in recommend(twins, Question(user, 8), AS_OF, metrics).slate]
+    for question in (Question(STRANGER, 8), Question(None, 8, session_items=("i05",))):
+        titles = [item.title.casefold() for item in recommend(twins, question, AS_OF, metrics).slate]
         assert len(titles) == len(set(titles)) == 8
     everything = recommend(twins, Question(REGULAR, 200), AS_OF, metrics)
     assert sorted(ids(everything)) == sorted(item["item_id"] for item in ITEMS if item["available"])
-    assert [item.title.casefold() for item in everything.slate[-3:]] == ["milk"] * 3
+    assert ids(everything)[:2] == [MILK, BREAD], "one title, but the user buys both"
+    assert [item.title.casefold() for item in everything.slate[-2:]] == ["milk"] * 2
 
 
 def test_limits_by_brand_and_category_hold_and_too_few_items_are_said(release: Release, metrics: Metrics):
@@ -189,3 +190,10 @@ def test_an_item_without_a_vector_falls_back_to_what_is_bought_with_it(release: 
     vectors[1] = 0
     answer = similar_items(replace(release, vectors=vectors), MILK, 5, AS_OF)
     assert [(item.item_id, item.reason.kind) for item in answer.slate] == [(BREAD, "co_purchase")]
+
+
+def test_who_buys_two_items_of_one_title_is_shown_both(release: Release, metrics: Metrics):
+    twins = replace(release, catalogue=replace(release.catalogue, title_ids=[0] * (COUNT + 1)))
+    wanted = ids(recommend(release, Question(REGULAR, 3), AS_OF, metrics))
+    assert set(wanted) == {MILK, BREAD, COFFEE}
+    assert ids(recommend(twins, Question(REGULAR, 3), AS_OF, metrics)) == wanted

@@ -1,7 +1,9 @@
 """What the shop's rules do to a slate: blocks, pins, boosts, and what comes again to whom."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from serving.metrics import make_metrics
 from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
 from serving.release import Release
+from serving.repeat_policy import POLICIES, read_policies
 from serving.shelf_rules import HeldBack, bind_rules
 from serving.similar_items import similar_items
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, COUNT, MILK, REGULAR, SCONES, STRANGER
@@ -127,3 +130,26 @@ def test_any_rules_keep_a_slate_whole(release: Release, seed: int):
             for rule in rules[:3]:
                 if rule.place <= k and rule.item != SCONES:
                     assert found.index(rule.item) == rule.place - 1
+
+
+def test_serving_reads_the_policies_the_deepest_category_first(release: Release, tmp_path: Path):
+    show, hide = {"users": 99, "again": 9, "show": True}, {"users": 99, "again": 0, "show": False}
+    rows = [
+        {"category": "GROCERY > Dairy", "bought": show},
+        {"category": "", "bought": show, "seen": hide},
+        {"category": "GROCERY", "bought": hide},
+        {"category": "Toys", "bought": hide},
+    ]
+    path = tmp_path / POLICIES
+    assert read_policies(path, release.catalogue) is None
+    path.write_text(json.dumps({"schema": 1, "categories": rows}))
+    held = read_policies(path, release.catalogue)
+    dairy = release.catalogue.by_category["grocery > dairy"]
+    assert not held.bought[dairy].any()
+    assert held.bought.sum() == len(release.catalogue.items) - 1 - len(dairy)
+    assert held.seen[1:].all()
+    assert not held.seen[0]
+    for wrong in ("", "[]", '{"schema": 2, "categories": []}', '{"schema": 1, "categories": [{"bought": 1}]}'):
+        path.write_text(wrong)
+        with pytest.raises(ValueError, match=r"policies.json: expected policies of schema 1"):
+            read_policies(path, release.catalogue)
