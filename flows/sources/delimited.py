@@ -17,9 +17,9 @@ _DELIMITERS = ",;\t|"
 
 
 def read_delimited(
-    connection: duckdb.DuckDBPyConnection, files: list[ExportFile], dialect: Dialect, target: Path
+    connection: duckdb.DuckDBPyConnection, files: list[ExportFile], dialect: Dialect, target: Path, most: str = ""
 ) -> list[str]:
-    """Write each file as a parquet file beside `target` and return their paths.
+    """Write each file as a parquet file beside `target` and return their paths; `most` is an SQL limit, or none.
 
     Lines that could not be read go into the table `unread`, which must be there. Raises ExportRejected for a file
     without a usable first line.
@@ -33,7 +33,7 @@ def read_delimited(
             f"copy (select * from read_csv({literal(file.path)}, header = {str(not dialect.names).lower()}, "
             f"auto_detect = false, quote = {literal(dialect.quote)}, escape = {literal(dialect.escape)}, "
             f"columns = {{{columns}}}, delim = {literal(delimiter)}, skip = {dialect.skip}, "
-            f"max_line_size = {LONGEST_LINE}, store_rejects = true)) to {literal(part)} (format parquet)"
+            f"max_line_size = {LONGEST_LINE}, store_rejects = true) {most}) to {literal(part)} (format parquet)"
         )
         connection.execute(
             "insert into unread select ?, line, any_value(csv_line), any_value(error_message || case when "

@@ -4,7 +4,6 @@ import codecs
 import fnmatch
 import glob
 import gzip
-import shutil
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -16,6 +15,8 @@ from flows.sources.mapping import Mapping
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
 _CHUNK = 1 << 20
+#: Bytes that a row of a sample may take.
+_LONG_ROW = 8192
 _TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".dat")
 
 
@@ -65,27 +66,44 @@ def found_files(pattern: str) -> list[str]:
     return names
 
 
-def unpack(names: list[str], reading: Reading, scratch: Path) -> list[ExportFile]:
+def unpack(names: list[str], reading: Reading, scratch: Path, rows: int | None = None) -> list[ExportFile]:
     """Make each file readable at a path of this machine: members out of their zip, text in UTF-8, archives whole.
 
-    Raises ExportRejected, naming the file.
+    Where only the first `rows` are wanted, no more is unpacked than they may need. Raises ExportRejected, naming the
+    file.
     """
     files = []
+    most = None if rows is None else rows * _LONG_ROW
     for position, name in enumerate(names):
         outside, found, inside = name.partition(".zip/")
         path = name
         if found:
             path = str(_own_place(scratch, reading, position) / Path(inside).name)
-            _extract(f"{outside}.zip", inside, Path(path))
-        if path.endswith(".gz"):
+            _extract(f"{outside}.zip", inside, Path(path), most)
+        if path.endswith(".gz") and rows is None:
             _require_whole(name, path)
-        files.append(ExportFile(name, _in_utf8(name, path, reading, scratch, position)))
+        files.append(ExportFile(name, _in_utf8(name, path, reading, _own_place(scratch, reading, position), most)))
     return files
 
 
 def opened(path: str) -> IO[bytes]:
     """A file's bytes, gzip undone."""
     return gzip.open(path) if path.endswith(".gz") else open(path, "rb")  # type: ignore[return-value]
+
+
+def head_of(name: str, size: int) -> bytes:
+    """The first bytes of a file, of a member of a zip, or of what is gzipped. Raises ExportRejected for a torn one."""
+    outside, found, inside = name.partition(".zip/")
+    try:
+        if not found:
+            with opened(name) as stream:
+                return stream.read(size)
+        with zipfile.ZipFile(f"{outside}.zip") as archive, archive.open(inside) as member:
+            return gzip.GzipFile(fileobj=member).read(size) if inside.endswith(".gz") else member.read(size)
+    except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+        raise ExportRejected(
+            f"{name}: expected a whole file, but reading it failed ({error}). Fetch it again."
+        ) from error
 
 
 def _own_place(scratch: Path, reading: Reading, position: int) -> Path:
@@ -114,10 +132,12 @@ def _only_member(archive: str) -> str:
     return f"{archive}/{members[0]}"
 
 
-def _extract(archive: str, member: str, target: Path) -> None:
+def _extract(archive: str, member: str, target: Path, most: int | None) -> None:
     try:
         with zipfile.ZipFile(archive) as opened_zip, opened_zip.open(member) as source, target.open("wb") as file:
-            shutil.copyfileobj(source, file, _CHUNK)
+            copied = 0
+            while (most is None or copied < most or target.suffix == ".parquet") and (chunk := source.read(_CHUNK)):
+                copied += file.write(chunk)
     except (zipfile.BadZipFile, OSError, zlib.error, EOFError, RuntimeError) as error:
         raise _damaged(archive, error) from error
 
@@ -142,7 +162,7 @@ def _require_whole(name: str, path: str) -> None:
         ) from error
 
 
-def _in_utf8(name: str, path: str, reading: Reading, scratch: Path, position: int) -> str:
+def _in_utf8(name: str, path: str, reading: Reading, place: Path, most: int | None) -> str:
     """The path of the file in UTF-8: a copy when the mapping names another encoding or the file begins as UTF-16."""
     if not path.removesuffix(".gz").lower().endswith(_TEXT_SUFFIXES) and reading.format not in ("csv", "jsonl"):
         return path
@@ -152,13 +172,15 @@ def _in_utf8(name: str, path: str, reading: Reading, scratch: Path, position: in
             encoding = "utf-16"
     if codecs.lookup(encoding).name in ("utf-8", "utf-8-sig", "ascii"):
         return path
-    target = _own_place(scratch, reading, position) / f"{Path(path).name.removesuffix('.gz')}.txt"
+    target = place / f"{Path(path).name.removesuffix('.gz')}.txt"
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         with opened(path) as source, target.open("w", encoding="utf-8", newline="") as file:
-            while chunk := source.read(_CHUNK):
-                file.write(decoder.decode(chunk))
-            file.write(decoder.decode(b"", final=True))
+            copied = 0
+            while (most is None or copied < most) and (chunk := source.read(_CHUNK)):
+                copied += file.write(decoder.decode(chunk))
+            if most is None:
+                file.write(decoder.decode(b"", final=True))
     except UnicodeDecodeError as error:
         raise ExportRejected(
             f"{name}: expected text in {encoding}, but it cannot be read as that ({error.reason}). Nothing was "

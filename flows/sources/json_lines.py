@@ -9,12 +9,16 @@ from flows.sources.delimited import LONGEST_LINE
 from flows.sources.export_files import ExportFile, opened
 
 
-def read_json(connection: duckdb.DuckDBPyConnection, files: list[ExportFile], target: Path) -> str:
+def read_json(connection: duckdb.DuckDBPyConnection, files: list[ExportFile], target: Path, most: str = "") -> str:
     """Write all files as one parquet file and return the SQL that reads it, or '' when there is no object in them.
+
+    `most` is an SQL limit for each file, or none.
 
     Lines that could not be read go into the table `unread`, which must be there.
     """
-    connection.execute(f"create or replace temp table lines as {' union all '.join(_lines(file) for file in files)}")
+    connection.execute(
+        f"create or replace temp table lines as {' union all '.join(_lines(file, most) for file in files)}"
+    )
     connection.execute("delete from lines where line is null or trim(line) = ''")
     connection.execute(
         "insert into unread select file, number, line, 'not a JSON object' as problem, "
@@ -30,7 +34,7 @@ def read_json(connection: duckdb.DuckDBPyConnection, files: list[ExportFile], ta
     return f"select * from read_parquet({literal(str(target))})" if keys else ""
 
 
-def _lines(file: ExportFile) -> str:
+def _lines(file: ExportFile, most: str) -> str:
     """One file's objects as (file, number, line): a line each, or an element each of one array."""
     if _is_array(file):
         listed = (
@@ -43,8 +47,8 @@ def _lines(file: ExportFile) -> str:
             f"delim = '\\x1f', quote = '', escape = '', auto_detect = false, max_line_size = {LONGEST_LINE})"
         )
     return (
-        f"select {literal(file.name)} as file, row_number() over () as number, "
-        f"cast(line as varchar) as line from ({listed})"
+        f"(select {literal(file.name)} as file, row_number() over () as number, "
+        f"cast(line as varchar) as line from ({listed} {most}))"
     )
 
 

@@ -49,21 +49,27 @@ class Raw:
 
 
 def open_raw(
-    connection: duckdb.DuckDBPyConnection, reading: Reading, names: list[str], view: str, scratch: Path
+    connection: duckdb.DuckDBPyConnection,
+    reading: Reading,
+    names: list[str],
+    view: str,
+    scratch: Path,
+    rows: int | None = None,
 ) -> Raw:
-    """Make the files one view of raw rows, null words as nulls and `numbers` as numbers.
+    """Make the files one view of raw rows, null words as nulls and `numbers` as numbers; of each the first `rows`.
 
     Raises ExportRejected, naming the file, when one cannot be read whole (half a parquet file, a torn archive).
     """
     kind = reading.format or format_of(names[0])
     unread = scratch / f"{view}-unread.parquet"
-    files = unpack(names, reading, scratch)
+    files = unpack(names, reading, scratch, rows)
     connection.execute(
         "create or replace temp table unread (file varchar, number bigint, line varchar, "
         "problem varchar, header varchar, delimiter varchar)"
     )
     try:
-        source, parts = _read(connection, reading, kind, files, scratch / f"{view}.parquet")
+        most = "" if rows is None else f"limit {rows}"
+        source, parts = _read(connection, reading, kind, files, (scratch / f"{view}.parquet", most))
         lost = _keep_unread(connection, unread)
         lacking = _lacking(connection, dict(zip(names, parts, strict=False)))
     except duckdb.Error as error:
@@ -103,18 +109,26 @@ def number_sql(text: str, number_format: NumberFormat) -> str:
 
 
 def _read(
-    connection: duckdb.DuckDBPyConnection, reading: Reading, kind: str, files: list[ExportFile], target: Path
+    connection: duckdb.DuckDBPyConnection,
+    reading: Reading,
+    kind: str,
+    files: list[ExportFile],
+    wanted: tuple[Path, str],
 ) -> tuple[str, Sequence[str]]:
-    """SQL that reads the rows ('' when there are none), and the parquet file that each raw file became."""
+    """SQL that reads the rows ('' when there are none), and the parquet file that each raw file became.
+
+    `wanted` is where parquet is written, and an SQL limit or ''.
+    """
+    target, most = wanted
     if kind == "jsonl":
-        return read_json(connection, files, target), []
+        return read_json(connection, files, target, most), []
     if kind == "csv":
-        parts = read_delimited(connection, files, reading.dialect, target)
+        parts = read_delimited(connection, files, reading.dialect, target, most)
     elif kind == "xlsx":
         parts = read_workbooks(files, target)
     else:
         parts = [file.path for file in files]
-    source = f"select * from read_parquet({_listed(parts)}, union_by_name = true)"
+    source = f"select * from read_parquet({_listed(parts)}, union_by_name = true) {most if kind != 'csv' else ''}"
     connection.execute(f"describe {source}").fetchall()
     return source, parts
 

@@ -36,13 +36,15 @@ _USERS_AT_ONCE = 100_000
 class Export:
     """What is to be landed: a shop's mapping, where its files lie, and which event times.
 
-    `path` None means where the mapping says; `since` is included, `until` is not, None is open.
+    `path` None means where the mapping says; `since` is included, `until` is not, None is open. `rows` bounds how much
+    of each file is read: a rehearsal's sample.
     """
 
     mapping: Mapping
     path: Path | None = None
     since: datetime | None = None
     until: datetime | None = None
+    rows: int | None = None
 
     @property
     def whole(self) -> bool:
@@ -116,11 +118,12 @@ def _open_section(
         return open_catalogue_of_events(connection, mapping, [(each, file) for each, file in files if file.is_file()])
     if section.reading is not None:
         files = files_of(export.mapping, section.reading, export.path)
-        return [open_raw(connection, section.reading, files, "raw", own_folder)] if files else None
+        return [open_raw(connection, section.reading, files, "raw", own_folder, export.rows)] if files else None
     raws = []
     for name, reading in mapping.inputs.items():
         if re.search(rf"\b{re.escape(name)}\b", str(section.relation)):
-            raws.append(open_raw(connection, reading, files_of(mapping, reading, export.path), name, own_folder))
+            files = files_of(mapping, reading, export.path)
+            raws.append(open_raw(connection, reading, files, name, own_folder, export.rows))
     relation = str(section.relation).strip()
     query = relation if relation.lower().startswith(("select", "with")) else f"select * from {relation}"
     try:

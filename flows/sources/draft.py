@@ -1,0 +1,174 @@
+"""A mapping drafted from samples of an export: a TOML file in which each guess says why, and what else it could be."""
+
+import json
+import re
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
+
+from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users
+from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.sample import Sample
+
+_BARE = re.compile(r"^[A-Za-z0-9_-]+$")
+
+
+def draft_mapping(plan: Plan, name: str, folder: Path) -> str:
+    """The text of the mapping file; `folder` is where it will lie, so that files are named from there."""
+    events = [draft_events(plan, guess) for guess in plan.events]
+    if plan.lines and plan.orders:
+        events.append(draft_events(plan, plan.lines))
+    lines = _head(plan, name, events)
+    joined = _inputs(plan)
+    if joined:
+        lines += ["", "[inputs]"]
+        for key, guess in joined.items():
+            lines += _reasons(guess.sample)
+            lines.append(f"{key} = {_inline({'files': _pattern(guess, folder), **_keys(guess.sample)})}")
+    for draft in events:
+        lines += ["", *_about(draft.guess), "[[events]]" if len(events) > 1 else "[events]"]
+        relation = draft.relation
+        lines += _source(draft.guess, relation, folder)
+        lines += [line for note, text in draft.settings for line in (f"# {note}", text)]
+        lines.append("[events.columns]")
+        lines += _columns(draft.columns)
+    if events:
+        lines += ["", *_items(plan, events, folder)]
+    if plan.users and not _same_file(plan):
+        lines += ["", *_about(plan.users), "[users]", *_users(plan.users, plan, folder)]
+    for guess in plan.unused:
+        lines += ["", f"# Not used: {_shown(guess)}: {guess.why}."]
+    return "\n".join(lines) + "\n"
+
+
+def _same_file(plan: Plan) -> bool:
+    return plan.people is not None and not draft_users(plan.people)[1]
+
+
+def _head(plan: Plan, name: str, events: list[EventsDraft]) -> list[str]:
+    rows = sum(draft.guess.sample.rows for draft in events)
+    span = max((draft.days for draft in events), default=0.0)
+    lines = [
+        f"# Drafted by `aisle source new` from {rows:,} rows of events. Each guess says how sure it is and why;",
+        f"# mend what is wrong, then see it at work: aisle source check {name}.toml",
+        f"source = {_text(name)}",
+        "# unsure: no column says where it happened: web, app, store, social or email",
+        'channel = "web"',
+        '# currency = "EUR"  # write the shop\'s own, if a price is there',
+        '# timezone = "Europe/Vienna"  # where times name no zone they are taken for UTC',
+    ]
+    if span > 90:
+        lines += [f"# the sample spans {span:,.0f} days", 'window = "month"']
+    return lines
+
+
+def _inputs(plan: Plan) -> dict[str, FileGuess]:
+    """The files that are joined, by the name that SQL gives them."""
+    found: dict[str, FileGuess] = {}
+    if plan.lines and plan.orders:
+        found |= {"orders": plan.orders, "lines": plan.lines}
+    if plan.people:
+        found["people"] = plan.people
+    if plan.items and (plan.lookups or not _one_row_an_item(plan.items)):
+        found["products"] = plan.items
+        found |= {f"words_{place}": guess for place, (guess, _) in enumerate(plan.lookups, 1)}
+    return found
+
+
+def _one_row_an_item(items: FileGuess) -> bool:
+    column = items.roles["item_id"].column
+    return column.distinct == column.rows
+
+
+def _items(plan: Plan, events: list[EventsDraft], folder: Path) -> list[str]:
+    if plan.items is None:
+        lines = ["# No file of items was given: the catalogue is made of the events.", "[items]", "from_events = true"]
+        return [*lines, "[items.columns]", *_columns(draft_items(events[0].guess, [], True))]
+    lookups = [guess for guess, _ in plan.lookups]
+    lines = [*_about(plan.items), "[items]"]
+    if plan.lookups or not _one_row_an_item(plan.items):
+        joins = "".join(
+            f' left join words_{place} using ("{column}")' for place, (_, column) in enumerate(plan.lookups, 1)
+        )
+        item = plan.items.roles["item_id"].column.name
+        first = "" if _one_row_an_item(plan.items) else f' qualify row_number() over (partition by "{item}") = 1'
+        lines.append(f"from = {_text(f'select * from products{joins}{first}')}")
+    else:
+        lines += _source(plan.items, None, folder)
+    return [*lines, "[items.columns]", *_columns(draft_items(plan.items, lookups, False))]
+
+
+def _users(users: FileGuess, plan: Plan, folder: Path) -> list[str]:
+    columns, traits = draft_users(users)
+    column = users.roles["user_id"].column
+    lines = ['from = "people"'] if plan.people else _source(users, None, folder)
+    if plan.people and column.distinct < column.filled:
+        lines = [f"from = {_text(f'select * from people qualify row_number() over (partition by {column.name}) = 1')}"]
+    lines += ["# what may be kept of a user: leave out what nobody needs", f"traits = {json.dumps(traits)}"]
+    return [*lines, "[users.columns]", *_columns(columns)]
+
+
+def _source(guess: FileGuess, relation: str | None, folder: Path) -> list[str]:
+    if relation is not None:
+        return [f"from = {_text(relation)}"]
+    keys = {"files": _pattern(guess, folder), **_keys(guess.sample)}
+    return [*_reasons(guess.sample), *(f"{key} = {_value(value)}" for key, value in keys.items())]
+
+
+def _about(guess: FileGuess) -> list[str]:
+    return [f"# {_shown(guess)}: {guess.why}"]
+
+
+def _shown(guess: FileGuess) -> str:
+    return ", ".join(Path(file).name for file in guess.files)
+
+
+def _reasons(sample: Sample) -> list[str]:
+    return [f"# {key}: {why}" for key, why in sample.reasons.items()]
+
+
+def _keys(sample: Sample) -> dict[str, Any]:
+    return dict(sample.keys)
+
+
+def _pattern(guess: FileGuess, folder: Path) -> str:
+    """The files as one glob, from the mapping's folder on."""
+    names = [str(Path(file).absolute()) for file in guess.files]
+    if len(names) > 1:
+        names = [f"{_same_beginning(names)}*{''.join(Path(names[0]).suffixes)}"]
+    path = Path(names[0])
+    return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
+
+
+def _same_beginning(names: list[str]) -> str:
+    return "".join(signs[0] for signs in takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False)))
+
+
+def _columns(columns: list[tuple[str, str, str]]) -> list[str]:
+    """Lines of (contract column, expression, why)."""
+    return [line for column, expression, why in columns for line in (f"# {why}", f"{column} = {_text(expression)}")]
+
+
+def _inline(table: dict[str, Any]) -> str:
+    return "{ " + ", ".join(f"{key} = {_value(value)}" for key, value in table.items()) + " }"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(key)} = {_text(word)}" for key, word in value.items()) + " }"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(word: str) -> str:
+    return word if _BARE.match(word) else _text(word)
+
+
+def _text(text: str) -> str:
+    """A TOML string: literal where that saves backslashes."""
+    if '"' in text and "'" not in text and "\n" not in text:
+        return f"'{text}'"
+    if '"' in text and '"""' not in text and not text.endswith('"') and "\\" not in text:
+        return f'"""{text}"""'
+    return json.dumps(text, ensure_ascii=False)

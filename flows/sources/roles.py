@@ -1,0 +1,166 @@
+"""What the columns of a sample seem to mean: guesses by name, kind and content, each with its reason."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flows.sources.column_profile import ColumnProfile
+
+_THING = "(item|product|sku|article|stock|asin|movie|book|track|goods|isbn|ean|upc|variant|material|artikel|prod)"
+_PERSON = "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|account|cust|consumer|kunden?|card)"
+_ID = "(id|code|no|nr|num|number|key|sku|asin)"
+_BASKET = "(order|invoice|basket|transaction|receipt|bill|ticket|cart|bon)"
+_NUMBERS = ("whole", "number", "comma_number", "grouped_number")
+_TIMES = ("time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+_WORDS = ("text", "whole", "number", "epoch_s", "epoch_ms", "epoch_us")
+#: Role → name patterns, the surest first → kinds that a column of the role may have.
+_NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "user_id": ((f"^{_PERSON}_unique_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}$"), _WORDS),
+    "item_id": ((f"^(parent_)?{_THING}_?{_ID}$", f"^(parent_)?{_THING}$", f"{_THING}_?{_ID}$"), _WORDS),
+    "event_time": (
+        ("^(event|order|invoice|purchase|transaction|order_purchase|created|sold)_?(time|timestamp|date|at|dt)$",
+         "^(time|timestamp|datetime|date|ts)$",
+         "purchase.*(time|date)|(^|_)(time|timestamp|date|at|dt|dat|day|ts)$|date$", ".*"),
+        _TIMES,
+    ),
+    "event_type": (("^(event|action|behaviou?r|activity|interaction)(_?(type|name))?$", "type$|^event"), ("text",)),
+    "session_id": (("session|^visit(_?id)?$",), _WORDS),
+    "basket_id": ((f"^{_BASKET}_?{_ID}$", f"^{_BASKET}$", f"{_BASKET}_?{_ID}$"), _WORDS),
+    "quantity": (("^(qty|quantity|units|pieces|menge|anzahl)$", "qty|quantity", "^amount$|^count$"), _NUMBERS),
+    "unit_price": (("^(unit_?)?(price|preis)$", "unit_?price|^price|_price$"), _NUMBERS),
+    "line_total": (("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz", "total|revenue"), _NUMBERS),
+    "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), _NUMBERS),
+    "currency": (("^currency|^ccy$",), ("text",)),
+    "rating": (("^(rating|stars|score|overall|review_score)$",), _NUMBERS),
+    "text": (
+        ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
+        ("text",),
+    ),
+    "title": (("^title$|^(product|prod|item|article|movie)_?(title|name)$", "^name$", "^description$"), ("text",)),
+    "description": (("^(detail_)?desc(ription)?$|_desc$|^description$", "^features$"), ("text", "list")),
+    "category": (
+        ("^categor(y|ies)(_?(name|code|path|name_english))?$|_categor(y|ies)(_name)?(_english)?$",
+         "^(department|aisle|genres?|subclass|product_subclass|index_group_name|product_group_name|product_type_name)$",
+         "^category_?id$|department_desc|commodity|^department|class$"),
+        ("text", "list", "whole"),
+    ),
+    "brand": (("^brand", "^(manufacturer|vendor|maker|publisher|store)(_name)?$"), ("text", "whole")),
+    "image": (("image|img|picture|photo",), ("text",)),
+}  # fmt: skip
+#: Roles of which two name patterns are sure.
+_TWO_SURE = ("user_id", "item_id", "basket_id")
+#: The shop's words for what a user does, as exports write them.
+EVENT_WORDS = {
+    "view": ("view", "views", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "clicks"),
+    "add_to_cart": ("add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "cart_adds"),
+    "purchase": ("purchase", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "purchases", "buys"),
+    "return": ("return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation"),
+    "like": ("like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "save"),
+    "share": ("share",),
+    "follow": ("follow", "subscribe"),
+    "review": ("review", "rating", "rate", "reviews", "ratings"),
+    "search": ("search", "query"),
+}
+
+
+@dataclass(frozen=True)
+class Guess:
+    """One role of one column, why it seems so, how sure that is (sure, likely, unsure), and what else it could be."""
+
+    role: str
+    column: ColumnProfile
+    why: str
+    confidence: str
+    others: tuple[str, ...] = ()
+
+
+def plain_name(name: str) -> str:
+    """A column's name in small letters with underscores: `Customer ID` and `customerId` are customer_id."""
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
+
+
+def meant_by(word: str) -> str | None:
+    """Our event type for a shop's word, or None when we do not know the word."""
+    plain = plain_name(word)
+    forms = {plain, plain.removesuffix("s")}
+    return next((ours for ours, words in EVENT_WORDS.items() if forms & set(words)), None)
+
+
+def guess_roles(columns: Sequence[ColumnProfile], wanted: Iterable[str]) -> dict[str, Guess]:
+    """The best column for each role wanted, in the order of the roles; a column gets one role."""
+    guesses: dict[str, Guess] = {}
+    taken: set[str] = set()
+    for role in wanted:
+        fitting = _fitting(role, [column for column in columns if column.name not in taken])
+        if fitting:
+            rank, column = fitting[0]
+            others = tuple(other.name for _, other in fitting[1:4])
+            confidence = _confidence(rank - (role in _TWO_SURE), len(others))
+            guesses[role] = Guess(role, column, _why(role, rank, column), confidence, others)
+            taken.add(column.name)
+    return guesses
+
+
+def guess_unnamed(columns: Sequence[ColumnProfile]) -> dict[str, Guess]:
+    """Roles in a file without a header: times and words by their content, then the user before the item."""
+    guesses = {}
+    left = list(columns)
+
+    def take(role: str, column: ColumnProfile, why: str, confidence: str) -> None:
+        guesses[role] = Guess(role, column, why, confidence, tuple(each.name for each in left if each != column)[:3])
+        left.remove(column)
+
+    if times := [column for column in left if column.kind in _TIMES]:
+        take("event_time", times[0], f"its values read as {', '.join(times[0].time_formats)}", "likely")
+    for column in list(left):
+        if (
+            column.kind == "text"
+            and column.words
+            and sum(meant_by(word) is not None for word in column.words) * 2 > len(column.words)
+        ):
+            take("event_type", column, f"its words are {', '.join(sorted(column.words))}", "likely")
+            break
+    ratings = [
+        each for each in left[2:] if each.kind in _NUMBERS and each.distinct <= 10 and (each.maximum or 99) <= 10
+    ]
+    if ratings and "event_type" not in guesses:
+        take("rating", ratings[0], "few small numbers, as ratings are", "unsure")
+    for role, why in (("user_id", "the first column that is left"), ("item_id", "the next column that is left")):
+        if left:
+            take(role, left[0], f"no name says so; {why}", "unsure")
+    return guesses
+
+
+def _fitting(role: str, columns: Sequence[ColumnProfile]) -> list[tuple[int, ColumnProfile]]:
+    patterns, kinds = _NAMES[role]
+    found = []
+    for column in columns:
+        name = plain_name(column.name)
+        rank = next((place for place, pattern in enumerate(patterns) if re.search(pattern, name)), None)
+        fits = column.kind in kinds or (column.kind == "empty" and rank == 0)
+        if rank is None or not fits or (role == "event_type" and not _says_events(column)):
+            continue
+        if role == "event_time" and rank == len(patterns) - 1 and column.kind != "time":
+            continue
+        found.append((rank, column))
+    return sorted(found, key=lambda pair: (pair[0], pair[1].nulls > 0.5 * pair[1].rows))
+
+
+def _says_events(column: ColumnProfile) -> bool:
+    return any(meant_by(word) is not None for word in column.words)
+
+
+def _why(role: str, rank: int, column: ColumnProfile) -> str:
+    content = {
+        "event_time": f"its values read as {', '.join(column.time_formats)}",
+        "event_type": f"its words are {', '.join(sorted(column.words))}",
+    }.get(role)
+    named = "its name says so" if rank == 0 or (role in _TWO_SURE and rank == 1) else "its name is near"
+    if role == "event_time" and rank == len(_NAMES[role][0]) - 1:
+        named = "the first column of times"
+    return f"{named}, {content}" if content else f"{named}, {column.distinct:,} values in {column.filled:,} rows"
+
+
+def _confidence(rank: int, others: int) -> str:
+    return "sure" if rank <= 0 and not others else "likely" if rank <= 1 else "unsure"

@@ -1,0 +1,155 @@
+"""A look at one raw file: how it seems to be written, and what its columns are like."""
+
+import codecs
+import csv
+import glob
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from flows.connection import literal, quoted
+from flows.sources.column_profile import ColumnProfile, profile_columns
+from flows.sources.export_files import found_files, head_of
+from flows.sources.file_sets import reading_of
+from flows.sources.mapping_keys import ExportRejected
+from flows.sources.reading import format_of, open_raw
+
+#: Rows of a file that a draft looks at.
+SAMPLE_ROWS = 20_000
+_HEAD_BYTES = 1 << 20
+#: Words that exports write for nothing.
+_WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One file of an export: keys that a mapping needs to read it, why, the DuckDB view of its rows, its columns."""
+
+    file: str
+    view: str
+    keys: dict[str, Any]
+    reasons: dict[str, str]
+    columns: tuple[ColumnProfile, ...]
+    rows: int
+    copies: int
+
+    def column(self, name: str) -> ColumnProfile:
+        """The profile of one column."""
+        return next(each for each in self.columns if each.name == name)
+
+
+def files_named(patterns: list[str]) -> list[str]:
+    """The files of a draft: globs opened, folders listed, zips looked into. Raises ExportRejected for none."""
+    found: list[str] = []
+    for pattern in patterns:
+        entries = sorted(glob.glob(f"{pattern}/*" if Path(pattern).is_dir() else pattern))
+        for entry in entries:
+            found += found_files(f"{entry}/*") if entry.endswith(".zip") else [entry] if Path(entry).is_file() else []
+        if not entries:
+            raise ExportRejected(f"No file matches {pattern}. Name the files of one export, like: events.csv items.csv")
+    readable = [name for name in found if not name.endswith((".toml", ".md", ".pdf")) and _kind(name)]
+    if not readable:
+        raise ExportRejected(f"None of {', '.join(found)} is CSV, JSON, parquet or Excel by its name or its beginning.")
+    return readable
+
+
+def take_sample(connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path) -> Sample:
+    """Look at the first rows of a file. Raises ExportRejected when it cannot be read at all."""
+    keys: dict[str, Any] = {}
+    reasons: dict[str, str] = {}
+    kind = _kind(file)
+    if kind == "csv":
+        _look_at_text(file, keys, reasons)
+    if _named_otherwise(file):
+        keys["format"] = kind
+    scratch.mkdir(parents=True, exist_ok=True)
+    reading = reading_of("the draft", view, {"files": file, "format": kind, **keys}, {})
+    if open_raw(connection, reading, [file], view, scratch, SAMPLE_ROWS).empty:
+        raise ExportRejected(f"{file}: expected JSON objects, but it has none. Is it the right file?")
+    if used := _null_words(connection, view):
+        keys["nulls"] = ["", *used]
+        reasons["nulls"] = f"words that seem to mean nothing: {', '.join(used)}"
+    distinct = f"(select count(*) from (select distinct * from {quoted(view)}))"
+    query = f"select count(*), count(*) - {distinct} from {quoted(view)}"
+    rows, copies = connection.execute(query).fetchone() or (0, 0)
+    if not rows:
+        raise ExportRejected(f"{file}: expected rows, but it has none that can be read. Is it the right file?")
+    return Sample(file, view, keys, reasons, profile_columns(connection, view), rows, copies)
+
+
+def _null_words(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
+    """Which words that mean nothing are in a view; there they become nulls."""
+    columns = connection.execute(f"describe {quoted(view)}").fetchall()
+    texts = [name for name, dtype, *_ in columns if dtype == "VARCHAR"]
+    if not texts:
+        return []
+    tests = ", ".join(
+        f"bool_or({' or '.join(f'{quoted(name)} = {literal(word)}' for name in texts)})" for word in _WORDS
+    )
+    found = connection.execute(f"select {tests} from {quoted(view)}").fetchone() or ()
+    used = [word for word, there in zip(_WORDS, found, strict=False) if there]
+    if used:
+        listed = ", ".join(literal(word) for word in used)
+        cleaned = [
+            f"case when {quoted(name)} in ({listed}) then null else {quoted(name)} end as {quoted(name)}"
+            if dtype == "VARCHAR"
+            else quoted(name)
+            for name, dtype, *_ in columns
+        ]
+        connection.execute(f"alter view {quoted(view)} rename to {quoted(view + '_plain')}")
+        connection.execute(f"create view {quoted(view)} as select {', '.join(cleaned)} from {quoted(view + '_plain')}")
+    return used
+
+
+def _kind(file: str) -> str:
+    """How a file is to be read, by its name, else by its first bytes; '' when neither says."""
+    try:
+        return format_of(file)
+    except ExportRejected:
+        head = head_of(file, 4096)
+        return "" if b"\x00" in head or not head else "jsonl" if head.lstrip()[:1] == b"{" else "csv"
+
+
+def _named_otherwise(file: str) -> bool:
+    try:
+        format_of(file)
+    except ExportRejected:
+        return True
+    return False
+
+
+def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> None:
+    """Find encoding, delimiter, quoting and whether there is a header; note what is not the default."""
+    head = head_of(name, _HEAD_BYTES)
+    encoding = _encoding(head)
+    if encoding in ("cp1252", "latin-1"):
+        keys["encoding"] = encoding
+        reasons["encoding"] = "it has bytes that are no UTF-8; cp1252 and latin-1 differ in few signs: look at accents"
+    lines = [line for line in head.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[:200] if line]
+    if not lines:
+        raise ExportRejected(f"{name}: expected rows, but the file is empty. Fetch it again.")
+    if len(lines[0].split("::")) > 2:
+        keys |= {"delimiter": "::", "quote": ""}
+        reasons["delimiter"] = "the first line is cut by ::"
+    fields = lines[0].split("::") if "delimiter" in keys else _widest_cut(lines[0])
+    # No column is named by a number or a time.
+    if any(re.match(r"\s*-?\d", field) for field in fields):
+        keys["names"] = [f"column{place}" for place in range(1, len(fields) + 1)]
+        reasons["names"] = f"the first line looks like data, not like names: {lines[0][:60]!r}; give better names here"
+
+
+def _widest_cut(line: str) -> list[str]:
+    return max((next(csv.reader([line], delimiter=sign), []) for sign in ",;\t|"), key=len)
+
+
+def _encoding(head: bytes) -> str:
+    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return "cp1252" if any(0x80 <= byte <= 0x9F for byte in head) else "latin-1"
+    return "utf-8"
