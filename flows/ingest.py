@@ -66,15 +66,23 @@ def ingest(
 
 
 def open_export(
-    settings: Settings, source: str, path: str | None, since: datetime | None, until: datetime | None
+    settings: Settings,
+    source: str,
+    path: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    rows: int | None = None,
 ) -> Export:
-    """Read the mapping; times without a zone are UTC. Raises MappingError, also for a path that does not fit it."""
+    """Read the mapping; times without a zone are UTC; `rows` bounds a sample.
+
+    Raises MappingError, also for a path that does not fit the mapping.
+    """
     mapping = load_mapping(source, {"spool": str(settings.spool_path), "home": str(settings.home)})
     if path is not None and not Path(path).is_dir() and not path.endswith(".zip") and mapping.file_sets > 1:
         expected = f"a folder or a zip, because the mapping reads {mapping.file_sets} sets of files"
         raise MappingError(mapping.file, "--path", expected, repr(path))
     bounds = [time.replace(tzinfo=UTC) if time and time.tzinfo is None else time for time in (since, until)]
-    return Export(mapping, Path(path) if path else None, *bounds)
+    return Export(mapping, Path(path) if path else None, *bounds, rows)
 
 
 @task(task_run_name="stage {table}", cache_policy=NO_CACHE)

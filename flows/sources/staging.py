@@ -88,7 +88,9 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
             staged.append((str(file), write_staged(connection, export, section, users, file)))
         connection.close()
     rows, lost = sum(rows for _, rows in staged), sum(raw.unread_rows for raw in raws)
-    if not rows + lost and export.whole and not mapping.may_be_empty:
+    # A catalogue made of events is empty when none of them can be read: their own verdict says why.
+    needed = not all(section.from_events for section in mapping.sections_of(table))
+    if needed and not rows + lost and export.whole and not mapping.may_be_empty:
         raise ExportRejected(
             f"{mapping.source}: expected rows for {table}, but the export has none. Nothing was written. "
             f'Look into the files that {mapping.file} names, or set empty = "allow" there.'

@@ -1,0 +1,135 @@
+"""A mapping tried on a sample of its export: what rows become, and which would be held. The lake is not touched."""
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from expectations.validate import References, Verdict, held_rows
+from feature_repo.schema import TABLES
+from flows.connection import connect
+from flows.judging import JudgedTable, judge_tables, open_staged
+from flows.settings import Settings
+from flows.sources.staging import Export, StagedTable, stage_table
+
+#: Rows of each file that a rehearsal reads.
+REHEARSAL_ROWS = 200_000
+#: What mends a mapping whose rows break a rule.
+ADVICE = {
+    "typed": "say how the column is written: time_format, decimal and thousands, numbers, nulls",
+    "event_id_unique": 'duplicates = "count" if the same line twice is two events, "once" if it is sent twice',
+    "user_id_required": 'user_id = "coalesce(customer, \'guest \' || visit)", or leave them out: where = "..."',
+    "item_id_known": "the catalogue lacks these items: give [items] the whole catalogue, or from_events = true",
+    "interaction_has_item": 'leave rows without an item out: where = "... is not null"',
+    "event_type_allowed": 'say what the word means: event_types = { word = "view" }, or = "leave_out"',
+    "quantity_in_bounds": "returns are lines of their own: event_type 'return', quantity = \"abs(...)\"",
+    "unit_price_in_bounds": "look at the price of one unit: a total to divide, a sign, or hundredths",
+    "line_readable": "look at delimiter, quote, escape and encoding",
+    "event_time_not_in_future": "look at time_format: day and month changed places, or milliseconds for seconds",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One row before (raw columns, user ids as pseudonyms) and after (contract columns), and why it would be held."""
+
+    before: dict[str, Any]
+    after: dict[str, Any]
+    held: str | None
+
+
+@dataclass(frozen=True)
+class RehearsedTable:
+    """What became of one table's sample: rows, rows left out, held rows by rule with an example, some rows as pairs."""
+
+    table: str
+    rows: int
+    left_out: int
+    held: tuple[tuple[str, int, str], ...]
+    pairs: tuple[Pair, ...]
+    verdict: Verdict | None
+
+    @property
+    def rows_held(self) -> int:
+        """Rows that would be held."""
+        return sum(count for _, count, _ in self.held)
+
+
+def rehearse(
+    settings: Settings, export: Export, folder: Path, now: datetime, shown: int = 10
+) -> tuple[RehearsedTable, ...]:
+    """Stage and judge a sample in `folder`; the catalogue first, events last.
+
+    Raises MappingError or ExportRejected as an ingest does. A table that would be refused is told by its verdict.
+    """
+    tables = sorted(export.mapping.tables, key=lambda table: table != "events")
+    staged = [stage_table(export, table, folder, settings.pseudonym_key) for table in tables]
+    judged = judge_tables(settings, export.mapping, staged, folder, now)
+    return tuple(_rehearsed(table, folder, now, shown) for table in judged)
+
+
+def _rehearsed(judged: JudgedTable, folder: Path, now: datetime, shown: int) -> RehearsedTable:
+    staged = judged.staged
+    connection = connect(folder)
+    open_staged(connection, staged, now)
+    if judged.verdict is not None and not judged.verdict.passed:
+        broken = held_rows(connection, f"staged_{staged.table}", TABLES[staged.table], References(None, now))
+        connection.register("held", broken)
+    else:
+        connection.execute("create table held as select * from read_parquet(?)", [judged.held_file])
+    counts = connection.execute(
+        "select rule, count(*), min(reason) from held group by rule order by 2 desc, 1"
+    ).fetchall()
+    held = [*counts, *_unread(connection, staged)]
+    pairs = _pairs(connection, staged.table, shown)
+    connection.close()
+    rows = staged.rows + staged.unread_rows
+    return RehearsedTable(staged.table, rows, staged.left_out, tuple(held), pairs, judged.verdict)
+
+
+def _unread(connection: duckdb.DuckDBPyConnection, staged: StagedTable) -> list[tuple[str, int, str]]:
+    if not staged.unread_files:
+        return []
+    row = connection.execute(
+        "select count(*), min('line ' || number || ' of ' || parse_filename(file) || ': ' || problem) "
+        "from read_parquet(?)",
+        [list(staged.unread_files)],
+    ).fetchone()
+    return [("line_readable", int(row[0]), str(row[1]))] if row and row[0] else []
+
+
+def _pairs(connection: duckdb.DuckDBPyConnection, table: str, shown: int) -> tuple[Pair, ...]:
+    """Some rows of every kind: each event type and each broken rule comes before the second of any."""
+    kind = "event_type" if table == "events" else "null"
+    columns = ", ".join(f's."{name}"' for name in TABLES[table].column_names if name not in ("event_id", "source"))
+    relation = connection.execute(
+        f"select * exclude (_row, _turn, _kind) from (select w.raw, h.rule || ': ' || h.reason as held, {columns}, "
+        f"_row, {kind} as _kind, row_number() over (partition by {kind}, h.rule order by _row) as _turn "
+        f"from incoming_{table} s join raw_{table} w using (_row) left join held h using (_row) "
+        f"order by _turn, _kind, _row limit {shown}) order by _row"
+    )
+    names = [each[0] for each in relation.description or ()]
+    rows = [dict(zip(names, row, strict=True)) for row in relation.fetchall()]
+    return tuple(Pair(json.loads(row.pop("raw")), held=row.pop("held"), after=_filled(row)) for row in rows)
+
+
+def _filled(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def next_steps(tables: tuple[RehearsedTable, ...], source: str) -> list[str]:
+    """What to do now, in sentences: what mends the rules that hold most, or the command that lands the export."""
+    steps = []
+    for table in tables:
+        for check in table.verdict.failed_checks if table.verdict else ():
+            if check.level == "table" and check.severity == "critical":
+                steps.append(f"{table.table} would be refused: {check.sentence} {check.advice}")
+    rules = Counter({rule: count for table in tables for rule, count, _ in table.held})
+    steps += [f"{rule}: {ADVICE[rule]}" for rule, _ in rules.most_common() if rule in ADVICE]
+    if not any(table.verdict and not table.verdict.passed for table in tables):
+        steps.append(f"Land it: aisle ingest --source {source}")
+    return steps
