@@ -5,13 +5,12 @@ running it twice, or killing it half way and running it again, gives the same ta
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
@@ -33,6 +32,10 @@ _TYPES = {
 #: The column that says when a row came to us; an unchanged row keeps it when its window is written again.
 STAMPS = {"events": "known_at", "items": "updated_at", "users": "updated_at"}
 _PARTITION = ("source", "window")
+#: Old versions stay readable: a training set of the past can be built again.
+_KEEPS_ITS_PAST = dict.fromkeys(
+    ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration"), "interval 3650 days"
+)
 
 
 class LakeError(OSError):
@@ -96,9 +99,15 @@ def storage_options(settings: Settings) -> dict[str, str] | None:
 
 
 def open_table(settings: Settings, name: str, version: int | None = None) -> DeltaTable | None:
-    """A table of the lake, at its newest or a given version; None when nothing has landed yet. Raises LakeError."""
+    """A table of the lake, at its newest or a given version; None when nothing has landed yet. Raises LakeError.
+
+    Settings with `known_at` see the version of that moment.
+    """
     try:
-        return DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
+        table = DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
+        if settings.known_at is not None and version is None:
+            table.load_as_version(settings.known_at)
+        return table
     except TableNotFoundError:
         return None
     except (OSError, DeltaError) as error:
@@ -171,6 +180,8 @@ def write_window(settings: Settings, window: Window, rows: pa.Table, read_at: in
 def _commit(
     settings: Settings, table: Table, rows: pa.Table, predicate: str | None, read_at: int | None = None
 ) -> None:
+    if settings.known_at is not None:
+        raise ValueError(f"The lake of {settings.known_at.isoformat()} is past: it can be read, not written.")
     missing = open_table(settings, table.name) is None
     try:
         if missing:
@@ -189,7 +200,14 @@ def _create(settings: Settings, table: Table) -> None:
     if options is None:
         Path(uri).mkdir(parents=True, exist_ok=True)
     schema = arrow_schema(table)
-    DeltaTable.create(uri, schema=schema, mode="ignore", partition_by=list(_PARTITION), storage_options=options)
+    DeltaTable.create(
+        uri,
+        schema=schema,
+        mode="ignore",
+        partition_by=list(_PARTITION),
+        storage_options=options,
+        configuration=_KEEPS_ITS_PAST,
+    )
 
 
 def _lacks_columns(settings: Settings, table: Table) -> dict[str, Any]:
@@ -228,39 +246,6 @@ def replace_windows(
     listed = ", ".join(literal(window) for window in sorted(windows))
     predicate = f"source = {literal(source)} and {quoted('window')} in ({listed})"
     _commit(settings, _TABLES[name], rows, predicate, read_at)
-
-
-def merge_window(connection: duckdb.DuckDBPyConnection, existing: pa.Table, window: Window, now: datetime) -> pa.Table:
-    """The window's new rows: those of the relation `incoming`, and the existing ones that `replaced` does not name.
-
-    `incoming` has the contract's columns, with a null stamp where the export has none; `replaced` has the key of every
-    row of the export. A row that was there before keeps its stamp (an item or a user only while nothing of it changed).
-    """
-    table = TABLES[window.table]
-    key, stamp = table.key[0], STAMPS.get(window.table)
-    names = table.column_names
-    connection.register("existing", existing.select(list(names)))
-    columns = [f"i.{quoted(name)}" for name in names if name != stamp]
-    if stamp is not None:
-        content = [quoted(name) for name in names if name != stamp]
-        same = "true" if window.table == "events" else _same(content)
-        kept = f"case when e.{quoted(key)} is not null and {same} then e.{quoted(stamp)} end"
-        columns.append(
-            f"coalesce(i.{quoted(stamp)}, {kept}, timestamptz {literal(now.isoformat())}) as {quoted(stamp)}"
-        )
-    ordered = ", ".join(quoted(name) for name in names)
-    result = connection.execute(
-        f"select {ordered} from (select {', '.join(columns)} from incoming i "
-        f"left join existing e using ({quoted(key)})) "
-        f"union all select {ordered} from existing where {quoted(key)} not in (select {quoted(key)} from replaced)"
-    ).to_arrow_table()
-    connection.unregister("existing")
-    return result
-
-
-def _same(content: Sequence[str]) -> str:
-    mine, theirs = (", ".join(f"{side}.{name}" for name in content) for side in "ie")
-    return f"row({mine}) is not distinct from row({theirs})"
 
 
 def read_ledger(settings: Settings, source: str, table: str) -> dict[str, dict[str, object]]:

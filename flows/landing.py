@@ -22,6 +22,7 @@ from flows.quarantine import UNKNOWN_WINDOW, held_windows, hold, quarantine_rows
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
 from flows.sources.staging import StagedTable
+from flows.window_merge import merge_window
 
 #: Told after each window: windows done, windows to do, rows of this one.
 Progress = Callable[[int, int, int], None]
@@ -117,7 +118,7 @@ def _write_window(landing: _Landing, counts: WindowCounts) -> int:
         f"create or replace temp view incoming as {rows} and _row not in (select _row from held)"
     )
     existing, read_at = lake.read_window(settings, window)
-    merged = lake.merge_window(landing.connection, existing, window, landing.now)
+    merged = merge_window(landing.connection, existing, window, landing.now)
     return lake.write_window(settings, window, merged, read_at) if len(merged) or len(existing) else read_at
 
 

@@ -21,6 +21,7 @@ from flows.settings import Settings
 from flows.sources.held import ROW_ID, StagedHeld, stage_held
 from flows.sources.mapping import Mapping
 from flows.sources.staging import StagedTable
+from flows.window_merge import merge_window
 
 #: Told after each window: its table, its name, rows that landed in it.
 Progress = Callable[[str, str, int], None]
@@ -172,7 +173,7 @@ def _land(run: _Replay, table: str, progress: Progress | None) -> list[tuple[str
         connection.execute(f"create or replace temp view replaced as {rows}")
         window = lake.Window(table, run.mapping.source, name)
         existing, read_at = lake.read_window(run.settings, window)
-        merged = lake.merge_window(connection, existing, window, run.now)
+        merged = merge_window(connection, existing, window, run.now)
         lake.write_window(run.settings, window, merged, read_at)
         if progress is not None:
             progress(table, name, len(merged) - len(existing))

@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -74,6 +75,8 @@ class Settings:
     object_store: ObjectStoreSettings
     feature_store: FeatureStoreSettings
     services: ServiceSettings
+    #: Read the lake as it was at this moment (flows/known_lake.py); None: as it is.
+    known_at: datetime | None = None
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

@@ -14,6 +14,7 @@ from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
 from flows.feature_store import feature_store
 from flows.feature_tables import BuildReport, build_tables
+from flows.known_lake import lake_as_known
 from flows.settings import load_settings
 from flows.stops import Stopped
 from flows.validation import publish_verdict
@@ -21,15 +22,20 @@ from flows.validation import publish_verdict
 
 @click.command(name="features")
 @click.option("--as-of", type=click.DateTime(), help="The moment, UTC. By default just after the newest event.")
+@click.option("--known-at", type=click.DateTime(), help="Read the lake as it was then, UTC; into a folder of its own.")
 @click.option("--source", help="Only this shop's events (and live ones). By default all that the lake has.")
-def command(as_of: datetime | None, source: str | None) -> None:
+def command(as_of: datetime | None, known_at: datetime | None, source: str | None) -> None:
     """Build the feature tables as of a moment, judge them, and put them in place.
 
     Tables that are up to date stay. Killed and run again, it ends in the same tables.
 
-    Example: aisle features --as-of 2017-12-25
+    \b
+    Examples:
+      aisle features --as-of 2017-12-25
+      aisle features --as-of 2017-12-25 --known-at 2018-01-02
     """
     settings, console = load_settings(), Console()
+    settings = lake_as_known(settings, as_utc(known_at)) if known_at else settings
     try:
         moment = as_utc(as_of) if as_of else serving_moment(event_span(settings, source)[1])
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from feature_repo.schema import EVENTS
 from flows import lake
 from flows.settings import Settings
+from flows.window_merge import merge_window
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 EARLIER = datetime(2026, 10, 1, tzinfo=UTC)
@@ -95,7 +96,7 @@ def test_a_merge_is_what_a_plain_loop_says(before: dict[str, float], good: dict[
     connection.register("incoming", _rows(*(_event(key, price=price) for key, price in good.items())))
     connection.register("replaced", _rows(*(_event(key) for key in {*good, *bad})))
     existing = _rows(*(_event(key, price=price, known_at=EARLIER) for key, price in before.items()))
-    merged = lake.merge_window(connection, existing, WINDOW, NOW).to_pylist()
+    merged = merge_window(connection, existing, WINDOW, NOW).to_pylist()
     expected = {key: (price, EARLIER) for key, price in before.items() if key not in {*good, *bad}}
     for key, price in good.items():
         expected[key] = (price, EARLIER if key in before else NOW)
