@@ -162,6 +162,25 @@ WINDOWS = Table(
         Column("finished_at", "timestamp", "when the write was verified", False),
     ),
 )
+#: What serving answered, one row a slate; questions answered together share a batch. Times are those of the log.
+ANSWERS = Table(
+    "answers",
+    ("request_id",),
+    (
+        Column("request_id", "string", "names one answer; the caller has it as X-Request-Id", False, unique=True),
+        Column("batch_id", "string", "questions that were answered together", False),
+        Column("place", "int", "of this question in its batch", False, minimum=0),
+        Column("answered_at", "timestamp", "when the answer was logged", False),
+        Column("as_of", "timestamp", "the moment it was computed for", False),
+        Column("release_id", "string", "the release that answered", False),
+        Column("rules_id", "string", "the shop's rules in use, null for none"),
+        Column("user_id", "string", "pseudonym, null for an anonymous visitor"),
+        Column("question", "string", "what was asked, as JSON", False),
+        Column("features", "string", "the user's row as it was read, as JSON; null where it could not be", False),
+        Column("answer", "string", "the answer's bytes", False),
+        Column("source", "string", "live", False),
+    ),
+)
 TABLES = {table.name: table for table in (EVENTS, ITEMS, OFFERS, USERS)}
 
 

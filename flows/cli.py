@@ -24,6 +24,7 @@ SUBCOMMANDS = {
     "release": "List releases, show one, or promote one.",
     "rules": "Check, publish and show the shop's rules: block, pin, boost.",
     "serve": "Start the serving API.",
+    "replay": "Compute a logged answer again, and say what made each place.",
     "key": "Make, list or revoke API keys of serving.",
     "recommend": "Ask the running serving API for a user's slate.",
 }

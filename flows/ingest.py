@@ -21,6 +21,7 @@ from flows.sources import staging
 from flows.sources.mapping import load_mapping
 from flows.sources.mapping_keys import MappingError
 from flows.sources.staging import Export, StagedTable
+from flows.spool_files import LIVE_SOURCE, put_away, seal_spool
 from flows.validation import publish_verdict
 
 
@@ -52,6 +53,7 @@ def ingest(
     """
     settings, now = load_settings(), datetime.now(UTC)
     export = open_export(settings, source, path, since, until)
+    sealed = seal_spool(export.path or export.mapping.folder) if export.mapping.source == LIVE_SOURCE else ()
     with staging_folder(settings) as folder:
         # Events are staged first: a catalogue may be made of them.
         tables = sorted(export.mapping.tables, key=lambda table: table != "events")
@@ -60,6 +62,7 @@ def ingest(
         publish(settings, judged)
         refuse(judged)
         summary = IngestSummary(export.mapping.source, tuple(land(settings, export, table, now) for table in judged))
+    put_away(sealed, export.whole)
     if summary.windows_landed:
         announce(INGEST_COMPLETED, summary.source, {"windows": summary.windows_landed})
     return summary

@@ -16,11 +16,11 @@ import pyarrow.dataset as ds
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from feature_repo.schema import QUARANTINE, TABLES, WINDOWS, Table
+from feature_repo.schema import ANSWERS, QUARANTINE, TABLES, WINDOWS, Table
 from flows.connection import connect, literal, quoted
 from flows.settings import Settings
 
-_TABLES = {**TABLES, QUARANTINE.name: QUARANTINE, WINDOWS.name: WINDOWS}
+_TABLES = {**TABLES, QUARANTINE.name: QUARANTINE, WINDOWS.name: WINDOWS, ANSWERS.name: ANSWERS}
 _TYPES = {
     "string": pa.string(),
     "timestamp": pa.timestamp("us", tz="UTC"),

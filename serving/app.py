@@ -14,6 +14,7 @@ from pydantic.json_schema import models_json_schema
 
 from serving.access import MeteredAccess
 from serving.admission import Admission
+from serving.answer_log import AnswerLog, start_answer_log, stop_answer_log
 from serving.api_keys import open_key_ring
 from serving.clock import Clock
 from serving.desk import Desk
@@ -43,14 +44,15 @@ def create_app(settings: Settings) -> FastAPI:
     """Wire the app from settings; the release is loaded when the server starts (lifespan)."""
     metrics = make_metrics()
     intake = Intake(open_spool(settings.spool_path), settings.pseudonym_key, metrics)
-    desk = Desk(settings, Champion(), Clock(settings.clock), metrics, intake)
+    answer_log = AnswerLog(settings.spool_path / "answers", settings.answer_log_share, metrics)
+    desk = Desk(settings, Champion(), Clock(settings.clock), metrics, intake, answer_log)
     open_online = partial(opened_with_breaker, partial(open_online_features, settings.online_store), Breaker())
     watch = Watch(settings, desk.champion, metrics, open_online)
     app = FastAPI(
         title="Aisle",
         version="1",
         description=DESCRIPTION,
-        lifespan=_lifespan(watch),
+        lifespan=_lifespan(watch, answer_log),
         docs_url=None,  # the stock pages load scripts from elsewhere; /openapi.json has everything
         redoc_url=None,
     )
@@ -80,15 +82,17 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _lifespan(watch: Watch) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(watch: Watch, answer_log: AnswerLog) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        start_answer_log(answer_log)
         watching = await anyio.to_thread.run_sync(partial(start, watch))
         try:
             yield
         finally:
             watch.champion.stopping.set()
+            await anyio.to_thread.run_sync(partial(stop_answer_log, answer_log))
             await anyio.to_thread.run_sync(partial(watching.join, 5))
 
     return lifespan

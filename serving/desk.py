@@ -1,19 +1,22 @@
 """What all requests of one app share, and what each asks of it."""
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from feature_repo.schema import pseudonym
+from serving.answer_log import AnsweredBatch, AnswerLog, new_request_id, note_answers
 from serving.arrangement import Limits
 from serving.catalogue import Conditions
 from serving.clock import Clock
 from serving.contract import BatchRequest, RecommendationRequest, Recommendations, Slates
 from serving.event_intake import Intake
 from serving.exploration import NO_EXPLORATION, Exploration
+from serving.history import UserRow
 from serving.metrics import Metrics
 from serving.placement import Wishes
 from serving.problems import Problem
-from serving.recommender import Question, recommend, recommend_many
+from serving.recommender import Question, read_rows, recommend_many
 from serving.release import Release
 from serving.release_watch import Champion
 from serving.settings import Settings
@@ -32,6 +35,7 @@ class Desk:
     clock: Clock
     metrics: Metrics
     intake: Intake
+    answer_log: AnswerLog
 
 
 def release_in_use(desk: Desk) -> Release:
@@ -61,8 +65,23 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
     """Answer one request for a slate."""
-    release = release_in_use(desk)
-    return recommend(release, question_of(desk, request), desk.clock.now(release.as_of), desk.metrics)
+    return answer_questions(desk, release_in_use(desk), [question_of(desk, request)])[0]
+
+
+def answer_questions(
+    desk: Desk,
+    release: Release,
+    questions: Sequence[Question],
+    rows: Sequence[UserRow | None] | None = None,
+    request_ids: Sequence[str] | None = None,
+) -> list[Recommendations]:
+    """Answer questions together, in their order, and log them; `rows` and ids are read and made here where absent."""
+    known = read_rows(release, questions, desk.metrics) if rows is None else rows
+    now = desk.clock.now(release.as_of)
+    answers = recommend_many(release, questions, now, desk.metrics, known)
+    ids = [new_request_id() for _ in questions] if request_ids is None else request_ids
+    note_answers(desk.answer_log, AnsweredBatch(ids, questions, known, now, answers))
+    return answers
 
 
 def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
@@ -71,9 +90,9 @@ def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
     conditions, wishes = _conditions(request), _wishes(request)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
     questions = [Question(name, request.k, conditions, (), wishes, request.language) for name in names]
-    now, slates = desk.clock.now(release.as_of), list[Recommendations]()
+    slates = list[Recommendations]()
     for start in range(0, len(questions), BATCH_PART):
-        slates += recommend_many(release, questions[start : start + BATCH_PART], now, desk.metrics)
+        slates += answer_questions(desk, release, questions[start : start + BATCH_PART])
     return Slates(release.release_id, slates)
 
 

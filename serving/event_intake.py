@@ -16,11 +16,13 @@ from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import FieldError, Problem
 from serving.recommender import stored_row
 from serving.release import Release
-from serving.spool import Spool, SpoolFull, append_events
+from serving.spool import PROBE_SOURCE, Spool, SpoolFull, append_events
 
 #: How far ahead of our clock a client's may be.
 AHEAD = timedelta(minutes=5)
 SOURCE = "live"
+#: Users of our own that try the way of an event (flows/probe.py); what they do never reaches the lake.
+PROBE_PREFIX = "aisle-probe:"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def take_events(intake: Intake, release: Release, events: list[Event], now: date
     Raises Problem 422 when an event is from the future, 503 when they cannot be stored; then none of them counts.
     """
     _refuse_the_future(events, now)
+    _refuse_mixed_probes(events)
     rows = [_row(intake, release, event, now) for event in events]
     try:
         new = append_events(intake.spool, rows)
@@ -78,6 +81,16 @@ def _refuse_the_future(events: list[Event], now: datetime) -> None:
         raise problem
 
 
+def _refuse_mixed_probes(events: list[Event]) -> None:
+    if len({_is_probe(event) for event in events}) > 1:
+        detail = f"Expected events of probe users ({PROBE_PREFIX}…) or of others, but found both. None was taken."
+        raise Problem(422, "probe-among-others", "The probe's events come alone", detail)
+
+
+def _is_probe(event: Event) -> bool:
+    return (event.user_id or "").startswith(PROBE_PREFIX)
+
+
 def _row(intake: Intake, release: Release, event: Event, now: datetime) -> dict[str, Any]:
     user = event.pseudonym or pseudonym(event.user_id or "", intake.pseudonym_key)
     moment = event.event_time or _not_before_history(intake, release, user, now)
@@ -96,7 +109,7 @@ def _row(intake: Intake, release: Release, event: Event, now: datetime) -> dict[
         "discount": event.discount,
         "currency": event.currency,
         "text": event.text,
-        "source": SOURCE,
+        "source": PROBE_SOURCE if _is_probe(event) else SOURCE,
     }
     if event.event_id is None:
         content = orjson.dumps({name: value for name, value in row.items() if name not in ("event_id", "known_at")})

@@ -19,6 +19,7 @@ class Metrics:
     events: Counter
     online_store_errors: Counter
     scorer_errors: Counter
+    answers_unlogged: Counter
     releases_refused: Counter
     release: Gauge
     release_as_of: Gauge
@@ -37,6 +38,7 @@ def make_metrics() -> Metrics:
         events=Counter("aisle_events", "events pushed, by what became of them", ["outcome"], registry=registry),
         online_store_errors=Counter("aisle_online_store_errors", "failed accesses", ["what"], registry=registry),
         scorer_errors=Counter("aisle_scorer_errors", "requests the model could not score", registry=registry),
+        answers_unlogged=Counter("aisle_answers_unlogged", "answers that the log lost", registry=registry),
         releases_refused=Counter("aisle_releases_refused", "releases that did not load", registry=registry),
         release=Gauge("aisle_release", "1 for the release in use, 0 for one before", ["release_id"], registry=registry),
         release_as_of=Gauge("aisle_release_as_of_seconds", "moment the release was computed for", registry=registry),

@@ -48,6 +48,7 @@ class Settings:
     online_store: OnlineStoreSettings
     api_keys_path: Path
     api_keys: str = "optional"
+    answer_log_share: float = 1.0
     host: str = "127.0.0.1"
     port: int = 8000
     clock: str = "release"
@@ -72,6 +73,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         online_store=_online_store(env, home),
         api_keys_path=Path(env.get("AISLE_API_KEYS_PATH", str(home / "keys" / "api_keys.json"))),
         api_keys=_one_of(env, "AISLE_API_KEYS", API_KEYS),
+        answer_log_share=_share(env, "AISLE_ANSWER_LOG_SHARE"),
         host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
         port=_port(env, "AISLE_SERVING_PORT", 8000),
         clock=_one_of(env, "AISLE_CLOCK", CLOCKS),
@@ -134,6 +136,17 @@ def _public_keys(env: Mapping[str, str], home: Path) -> tuple[str, ...]:
                 "`aisle release key` prints it where releases are made."
             )
     return keys
+
+
+def _share(env: Mapping[str, str], name: str) -> float:
+    text = env.get(name, "1")
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise ValueError(f"{name} must be a number from 0 to 1, but is {text!r}.")
+    return number
 
 
 def _secret(env: Mapping[str, str], name: str, home: Path) -> str:

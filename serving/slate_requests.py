@@ -16,23 +16,24 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.answer_log import ANSWER_OPTIONS, new_request_id
 from serving.contract import RecommendationRequest, Recommendations
-from serving.desk import Desk, question_of, release_in_use
+from serving.desk import Desk, answer_questions, question_of, release_in_use
 from serving.problems import Problem, answer_error, log_unforeseen
-from serving.recommender import Question, read_rows, recommend, recommend_many
+from serving.recommender import Question, read_rows, recommend
 
 PATH = "/v1/recommendations"
 #: Questions answered together; beyond this the first waits longer than the model saves.
 MOST_TOGETHER = 8
 LAST_RESORT = "Something went wrong with this user; these are what is popular."
 _ROUTE = SimpleNamespace(path=PATH)
-_JSON = orjson.OPT_UTC_Z
 
 
 @dataclass(slots=True)
 class Waiting:
     """One question, and where its asker waits for the answer."""
 
+    request_id: str
     question: Question
     answer: "asyncio.Future[Recommendations]"
 
@@ -61,17 +62,19 @@ class DirectSlates:
             return
         scope["route"] = _ROUTE
         try:
-            body = await answer_bytes(self.queue, await _read_body(receive))
+            request_id = new_request_id()
+            body = await answer_bytes(self.queue, request_id, await _read_body(receive))
         except (Problem, RequestValidationError, HTTPException) as error:
             await answer_error(error)(scope, receive, send)
             return
         length = str(len(body)).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", length)]
+        headers.append((b"x-request-id", request_id.encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
-async def answer_bytes(queue: SlateQueue, body: bytes) -> bytes:
+async def answer_bytes(queue: SlateQueue, request_id: str, body: bytes) -> bytes:
     """Return the JSON answer to a JSON request. Raises Problem, RequestValidationError."""
     try:
         request = RecommendationRequest.model_validate_json(body)
@@ -80,10 +83,10 @@ async def answer_bytes(queue: SlateQueue, body: bytes) -> bytes:
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found]) from None
     release_in_use(queue.desk)
     answer: asyncio.Future[Recommendations] = asyncio.get_running_loop().create_future()
-    queue.waiting.append(Waiting(question_of(queue.desk, request), answer))
+    queue.waiting.append(Waiting(request_id, question_of(queue.desk, request), answer))
     if queue.answering is None:
         queue.answering = asyncio.get_running_loop().create_task(_answer_all(queue))
-    return orjson.dumps(await answer, option=_JSON)
+    return orjson.dumps(await answer, option=ANSWER_OPTIONS)
 
 
 async def _answer_all(queue: SlateQueue) -> None:
@@ -123,7 +126,7 @@ async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:
     if release.online is not None and release.online.waits:
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(queue.reader, read_rows, release, questions, desk.metrics)
-    answers = recommend_many(release, questions, desk.clock.now(release.as_of), desk.metrics, rows)
+    answers = answer_questions(desk, release, questions, rows, [each.request_id for each in batch])
     for each, answer in zip(batch, answers, strict=True):
         if not each.answer.done():  # its asker may have gone
             each.answer.set_result(answer)

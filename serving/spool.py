@@ -1,8 +1,11 @@
 """Pushed events on disk, acknowledged only when they will not be lost: JSONL, one file a day and process.
 
 Each line has exactly the contract's columns, the user id already a pseudonym; `aisle ingest --source live` lands it.
+Ingest seals a file under a lock on it (flows/spool_files.py): a writer that finds its file sealed begins another.
+What the probe shopper did goes to files of its own, which nobody lands.
 """
 
+import fcntl
 import os
 import threading
 from collections import OrderedDict
@@ -15,6 +18,7 @@ import orjson
 
 from feature_repo.schema import EVENTS
 
+PROBE_SOURCE = "probe"
 #: Event ids remembered to know a repeated push; ingest knows all of them.
 REMEMBERED_IDS = 100_000
 
@@ -35,7 +39,9 @@ class Spool:
 def open_spool(folder: Path) -> Spool:
     """Return a spool that remembers the event ids already in the folder's newest files."""
     spool = Spool(folder)
-    for path in sorted(folder.glob("events-*.jsonl"))[-20:]:
+    # Newest last, by the day in their names: those that wait for ingest, and those that have landed lately.
+    paths = [*folder.glob("events-*.jsonl"), *folder.glob("landed/events-*.jsonl")]
+    for path in sorted(paths, key=lambda path: path.name)[-20:]:
         for line in path.read_bytes().splitlines():
             try:
                 _remember(spool, str(orjson.loads(line)["event_id"]))
@@ -64,7 +70,7 @@ def append_events(spool: Spool, rows: list[dict[str, Any]]) -> list[bool]:
         )
         if lines:
             try:
-                _append(spool.folder, lines)
+                append_lines(spool.folder, "probe" if rows[0]["source"] == PROBE_SOURCE else "events", lines)
             except OSError as error:
                 raise SpoolFull(f"cannot write to {spool.folder}: {error}") from error
         for row in rows:
@@ -72,11 +78,12 @@ def append_events(spool: Spool, rows: list[dict[str, Any]]) -> list[bool]:
         return new
 
 
-def _append(folder: Path, lines: bytes) -> None:
+def append_lines(folder: Path, kind: str, lines: bytes) -> None:
+    """Add whole lines to this process's file of a kind, on disk (fsync) when this returns. Raises OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"events-{datetime.now(UTC):%Y-%m-%d}-{os.getpid()}.jsonl"
+    path = folder / f"{kind}-{datetime.now(UTC):%Y-%m-%d}-{os.getpid()}.jsonl"
     fresh = not path.exists()
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    file = _open_locked(path)
     try:
         size = _whole_lines(file)
         try:
@@ -89,6 +96,15 @@ def _append(folder: Path, lines: bytes) -> None:
         os.close(file)
     if fresh:
         _sync_folder(folder)
+
+
+def _open_locked(path: Path) -> int:
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            return file
+        os.close(file)  # it was sealed between our opening and our lock
 
 
 def _whole_lines(file: int) -> int:

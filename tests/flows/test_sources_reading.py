@@ -143,7 +143,7 @@ def test_live_events_of_serving_land_with_their_own_ids_and_half_a_line_is_held(
         "session_id": None,
         "source": "live",
     }
-    lines = write_jsonl(settings.spool_path / "events-2026-10-01-1.jsonl", [event, {**event, "event_id": "e_2"}])
+    lines = write_jsonl(settings.spool_path / "events-2026-10-01-1.sealed.jsonl", [event, {**event, "event_id": "e_2"}])
     with lines.open("a") as file:
         file.write('{"event_id": "e_3", "user_id": "u_d')
     summary = land(settings, "live")["events"]
@@ -152,7 +152,7 @@ def test_live_events_of_serving_land_with_their_own_ids_and_half_a_line_is_held(
     assert [row["event_id"] for row in rows] == ["e_1", "e_2"]
     assert rows[0]["user_id"] == "u_abc"
     assert rows[0]["known_at"] == datetime(2026, 10, 1, 10, 0, 1, tzinfo=UTC)
-    assert "line 3 of events-2026-10-01-1.jsonl" in held(settings)["line_readable"]
+    assert "line 3 of events-2026-10-01-1.sealed.jsonl" in held(settings)["line_readable"]
 
 
 def test_an_empty_spool_is_no_error(settings: Settings):
@@ -161,10 +161,10 @@ def test_an_empty_spool_is_no_error(settings: Settings):
 
 def test_the_number_of_a_torn_line_counts_from_its_own_file(settings: Settings):
     event = {"event_id": "e_1", "event_time": "2026-10-01T10:00:00Z", "user_id": "u_1", "event_type": "search"}
-    write_jsonl(settings.spool_path / "events-1.jsonl", [event])
-    (settings.spool_path / "events-2.jsonl").write_text('\n{"event_id"\n')
+    write_jsonl(settings.spool_path / "events-1.sealed.jsonl", [event])
+    (settings.spool_path / "events-2.sealed.jsonl").write_text('\n{"event_id"\n')
     assert land(settings, "live")["events"].rows_held == 1
-    assert "line 2 of events-2.jsonl" in held(settings)["line_readable"]
+    assert "line 2 of events-2.sealed.jsonl" in held(settings)["line_readable"]
 
 
 def test_a_single_file_for_a_shop_of_several_is_refused(settings: Settings, tmp_path: Path):

@@ -65,3 +65,13 @@ def test_a_disk_that_fills_up_leaves_only_whole_lines(tmp_path: Path, monkeypatc
 
 def _full() -> int:
     raise OSError(28, "No space left on device")
+
+
+def test_the_probes_events_go_to_files_of_their_own(tmp_path: Path):
+    spool = open_spool(tmp_path)
+    append_events(spool, [{**row("a"), "source": "probe"}])
+    append_events(spool, [{**row("b"), "source": "live"}])
+    assert {path.name.partition("-")[0]: path.read_text().count("\n") for path in tmp_path.iterdir()} == {
+        "probe": 1,
+        "events": 1,
+    }

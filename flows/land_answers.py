@@ -1,0 +1,14 @@
+"""Land what serving answered: the story, run every hour."""
+
+from prefect import flow, get_run_logger
+
+from flows import answers
+from flows.settings import load_settings
+
+
+@flow(name="land-answers")
+def land_answers() -> int:
+    """Bring serving's answer log into the lake; return how many answers were new. Running it again changes nothing."""
+    landed = answers.land_answers(load_settings())
+    get_run_logger().info("%d answers landed", landed)
+    return landed

@@ -1,0 +1,131 @@
+"""Each answered slate as a line on disk: the question, the features as read, release and rules, the answer's bytes.
+
+Questions answered together share a batch id: their floats come from one run of the model, so they are replayed
+together. One thread writes; nobody waits for the disk, and what finds no room is counted, not waited for.
+"""
+
+import logging
+import queue
+import random
+import secrets
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from serving.contract import Recommendations
+from serving.history import UserRow
+from serving.metrics import Metrics
+from serving.recommender import Question
+from serving.spool import append_lines
+
+LOG = logging.getLogger("serving")
+KIND = "answers"
+#: How an answer is written out, to callers and to the log alike.
+ANSWER_OPTIONS = orjson.OPT_UTC_Z
+#: Batches that may wait for the disk.
+MOST_WAITING = 2_000
+LONGEST_WRITE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBatch:
+    """Questions that were answered together at `now`; all lists in one order. None in `rows` could not be read."""
+
+    request_ids: Sequence[str]
+    questions: Sequence[Question]
+    rows: Sequence[UserRow | None]
+    now: datetime
+    answers: Sequence[Recommendations]
+
+
+@dataclass
+class AnswerLog:
+    """The open end of one process's log; `share` of the batches is kept, 0 keeps none."""
+
+    folder: Path
+    share: float
+    metrics: Metrics
+    waiting: "queue.Queue[AnsweredBatch | None]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
+    writer: threading.Thread | None = None
+
+
+def start_answer_log(log: AnswerLog) -> None:
+    """Begin to write."""
+    if log.share > 0:
+        log.writer = threading.Thread(target=_write_on, args=(log,), name="answer-log", daemon=True)
+        log.writer.start()
+
+
+def stop_answer_log(log: AnswerLog) -> None:
+    """Write what waits, and end."""
+    if log.writer is not None:
+        log.waiting.put(None)
+        log.writer.join(10)
+
+
+def new_request_id() -> str:
+    """Return a fresh id of one answer."""
+    return f"q_{secrets.token_hex(12)}"
+
+
+def note_answers(log: AnswerLog, batch: AnsweredBatch) -> None:
+    """Hand a batch over to be written; never waits, never raises."""
+    if log.writer is None or (log.share < 1 and random.random() >= log.share):
+        return
+    try:
+        log.waiting.put_nowait(batch)
+    except queue.Full:
+        log.metrics.answers_unlogged.inc(len(batch.answers))
+
+
+def _write_on(log: AnswerLog) -> None:
+    ended = False
+    while not ended:
+        batches = [log.waiting.get()]
+        while len(batches) < LONGEST_WRITE and not log.waiting.empty():
+            batches.append(log.waiting.get())
+        ended = batches[-1] is None or None in batches
+        whole = [batch for batch in batches if batch is not None]
+        try:
+            append_lines(log.folder, KIND, b"".join(line for batch in whole for line in _lines(batch)))
+        except Exception as error:
+            log.metrics.answers_unlogged.inc(sum(len(batch.answers) for batch in whole))
+            LOG.warning("answers could not be logged: %s", type(error).__name__)
+
+
+def _lines(batch: AnsweredBatch) -> Iterator[bytes]:
+    batch_id = f"b_{secrets.token_hex(12)}"
+    written = datetime.now(UTC).isoformat()
+    found = zip(batch.request_ids, batch.questions, batch.rows, batch.answers, strict=True)
+    for place, (request_id, question, row, answer) in enumerate(found):
+        line = {
+            "request_id": request_id,
+            "batch_id": batch_id,
+            "place": place,
+            "answered_at": written,
+            "as_of": batch.now.isoformat(),
+            "release_id": answer.release_id,
+            "rules_id": answer.rules_id,
+            "user_id": question.pseudonym,
+            "question": orjson.dumps(question).decode(),
+            "features": orjson.dumps(plain_row(row)).decode(),
+            "answer": orjson.dumps(answer, option=ANSWER_OPTIONS).decode(),
+        }
+        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def plain_row(row: UserRow | None) -> dict[str, Any] | None:
+    """Return a row as plain lists."""
+    if row is None:
+        return None
+    return {
+        "history": [list(entry) for entry in row.history],
+        "habits": [list(habit) for habit in row.habits],
+        "history_stored_at": row.history_stored_at,
+        "habits_stored_at": row.habits_stored_at,
+    }
