@@ -33,12 +33,12 @@ def write_export(folder: Path, events: int) -> Path:
     real = f"read_parquet({literal(str(package_folder() / 'transactions.parquet'))})"
     (lines,) = connection.execute(f"select count(*) from {real}").fetchone() or (0,)
     copies, target = -(-events // lines), folder / "transactions.parquet"
-    share = events / (copies * lines)
+    kept = round(1_000_000 * events / (copies * lines))
     connection.execute(
         f"copy (select household_id + copy * {_HOUSEHOLDS} as household_id, store_id, basket_id + copy * {_BASKETS} "
         "as basket_id, product_id, quantity, sales_value, retail_disc, coupon_disc, coupon_match_disc, week, "
         "transaction_timestamp + to_seconds((hash(basket_id, copy) % 43200)::int) as transaction_timestamp "
-        f"from range({copies}) copies(copy), {real} where hash(copy, basket_id, 'kept') % 1000000 < {share} * 1000000) "
+        f"from range({copies}) copies(copy), {real} where hash(copy, basket_id, 'kept') % 1000000 < {kept}) "
         f"to {literal(str(target))} (format parquet)"
     )
     connection.close()
