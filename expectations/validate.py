@@ -89,7 +89,7 @@ def held_rows(
     elif not any(check.failed_rows for check in verdict.checks if check.level == "row"):
         return HELD_SCHEMA.empty_table()
     query = f"SELECT {ROW_NUMBER}, rule, reason FROM {broken_relation(relation)} ORDER BY {ROW_NUMBER}"
-    return connection.execute(query).to_arrow_table().cast(HELD_SCHEMA)
+    return connection.sql(query).to_arrow_table().cast(HELD_SCHEMA)
 
 
 def table_rules(table: Table, relation: str, columns: Sequence[str], references: References) -> tuple[Rule, ...]:

@@ -53,7 +53,7 @@ def quarantine_rows(
     also when a mended mapping reads another window from the row.
     """
     parts = f"copy || chr(31) || {literal(source)} || chr(31) || {literal(table)} || chr(31) || raw"
-    rows = connection.execute(
+    rows = connection.sql(
         f"select 'q_' || left(sha256({parts}), 32) as row_id, {literal(table)} as table_name, "
         f'{literal(source)} as source, "window", raw, rule, reason, {literal(CONTRACT_VERSION)} as contract_version, '
         f"timestamptz {literal(now.isoformat())} as known_at, 'held' as state, origin, "
@@ -76,9 +76,9 @@ def hold(settings: Settings, rows: pa.Table) -> int:
     connection.register("fresh", rows)
     known = arrow_dataset(settings, QUARANTINE.name).scanner(columns=["row_id", "state"]).to_table()
     connection.register("known", known)
-    new = connection.execute("select * from fresh where row_id not in (select row_id from known)").to_arrow_table()
+    new = connection.sql("select * from fresh where row_id not in (select row_id from known)").to_arrow_table()
     append_rows(settings, QUARANTINE.name, new)
-    again = connection.execute(
+    again = connection.sql(
         "select fresh.* from fresh join known using (row_id) where known.state = 'replayed'"
     ).to_arrow_table()
     for source in set(again["source"].to_pylist()):
@@ -171,7 +171,7 @@ def counts_by_rule(settings: Settings) -> list[Row]:
     connection = connect()
     connection.register("quarantine", arrow_dataset(settings, QUARANTINE.name))
     return (
-        connection.execute(
+        connection.sql(
             "select source, table_name, rule, state, count(*) as rows, min(reason) as example from quarantine "
             "group by all order by source, table_name, rows desc, rule"
         )

@@ -131,7 +131,7 @@ def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:
 
 def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     bounds = {"start": microseconds(as_of), "stop": microseconds(as_of + TRUTH_SPAN)}
-    return connection.execute(_TRUTH, bounds).to_arrow_table()
+    return connection.sql(_TRUTH, params=bounds).to_arrow_table()
 
 
 def _table_hash(table: pa.Table) -> str:

@@ -30,7 +30,7 @@ def merge_window(connection: duckdb.DuckDBPyConnection, existing: pa.Table, wind
             f"coalesce(i.{quoted(stamp)}, {kept}, timestamptz {literal(now.isoformat())}) as {quoted(stamp)}"
         )
     ordered = ", ".join(quoted(name) for name in names)
-    result = connection.execute(
+    result = connection.sql(
         f"select {ordered} from (select {', '.join(columns)} from incoming i "
         f"left join existing e using ({quoted(key)})) "
         f"union all select {ordered} from existing where {quoted(key)} not in (select {quoted(key)} from replaced)"

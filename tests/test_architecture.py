@@ -201,6 +201,22 @@ def test_no_function_imports():
     assert not broken
 
 
+def test_no_result_is_streamed_into_arrow():
+    """`execute` streams: a large UNION ALL then waits for itself for ever (duckdb/duckdb#22215). `sql` does not."""
+    broken = [
+        f"{source.path}:{node.lineno}"
+        for source in EVERYTHING
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("to_arrow_table", "fetch_arrow_table", "arrow", "fetch_record_batch")
+        and isinstance(node.func.value, ast.Call)
+        and isinstance(node.func.value.func, ast.Attribute)
+        and node.func.value.func.attr == "execute"
+    ]
+    assert not broken
+
+
 def test_files_are_shorter_than_300_lines():
     long = {str(source.path): count for source in EVERYTHING if (count := source.text.count("\n")) >= LINES_A_FILE}
     assert not long
