@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import duckdb
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.cache_policies import NO_CACHE
@@ -14,12 +15,13 @@ from prefect.tasks import Task, exponential_backoff
 from expectations.validate import raise_if_refused
 from flows import judging, landing
 from flows.automations import INGEST_COMPLETED, announce
+from flows.contract_profile import record_profile
 from flows.judging import JudgedTable
 from flows.landing import TableSummary, staging_folder
 from flows.settings import Settings, load_settings
 from flows.sources import staging
 from flows.sources.mapping import load_mapping
-from flows.sources.mapping_keys import MappingError
+from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.staging import Export, StagedTable
 from flows.spool_files import LIVE_SOURCE, put_away, seal_spool
 from flows.validation import publish_verdict
@@ -64,6 +66,7 @@ def ingest(
         summary = IngestSummary(export.mapping.source, tuple(land(settings, export, table, now) for table in judged))
     put_away(sealed, export.whole)
     if summary.windows_landed:
+        remember(settings, export, now)
         announce(INGEST_COMPLETED, summary.source, {"windows": summary.windows_landed})
     return summary
 
@@ -86,6 +89,14 @@ def open_export(
         raise MappingError(mapping.file, "--path", expected, repr(path))
     bounds = [time.replace(tzinfo=UTC) if time and time.tzinfo is None else time for time in (since, until)]
     return Export(mapping, Path(path) if path else None, *bounds, rows)
+
+
+def remember(settings: Settings, export: Export, now: datetime) -> None:
+    """Keep a small profile of what landed, for `aisle contract check`. The rows are safe: a failure is only told."""
+    try:
+        record_profile(settings, export, now)
+    except (MappingError, ExportRejected, OSError, duckdb.Error) as error:
+        get_run_logger().warning("The profile of this export was not kept: %s", error)
 
 
 @task(task_run_name="stage {table}", cache_policy=NO_CACHE)

@@ -1,6 +1,5 @@
 """What one raw column looks like: kind, range, nulls, its commonest words, a fingerprint of its values."""
 
-import json
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +22,7 @@ _EPOCH_SECONDS = (631_152_000, 4_102_444_800)
 MOST = 0.95
 _COMMON = 12
 _FINGERPRINT = 256
+_OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC|[+-]\d\d(:?\d\d)?)$"
 _COMMA = r"-?(\d{1,3}(\.\d{3})+|\d+),\d+"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
 
@@ -35,7 +35,7 @@ class ColumnProfile:
 
     `minimum`, `median` and `maximum` are of numbers, or seconds since 1970 of times. `common` has the share of the
     commonest values where there are few; `fingerprint` the smallest keyed hashes of the distinct values: two columns
-    share as many values as their fingerprints overlap. Both are empty of words for a column that names users.
+    share as many values as their fingerprints overlap. `hours` has the share of each hour of the day, of a time.
     """
 
     name: str
@@ -50,6 +50,7 @@ class ColumnProfile:
     length: float = 0.0
     common: tuple[tuple[str, float], ...] = ()
     fingerprint: tuple[int, ...] = ()
+    hours: tuple[float, ...] = ()
 
     @property
     def filled(self) -> int:
@@ -78,7 +79,7 @@ class ColumnProfile:
 
 def profile_from(record: dict[str, Any]) -> ColumnProfile:
     """A profile out of its record."""
-    lists = {name: tuple(record[name]) for name in ("time_formats", "fingerprint")}
+    lists = {name: tuple(record[name]) for name in ("time_formats", "fingerprint", "hours")}
     return ColumnProfile(**{**record, **lists, "common": tuple((word, share) for word, share in record["common"])})
 
 
@@ -127,6 +128,7 @@ def _profile(
         length=round(length, 1),
         common=tuple((word, round(share, 4)) for word, share in common) if few else (),
         fingerprint=tuple(each for (each,) in hashes),
+        hours=_hours(connection, source, kind, formats),
     )
 
 
@@ -210,6 +212,35 @@ def _time_formats(connection: duckdb.DuckDBPyConnection, source: str, filled: in
     return tuple(formats) if left <= (1 - MOST) * filled else ()
 
 
+def _hours(
+    connection: duckdb.DuckDBPyConnection, source: str, kind: str, formats: tuple[str, ...]
+) -> tuple[float, ...]:
+    """The share of values in each hour of the day as it is written; none for what is no time."""
+    if kind != "time" and kind not in _EPOCHS:
+        return ()
+    counts = dict(
+        connection.execute(
+            f"select hour(moment), count(*) from (select {_moment(formats)} as moment from {source}) "
+            "where moment is not null group by 1"
+        ).fetchall()
+    )
+    total = sum(counts.values())
+    return tuple(round(counts.get(hour, 0) / total, 4) for hour in range(24)) if total else ()
+
+
+def _moment(formats: tuple[str, ...]) -> str:
+    """SQL that reads `v` as a timestamp, by the first format that fits; an offset in the text is taken for nothing."""
+    reads = []
+    for each in formats:
+        if each == "iso":
+            reads.append(f"try_cast(regexp_replace(v, {literal(_OFFSET)}, '\\1') as timestamp)")
+        elif each in _EPOCHS:
+            reads.append(f"try(make_timestamp(cast(try_cast(v as bigint) * {1_000_000 / _EPOCHS[each]} as bigint)))")
+        else:
+            reads.append(f"try_strptime(v, {literal(each)})")
+    return f"coalesce({', '.join([*reads, 'null::timestamp'])})"
+
+
 def _range(
     connection: duckdb.DuckDBPyConnection, source: str, kind: str, formats: tuple[str, ...]
 ) -> tuple[float | None, float | None, float | None]:
@@ -221,19 +252,6 @@ def _range(
     elif kind == "grouped_number":
         value = "try_cast(replace(v, ',', '') as double)"
     elif kind == "time":
-        reads = [
-            "try_cast(v as timestamp)"
-            if each == "iso"
-            else f"try(make_timestamp(try_cast(v as bigint) * {1_000_000 // _EPOCHS[each]}))"
-            if each in _EPOCHS
-            else f"try_strptime(v, {literal(each)})"
-            for each in formats
-        ]
-        value = f"cast(epoch(coalesce({', '.join(reads)}, null)) as double)"
+        value = f"cast(epoch({_moment(formats)}) as double)"
     row = connection.execute(f"select min(x), median(x), max(x) from (select {value} as x from {source})").fetchone()
     return row or (None, None, None)  # type: ignore[return-value]
-
-
-def profiles_to_json(profiles: Collection[ColumnProfile]) -> str:
-    """Profiles as one JSON text."""
-    return json.dumps([profile.as_record() for profile in profiles])

@@ -125,7 +125,7 @@ def _read(
     if kind == "csv":
         parts = read_delimited(connection, files, reading.dialect, target, most)
     elif kind == "xlsx":
-        parts = read_workbooks(files, target)
+        parts = read_workbooks(files, target, int(most.removeprefix("limit ")) if most else None)
     else:
         parts = [file.path for file in files]
     source = f"select * from read_parquet({_listed(parts)}, union_by_name = true) {most if kind != 'csv' else ''}"

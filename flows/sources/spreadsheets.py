@@ -10,22 +10,22 @@ from flows.sources.export_files import ExportFile
 from flows.sources.mapping_keys import ExportRejected
 
 
-def read_workbooks(files: list[ExportFile], target: Path) -> list[str]:
-    """Write each workbook as a parquet file beside `target` and return their paths.
+def read_workbooks(files: list[ExportFile], target: Path, rows: int | None = None) -> list[str]:
+    """Write each workbook (of each sheet the first `rows`) as a parquet file beside `target` and return their paths.
 
     Raises ExportRejected for a workbook that is damaged, whose sheets differ, or when no reader is installed.
     """
     parts = []
     for position, file in enumerate(files):
         part = f"{target.with_suffix('')}-{position}.parquet"
-        pq.write_table(_as_text(file), part)
+        pq.write_table(_as_text(file, rows), part)
         parts.append(part)
     return parts
 
 
-def _as_text(file: ExportFile) -> pa.Table:
+def _as_text(file: ExportFile, rows: int | None) -> pa.Table:
     try:
-        sheets = pd.read_excel(file.path, sheet_name=None, dtype=str, na_filter=False)
+        sheets = pd.read_excel(file.path, sheet_name=None, dtype=str, na_filter=False, nrows=rows)
     except ImportError as error:
         raise ExportRejected(
             f"{file.name}: expected a reader of Excel workbooks to be installed, but there is none. Nothing was "
