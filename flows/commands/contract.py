@@ -23,7 +23,12 @@ _ROWS = 20_000
 
 @click.group(name="contract")
 def command() -> None:
-    """What the next export would break: columns gone, renamed or new, event types, units, clocks."""
+    """What the next export would break: columns gone, renamed or new, event types, units, clocks.
+
+    \b
+    Example:
+      aisle contract check --source my_shop.toml --path next/
+    """
 
 
 @command.command()

@@ -11,6 +11,7 @@ from flows import lake
 from flows.commands.ingest import command as ingest_command
 from flows.commands.quarantine import command as quarantine_command
 from flows.commands.source import command as source_command
+from flows.contract_profile import recorded_profile
 from flows.ingest import ingest
 from flows.settings import Settings, load_settings
 from tests.flows.tiny_shop import LATER, MAPPING, SALES, end_state, land, rows_of, sale, write_shop
@@ -34,6 +35,7 @@ def test_the_flow_lands_an_export_and_the_commands_show_it(home: Settings, tmp_p
     assert "unit_price_in_bounds" in CliRunner().invoke(quarantine_command, []).output
     listed = CliRunner().invoke(quarantine_command, ["list", "--rule", "unit_price_in_bounds"]).output
     assert "came unit_price = -2.0" in listed
+    assert recorded_profile(home, "corner_shop") is not None
     assert ingest(shop).windows_landed == 0
 
 
