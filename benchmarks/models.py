@@ -1,6 +1,6 @@
-"""Print the table of the models on a training set: `python -m benchmarks.models --home DIR`.
+"""Print the table of the models on a training set, then slices of users and items: `python -m benchmarks.models`.
 
-DIR is an AISLE_HOME with kept training sets, or a folder that `training.dataset_files.save` wrote.
+`--home DIR` is an AISLE_HOME with kept training sets, or a folder that `training.dataset_files.save` wrote.
 """
 
 import resource
@@ -15,8 +15,10 @@ from flows.settings import load_settings
 from flows.training_set import build_training_set
 from training import dataset_files
 from training.dataset import TrainingSet
+from training.evaluate import evaluate
 from training.model import ProgressPoint, demo_settings
-from training.tournament import curve_picture, format_table, run_tournament
+from training.slices import slices
+from training.tournament import TournamentResult, curve_picture, format_table, run_tournament
 
 
 def read(folder: Path) -> TrainingSet:
@@ -32,6 +34,20 @@ def tell(point: ProgressPoint) -> None:
         click.echo(f"{point.model}: step {point.step} of {point.steps}, loss {point.loss:.3f}, {point.ndcg10:.4f}")
 
 
+def slice_table(training_set: TrainingSet, result: TournamentResult) -> str:
+    """Return NDCG@10 of challenger and best simple model on the slices of the test cut, with 95 % intervals."""
+    models = list(dict.fromkeys([result.challenger.name, result.best_simple.name]))
+    lines = ["| slice | users | " + " | ".join(models) + " |", "|---|---:" + "|---:" * len(models) + "|"]
+    for name, cut in slices(training_set, training_set.test).items():
+        cells = []
+        for model in models:
+            found = evaluate(result.models[model].module(), cut)
+            low, high = found.interval("ndcg10")
+            cells.append(f"{found.means['ndcg10']:.4f} ({low:.4f} – {high:.4f})")
+        lines.append(f"| {name} | {(cut.truth.counts() > 0).sum()} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path, exists=True), required=True, help="AISLE_HOME or a saved set.")
 @click.option("--seed", default=7, show_default=True)
@@ -43,6 +59,7 @@ def main(home: Path, seed: int, threads: int, picture: Path | None) -> None:
     wall, cpu = time.monotonic(), time.process_time()
     result = run_tournament(training_set, replace(demo_settings(seed), threads=threads), tell)
     click.echo(format_table(result))
+    click.echo(slice_table(training_set, result))
     for row in result.table:
         click.echo(f"{row.model}: {row.hyper_parameters}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

@@ -42,8 +42,8 @@ def inputs_of(queries: Queries, rows: np.ndarray) -> tuple[torch.Tensor, ...]:
 def evaluate(module: nn.Module, cut: Cut) -> Evaluation:
     """Return the metrics of a module over the cut's users who have a truth, over the full catalogue."""
     rows = np.flatnonzero(cut.truth.counts() > 0)
-    truth = _rows_of(cut.truth, rows)
-    new_truth = _new_only(truth, cut.queries, rows)
+    truth = rows_of(cut.truth, rows)
+    new_truth = new_only(truth, cut.queries, rows)
     ranked, new_ranked, width = _rank(module, cut.queries, rows)
     per_user = _metrics(ranked, truth, "")
     new = _metrics(new_ranked, new_truth, "new_")
@@ -84,13 +84,14 @@ def _rank(module: nn.Module, queries: Queries, rows: np.ndarray) -> tuple[np.nda
     return np.concatenate(ranked), np.concatenate(new_ranked), width
 
 
-def _rows_of(truth: Truth, rows: np.ndarray) -> Truth:
+def rows_of(truth: Truth, rows: np.ndarray) -> Truth:
+    """Return the truth of these queries, in that order."""
     counts = truth.counts()[rows]
     items = np.concatenate([truth.row(row) for row in rows]) if len(rows) else truth.items[:0]
     return Truth(np.concatenate(([0], np.cumsum(counts))), items)
 
 
-def _new_only(truth: Truth, queries: Queries, rows: np.ndarray) -> Truth:
+def new_only(truth: Truth, queries: Queries, rows: np.ndarray) -> Truth:
     """Return the truth without items that stand in the query's history or habits."""
     known = np.concatenate([queries.history_items[rows], queries.habit_items[rows]], axis=1)
     width = int(max(known.max(initial=0), truth.items.max(initial=0))) + 1

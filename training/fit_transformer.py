@@ -28,8 +28,8 @@ TEXT_ALONE = 0.2
 #: Tried on validation: how much taste counts at past items and at new ones, and an offset of past items.
 MIXES = {
     1: (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5),
-    2: (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5),
-    3: (-0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5),
+    2: (0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
+    3: (-0.5, -0.25, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
 }
 #: Where the search starts: base, taste at past items, taste at new items, offset.
 MIX_START = (1.0, 0.5, 0.5, 0.0)
@@ -102,9 +102,10 @@ def fit(training_set: TrainingSet, settings: TrainSettings, progress: Progress) 
 
 
 def _choose_mixes(body: Body, head: CopyHead, training_set: TrainingSet) -> np.ndarray:
-    """Return the mixes with the best validation NDCG@10."""
-    panel = build_panel(freeze(body, head, MIX_START).eval().parts, training_set.validation)
-    return search(panel, np.array(MIX_START), MIXES)
+    """Return the mixes with the best validation NDCG@10; taste at new items first, by that of new items alone."""
+    parts = freeze(body, head, MIX_START).eval().parts
+    new = search(build_panel(parts, training_set.validation, only_new=True), np.array(MIX_START), {2: MIXES[2]})
+    return search(build_panel(parts, training_set.validation), new, {1: MIXES[1], 3: MIXES[3]})
 
 
 @torch.no_grad()

@@ -1,4 +1,8 @@
-"""Weights between scores, found on the validation cut: each user's best candidates, scored once and re-weighed."""
+"""Weights between scores, found on the validation cut: each user's best candidates, scored once and re-weighed.
+
+What a user took before and what is new to them are two rankings: weights for new items are chosen on new items alone,
+for in the whole ranking they hardly count.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +12,13 @@ import torch
 
 from training import metrics
 from training.dataset import Cut
-from training.evaluate import K, inputs_of
+from training.evaluate import K, inputs_of, new_only, rows_of
 
 #: Candidates taken from each part of a blend.
 _DEPTH = 60
 _BATCH = 128
+#: The score where a part has none: no candidate by it, and 0 in the sum.
+NEVER = -1e9
 Parts = Callable[..., torch.Tensor]
 
 
@@ -30,25 +36,34 @@ class Panel:
 
 
 @torch.inference_mode()
-def build_panel(parts: Parts, cut: Cut) -> Panel:
-    """Return the panel of the cut's users with a truth; `parts(*inputs)` gives scores [B, parts, n + 1]."""
+def build_panel(parts: Parts, cut: Cut, only_new: bool = False) -> Panel:
+    """Return the panel of the cut's users with a truth; `parts(*inputs)` gives scores [B, parts, n + 1].
+
+    `only_new` leaves out what stands in a query's history or habits, as candidate and as wanted.
+    """
     rows = np.flatnonzero(cut.truth.counts() > 0)
     features, items = [], []
     for start in range(0, len(rows), _BATCH):
-        scores = parts(*inputs_of(cut.queries, rows[start : start + _BATCH])).clone()
-        scores[:, :, 0] = -1e9
+        inputs = inputs_of(cut.queries, rows[start : start + _BATCH])
+        scores = parts(*inputs).clone()
+        scores[:, :, 0] = NEVER
+        if only_new:
+            known = torch.cat([inputs[0], inputs[3]], dim=1)
+            scores.scatter_(2, known.unsqueeze(1).expand(-1, scores.shape[1], -1), NEVER)
         top = torch.topk(scores, min(_DEPTH, scores.shape[2] - 1), dim=2).indices.flatten(1).sort(dim=1).values
         picked = top.unsqueeze(1).expand(-1, scores.shape[1], -1)
-        features.append(torch.gather(scores, 2, picked).transpose(1, 2).numpy())
-        items.append(top.numpy())
+        found = torch.gather(scores, 2, picked).transpose(1, 2)
+        has_score = found > NEVER / 2
+        features.append(torch.where(has_score, found, 0.0).numpy())
+        items.append(torch.where(has_score.any(dim=2), top, 0).numpy())
     if not items:
         return Panel(np.zeros((0, 1, 1)), *(np.zeros((0, 1), dtype=bool),) * 2, np.zeros(0, dtype=np.int64))
     ranked = np.concatenate(items)
     twice = np.concatenate([np.zeros((len(ranked), 1), dtype=bool), ranked[:, 1:] == ranked[:, :-1]], axis=1)
-    counts = cut.truth.counts()[rows]
-    starts = np.concatenate(([0], np.cumsum(counts)))
-    hit = metrics.hits(ranked, starts, np.concatenate([cut.truth.row(row) for row in rows]))
-    return Panel(np.concatenate(features), hit, (ranked > 0) & ~twice, counts)
+    truth = rows_of(cut.truth, rows)
+    truth = new_only(truth, cut.queries, rows) if only_new else truth
+    hit = metrics.hits(ranked, truth.starts, truth.items)
+    return Panel(np.concatenate(features), hit, (ranked > 0) & ~twice, truth.counts())
 
 
 def panel_ndcg(panel: Panel, weights: np.ndarray) -> float:

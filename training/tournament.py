@@ -18,6 +18,7 @@ from training import (
     metrics,
     popularity,
     repeat_purchase,
+    spectral,
 )
 from training.dataset import TrainingSet
 from training.evaluate import METRIC_NAMES, Evaluation, evaluate
@@ -29,11 +30,12 @@ MODELS = {
     "repeat purchase": repeat_purchase.fit,
     "item-kNN": item_knn.fit,
     "matrix factorisation": matrix_factorisation.fit,
+    "spectral taste": spectral.fit,
     "LSTM language model": language_model.fit,
     "transformer": fit_transformer.fit,
 }
 #: Parts of the blend; the first sets the scale.
-BLENDED = ("transformer", "repeat purchase", "item-kNN", "matrix factorisation")
+BLENDED = ("transformer", "repeat purchase", "item-kNN", "matrix factorisation", "spectral taste")
 
 
 @dataclass(frozen=True)
