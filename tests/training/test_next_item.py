@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn import functional
 
+from benchmarks import ablation
 from benchmarks.quality import run_seed, table
 from training import fit_sequence, sequence_blend, sequence_neighbours
 from training.fit_sequence import SequenceSettings, settings_for
@@ -198,3 +199,19 @@ def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text
     results = run_seed(sequences, without_text, 1, only_best=True)
     assert all(0 <= metrics["n10"] <= 1 for metrics in results.values())
     assert "| blend |" in table(results)
+
+
+def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, text: np.ndarray) -> None:
+    said: list[str] = []
+    rows = ablation.run(cycle, text, replace(tiny(), epochs=2), said.append)
+    assert next(row["piece"] for row in rows) == "whole"
+    assert rows[0]["ratio"] == 1
+    assert {"without text", "without spectral start", "whole + item-kNN + EASE"} <= {row["piece"] for row in rows}
+    assert "| without text |" in ablation.table(rows)
+
+
+def test_a_part_of_the_users_is_the_same_for_the_same_seed() -> None:
+    few = ablation.some_users(cycle_rows(), 7, 1)
+    assert few["user"].nunique() == 7
+    assert few.equals(ablation.some_users(cycle_rows(), 7, 1))
+    assert ablation.some_users(cycle_rows(), 0, 1).equals(cycle_rows())
