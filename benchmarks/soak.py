@@ -51,7 +51,7 @@ def main() -> None:
         redis = [_start_redis(soak.settings)]
         stack.callback(lambda: redis[-1].kill())
         releases = _build_shop(soak.settings, stack)
-        server = _start_server(soak.settings, stack)
+        server = start_server(soak.settings, stack)
         work: list[Callable[[], None]] = [
             lambda: mixed_load(soak, arguments.rate),
             lambda: swap_releases(soak, arguments.swap_seconds, releases),
@@ -129,7 +129,8 @@ def _start_redis(settings: Settings) -> subprocess.Popen[bytes]:
     return server
 
 
-def _start_server(settings: Settings, stack: ExitStack) -> psutil.Popen:
+def start_server(settings: Settings, stack: ExitStack) -> psutil.Popen:
+    """Start serving and return once it is ready; it ends with the stack."""
     log = stack.enter_context((settings.home / "serving.log").open("wb"))
     environment = {**environment_for_children(settings), "AISLE_SERVING_POLL_SECONDS": "1"}
     server = psutil.Popen([sys.executable, "-m", "serving"], env=environment, stdout=log, stderr=log)

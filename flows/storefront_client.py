@@ -19,6 +19,11 @@ def ask_for_slate(serving_url: str, user: dict[str, str], k: int, api_key: str |
     return _ask(f"{serving_url}/v1/recommendations", {**user, "k": k}, api_key)
 
 
+def push_event(serving_url: str, event: dict[str, Any], api_key: str | None = None) -> dict[str, Any]:
+    """Tell the API of one event; return its receipt. Raises ServingUnreachable."""
+    return _ask(f"{serving_url}/v1/events", {"events": [event]}, api_key)
+
+
 def wait_for_release(serving_url: str, release_id: str, seconds: float) -> None:
     """Return when the API answers from `release_id`; it looks for a new one every few seconds.
 
