@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,19 @@ _BATCH = 64
 
 @dataclass(frozen=True)
 class Contender:
-    """A model that the gate can run: its ONNX file and the item ids of its vocabulary (item i ↔ index i + 1)."""
+    """A model that the gate can run: its ONNX file and the item ids of its vocabulary (item i ↔ index i + 1).
+
+    What it was handed over with, where it was: `sha256` of the file, `vocabulary_sha256`, the `features` it was trained
+    on in their order, and `as_of`, the moment that its data end at.
+    """
 
     name: str
     path: Path
     item_ids: Sequence[str]
+    sha256: str | None = None
+    vocabulary_sha256: str | None = None
+    features: tuple[str, ...] = ()
+    as_of: datetime | None = None
 
 
 def rank(contender: Contender, queries: Queries, catalogue_ids: Sequence[str], k: int) -> np.ndarray:
