@@ -28,7 +28,8 @@ from flows.training_runs import (
 )
 from flows.training_set import build_training_set, build_training_tables
 from flows.validation import publish_verdict
-from training.gate import GateReport, render_markdown
+from training.gate import GateReport
+from training.gate_report import picture_of, render_markdown
 from training.model import ProgressPoint, demo_settings
 from training.tournament import TournamentResult, curve_picture, format_table, run_tournament
 
@@ -130,7 +131,10 @@ def show_models(result: TournamentResult) -> None:
 def pass_gate(run: TrainingRun) -> GateReport:
     """Export the challenger, judge it against the champion (or the best simple model), show the verdict."""
     report = judge_challenger(load_settings(), run)
-    create_markdown_artifact(render_markdown(report), key="gate")
+    page, picture = render_markdown(report), picture_of(report)
+    if picture is not None:
+        page += f"\n![who gains and who loses](data:image/png;base64,{base64.b64encode(picture).decode()})\n"
+    create_markdown_artifact(page, key="gate")
     return report
 
 

@@ -4,13 +4,19 @@ import gzip
 import json
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
+from feature_repo.features import USER_CHANNELS
 from flows.release_contents import manifest_of, write_contents
+from flows.release_pins import feature_pins
 from flows.releases import Pointer, fetch_release, publish, read_pointer
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, pointer_facts, pointer_of, read_outcome, write_outcome
@@ -19,6 +25,7 @@ from training.dataset import TrainingSet
 from training.export import write_model
 from training.gate import GateReport, judge
 from training.gate_checks import GateLimits
+from training.gate_report import picture_of, render_markdown
 from training.model import FittedModel
 from training.onnx_ranking import Contender
 
@@ -49,11 +56,12 @@ def judge_challenger(settings: Settings, run: TrainingRun, limits: GateLimits | 
     """
     champion = read_pointer(settings)
     training_set = build_training_set(settings, run.source)
+    channels = channels_of(build_training_tables(settings, run.source).histories, training_set.test.queries.user_ids)
     incumbent = _champion(settings, champion) if champion else _candidate(run, "baseline", training_set)
-    report = _judge(run, "challenger", incumbent, training_set, limits)
+    report = _judge(run, "challenger", incumbent, training_set, channels, limits)
     chosen = "challenger" if report.passed else None
     if chosen is None and champion is None:
-        alone = _judge(run, "baseline", None, training_set, limits)
+        alone = _judge(run, "baseline", None, training_set, channels, limits)
         chosen = "baseline" if alone.passed else None
     if chosen is not None:
         _assemble(settings, run, chosen, training_set, report)
@@ -89,12 +97,29 @@ def drop_scratch(run: TrainingRun) -> None:
     shutil.rmtree(run.folder / "checkpoints", ignore_errors=True)
 
 
+def channels_of(histories: pa.Table, user_ids: Sequence[str]) -> dict[str, np.ndarray]:
+    """Return channel → bool [users]: the users of the test cut whose events are mostly there, where there are any."""
+    rows = histories.filter(pc.equal(histories["split"], "test"))
+    names = [name for name in USER_CHANNELS.feature_names if name in rows.column_names]
+    if not names:
+        return {}
+    shares = np.stack([pc.fill_null(rows[name], 0).to_numpy() for name in names], axis=1)
+    main = dict(zip(rows["user_id"].to_pylist(), np.where(shares.any(axis=1), shares.argmax(axis=1), -1), strict=True))
+    channel = np.array([main.get(user, -1) for user in user_ids])
+    found = {name.removesuffix("_share"): channel == number for number, name in enumerate(names)}
+    return {name: users for name, users in found.items() if users.any()}
+
+
 def _judge(
-    run: TrainingRun, role: str, incumbent: Contender | None, training_set: TrainingSet, limits: GateLimits | None
+    run: TrainingRun,
+    role: str,
+    incumbent: Contender | None,
+    training_set: TrainingSet,
+    channels: Mapping[str, np.ndarray],
+    limits: GateLimits | None,
 ) -> GateReport:
     candidate = _candidate(run, role, training_set)
-    module = _modules(run)[role]
-    return judge(candidate, module, incumbent, training_set.catalogue, training_set.test, limits)
+    return judge(candidate, _modules(run)[role], incumbent, training_set, limits, channels)
 
 
 def _candidate(run: TrainingRun, role: str, training_set: TrainingSet) -> Contender:
@@ -104,7 +129,13 @@ def _candidate(run: TrainingRun, role: str, training_set: TrainingSet) -> Conten
         part = path.with_suffix(".part")
         write_model(_modules(run)[role], training_set.catalogue.item_count, part)
         part.rename(path)
-    return Contender(read_outcome(run)["models"][role]["name"], path, training_set.catalogue.item_ids)
+    return Contender(
+        name=read_outcome(run)["models"][role]["name"],
+        path=path,
+        item_ids=training_set.catalogue.item_ids,
+        features=tuple(feature_pins()["user"]),
+        as_of=run.as_of,
+    )
 
 
 def _modules(run: TrainingRun) -> dict[str, torch.nn.Module]:
@@ -117,8 +148,13 @@ def _champion(settings: Settings, pointer: Pointer) -> Contender:
     folder = fetch_release(settings, pointer.release_id, settings.home / "releases")
     with gzip.open(folder / "items.jsonl.gz", "rt", encoding="utf-8") as lines:
         item_ids = [json.loads(line)["item_id"] for line in lines]
-    name = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["model"]["name"]
-    return Contender(f"{name} (champion {pointer.release_id})", folder / "model.onnx", item_ids)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return Contender(
+        name=f"{manifest['model']['name']} (champion {pointer.release_id})",
+        path=folder / "model.onnx",
+        item_ids=item_ids,
+        as_of=datetime.fromisoformat(manifest["as_of"]),
+    )
 
 
 def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: TrainingSet, report: GateReport) -> None:
@@ -141,6 +177,10 @@ def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: Tra
     named = {"name": model["name"], "kind": model["kind"]}
     _write_json(run.release_folder / "metrics.json", metrics)
     _write_json(run.release_folder / "gate.json", report.as_dict())
+    (run.release_folder / "gate.md").write_text(render_markdown(report), encoding="utf-8")
+    picture = picture_of(report)
+    if picture is not None:
+        (run.release_folder / "gate.png").write_bytes(picture)
     _write_json(run.folder / "manifest.json", manifest_of(settings, tables, run.as_of, run.source, named, evidence))
 
 

@@ -1,10 +1,12 @@
-"""The gate: a challenger is released only if it is sound and better than the incumbent on the same users.
+"""The gate: a challenger is released only if it is sound, honest, and better than the incumbent on the same users.
 
-Better: over the users of the test cut, the lower one-sided bound of the mean difference in NDCG@10 is above 0 (paired
-bootstrap over users: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, ch. 13; for ranking systems: Sakai,
-Evaluating evaluation metrics based on the bootstrap, SIGIR 2006). Both are ranked by their model.onnx, as served.
+Better: over the users of the test cut, the lower one-sided bound of the mean difference in NDCG@10 is above 0 and
+Recall@10 has not surely fallen (paired bootstrap over users: Efron and Tibshirani, An Introduction to the Bootstrap,
+1993, ch. 13; for ranking systems: Sakai, Evaluating evaluation metrics based on the bootstrap, SIGIR 2006), and no
+slice of users or items surely lost more than the bound. Both are ranked by their model.onnx, as served.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,18 +14,21 @@ import numpy as np
 import torch
 
 from training import metrics
-from training.dataset import Catalogue, Cut
+from training.bootstrap import paired_bounds
+from training.dataset import Catalogue, Cut, TrainingSet
+from training.gate_behaviour import behaviour_checks, whole_lists
 from training.gate_checks import GateCheck, GateLimits, sanity_checks
+from training.gate_inputs import input_checks
+from training.gate_slices import K, Ranked, SliceComparison, compare_slices
 from training.onnx_ranking import Contender, rank
-
-K = 10
 
 
 @dataclass(frozen=True)
 class Comparison:
     """Challenger against incumbent on the same users: mean NDCG@10 and Recall@10 of both, difference in NDCG@10.
 
-    `low` is the lower one-sided bound at `confidence`, `high` the upper. `users_better` have a higher NDCG@10 with it.
+    `low` is the lower one-sided bound at `confidence`, `high` the upper; `recall_low`, `recall_high` are those of the
+    difference in Recall@10. `users_better` have a higher NDCG@10 with it.
     """
 
     incumbent: str
@@ -35,6 +40,8 @@ class Comparison:
     difference: float
     low: float
     high: float
+    recall_low: float
+    recall_high: float
     confidence: float
     users_better: int
     users_worse: int
@@ -49,6 +56,7 @@ class GateReport:
     reasons: tuple[str, ...]
     checks: tuple[GateCheck, ...]
     comparison: Comparison | None
+    slices: tuple[SliceComparison, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as plain dictionaries, for gate.json."""
@@ -59,45 +67,56 @@ def judge(
     challenger: Contender,
     module: torch.nn.Module,
     incumbent: Contender | None,
-    catalogue: Catalogue,
-    cut: Cut,
+    training_set: TrainingSet,
     limits: GateLimits | None = None,
+    channels: Mapping[str, np.ndarray] | None = None,
 ) -> GateReport:
-    """Judge the challenger's file on the cut: all sanity checks, then the comparison with the incumbent.
+    """Judge the challenger's file on the test cut: soundness of file and inputs first, then beside the incumbent.
 
-    Without an incumbent (a first release of the simplest model) only the sanity checks decide. A challenger that fails
-    a sanity check is not compared: its figures would mean nothing.
+    `channels`: channel → bool [test queries], the users who are mostly there. Without an incumbent (a first release of
+    the simplest model) only soundness decides. A challenger that is not sound is not compared: its figures would mean
+    nothing.
     """
     limits = limits or GateLimits()
-    checks = sanity_checks(challenger, module, catalogue.item_ids, cut.queries, limits)
-    reasons = [
-        f"{check.name}: expected {check.expected}, came {check.observed}" for check in checks if not check.passed
-    ]
-    comparison = None
-    if incumbent is not None and not reasons:
-        comparison = compare(challenger, incumbent, catalogue, cut, limits)
-        reasons += _not_better(comparison)
-    return GateReport(challenger.name, not reasons, tuple(reasons), checks, comparison)
+    catalogue, cut = training_set.catalogue, training_set.test
+    checks = (
+        *input_checks(training_set, limits),
+        *sanity_checks(challenger, module, catalogue.item_ids, cut.queries, limits),
+    )
+    reasons = _failures(checks)
+    if incumbent is None or reasons:
+        return GateReport(challenger.name, not reasons, tuple(reasons), checks, None)
+    ranked = rank_both(challenger, incumbent, catalogue, cut)
+    comparison = compare(incumbent.name, ranked, limits)
+    slices = compare_slices(ranked, catalogue, cut, channels or {}, limits)
+    beside = (
+        _not_older(challenger, incumbent),
+        *behaviour_checks(whole_lists(challenger, incumbent, catalogue, cut), ranked, catalogue, cut.queries, limits),
+        _not_too_good(ranked, rank_both(challenger, incumbent, catalogue, training_set.validation), limits),
+    )
+    reasons = [*_not_better(comparison), *_fallen(slices, limits), *_failures(beside)]
+    return GateReport(challenger.name, not reasons, tuple(reasons), (*checks, *beside), comparison, slices)
 
 
-def compare(
-    challenger: Contender, incumbent: Contender, catalogue: Catalogue, cut: Cut, limits: GateLimits
-) -> Comparison:
-    """Rank the same users, those with a truth, with both files, and bootstrap the paired difference in NDCG@10."""
+def rank_both(challenger: Contender, incumbent: Contender, catalogue: Catalogue, cut: Cut) -> Ranked:
+    """Rank the users of a cut who have a truth with both files."""
     rows = np.flatnonzero(cut.truth.counts() > 0)
-    queries, wanted = cut.queries.rows(rows), cut.truth.counts()[rows]
-    starts = np.concatenate(([0], np.cumsum(wanted)))
+    queries = cut.queries.rows(rows)
+    starts = np.concatenate(([0], np.cumsum(cut.truth.counts()[rows])))
     items = np.concatenate([cut.truth.row(int(row)) for row in rows]) if len(rows) else cut.truth.items[:0]
-    scored = []
-    for contender in (challenger, incumbent):
-        hit = metrics.hits(rank(contender, queries, catalogue.item_ids, K), starts, items)
-        scored.append((metrics.ndcg(hit, wanted, K), metrics.recall(hit, wanted, K)))
-    (ours, our_recall), (theirs, their_recall) = scored
+    ours, theirs = (rank(each, queries, catalogue.item_ids, K) for each in (challenger, incumbent))
+    return Ranked(rows, ours, theirs, starts, items)
+
+
+def compare(incumbent: str, ranked: Ranked, limits: GateLimits) -> Comparison:
+    """Compare both models on the same users, and bootstrap the paired differences in NDCG@10 and Recall@10."""
+    (ours, our_recall), (theirs, their_recall) = (_scores(ranked, top) for top in (ranked.ours, ranked.theirs))
     difference = ours - theirs
-    low, high = paired_bounds(difference, limits)
+    low, high = paired_bounds(difference, limits.confidence, limits.bootstrap_samples)
+    recall_low, recall_high = paired_bounds(our_recall - their_recall, limits.confidence, limits.bootstrap_samples)
     return Comparison(
-        incumbent=incumbent.name,
-        users=len(rows),
+        incumbent=incumbent,
+        users=len(ranked.rows),
         ndcg10=metrics.mean(ours),
         incumbent_ndcg10=metrics.mean(theirs),
         recall10=metrics.mean(our_recall),
@@ -105,62 +124,73 @@ def compare(
         difference=metrics.mean(difference),
         low=low,
         high=high,
+        recall_low=recall_low,
+        recall_high=recall_high,
         confidence=limits.confidence,
         users_better=int((difference > 0).sum()),
         users_worse=int((difference < 0).sum()),
     )
 
 
-def paired_bounds(difference: np.ndarray, limits: GateLimits, seed: int = 0) -> tuple[float, float]:
-    """Return the lower and the upper one-sided bound of the mean of a difference per user (percentile bootstrap)."""
-    if not len(difference):
-        return float("nan"), float("nan")
-    random = np.random.default_rng(seed)
-    chances = np.full(len(difference), 1 / len(difference))
-    means = [
-        random.multinomial(len(difference), chances, size=min(500, limits.bootstrap_samples)) @ difference
-        for _ in range(max(1, limits.bootstrap_samples // 500))
-    ]
-    low, high = np.quantile(np.concatenate(means) / len(difference), [1 - limits.confidence, limits.confidence])
-    return float(low), float(high)
+def _scores(ranked: Ranked, top: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return NDCG@10 and Recall@10 a user."""
+    hit = metrics.hits(top, ranked.starts, ranked.items)
+    return metrics.ndcg(hit, ranked.wanted, K), metrics.recall(hit, ranked.wanted, K)
+
+
+def _failures(checks: tuple[GateCheck, ...]) -> list[str]:
+    return [f"{check.name}: expected {check.expected}, came {check.observed}" for check in checks if not check.passed]
 
 
 def _not_better(comparison: Comparison) -> list[str]:
-    """Return the reason why the challenger is not better, if it is not."""
-    if comparison.users and comparison.low > 0:
-        return []
+    """Return the reasons why the challenger is not better, if it is not."""
+    reasons = []
+    if not (comparison.users and comparison.low > 0):
+        reasons.append(
+            f"not better than {comparison.incumbent}: NDCG@10 {comparison.ndcg10:.4f} against "
+            f"{comparison.incumbent_ndcg10:.4f} on the same {comparison.users} users; the difference must be above 0 "
+            f"with {comparison.confidence:.0%} confidence, its lower bound is {comparison.low:+.4f}"
+        )
+    if comparison.recall_high < 0:
+        reasons.append(
+            f"Recall@10 fell: {comparison.recall10:.4f} against {comparison.incumbent_recall10:.4f} on the same users; "
+            f"the upper bound of the difference is {comparison.recall_high:+.4f}"
+        )
+    return reasons
+
+
+def _fallen(slices: tuple[SliceComparison, ...], limits: GateLimits) -> list[str]:
     return [
-        f"not better than {comparison.incumbent}: NDCG@10 {comparison.ndcg10:.4f} against "
-        f"{comparison.incumbent_ndcg10:.4f} on the same {comparison.users} users; the difference must be above 0 with "
-        f"{comparison.confidence:.0%} confidence, its lower bound is {comparison.low:+.4f}"
+        f"slice {each.name}: expected to lose at most {limits.slice_fall:.0%} of NDCG@10, came {each.ndcg10:.4f} "
+        f"against {each.incumbent_ndcg10:.4f} on {each.users} users"
+        for each in slices
+        if each.fell
     ]
 
 
-def render_markdown(report: GateReport) -> str:
-    """Render the report as markdown for an artifact or a page: verdict, reasons, comparison, checks."""
-    verdict = "passed" if report.passed else "refused"
-    lines = [f"# Gate: {report.challenger} {verdict}", ""]
-    lines += [f"- {reason}" for reason in report.reasons] + ([""] if report.reasons else [])
-    if report.comparison is not None:
-        lines += _comparison_lines(report.challenger, report.comparison)
-    lines += ["| check | expected | came | |", "|---|---|---|---|"]
-    for check in report.checks:
-        came = check.observed.replace("|", "/").replace("\n", " ")
-        lines.append(f"| {check.name} | {check.expected} | {came} | {'passed' if check.passed else '**failed**'} |")
-    return "\n".join(lines) + "\n"
+def _not_older(challenger: Contender, incumbent: Contender) -> GateCheck:
+    """A model of older data than the champion's is stale, however good it looks."""
+    ours, theirs = challenger.as_of, incumbent.as_of
+    known = ours is not None and theirs is not None
+    return GateCheck(
+        "data as new as the incumbent's",
+        not known or ours >= theirs,  # type: ignore[operator]
+        f"data up to {theirs:%Y-%m-%d %H:%M} or later" if theirs else "the same data",
+        f"data up to {ours:%Y-%m-%d %H:%M}" if ours else "no moment was told",
+    )
 
 
-def _comparison_lines(challenger: str, comparison: Comparison) -> list[str]:
-    return [
-        f"The same {comparison.users} users, ranked by both model files over the whole catalogue:",
-        "",
-        "| model | NDCG@10 | Recall@10 |",
-        "|---|---:|---:|",
-        f"| {challenger} (challenger) | {comparison.ndcg10:.4f} | {comparison.recall10:.4f} |",
-        f"| {comparison.incumbent} | {comparison.incumbent_ndcg10:.4f} | {comparison.incumbent_recall10:.4f} |",
-        "",
-        f"Difference in NDCG@10 {comparison.difference:+.4f}; {comparison.confidence:.0%} bounds "
-        f"{comparison.low:+.4f} … {comparison.high:+.4f} (paired bootstrap over users). "
-        f"Better for {comparison.users_better} users, worse for {comparison.users_worse}.",
-        "",
-    ]
+def _not_too_good(test: Ranked, validation: Ranked, limits: GateLimits) -> GateCheck:
+    """The lead over the incumbent may not be much larger on the test week: who has seen that week knows it by heart."""
+    leads = []
+    for ranked in (test, validation):
+        leads.append(_scores(ranked, ranked.ours)[0] - _scores(ranked, ranked.theirs)[0])
+    low, _ = paired_bounds(leads[0], limits.confidence, limits.bootstrap_samples)
+    _, high = paired_bounds(leads[1], limits.confidence, limits.bootstrap_samples)
+    allowed = limits.jump + 1.5 * max(high, 0.0)
+    return GateCheck(
+        "too good",
+        not low > allowed,
+        f"a lead over the incumbent on the test week that the validation week explains (≤ {allowed:+.4f} NDCG@10)",
+        f"surely more than {low:+.4f} on the test week, {metrics.mean(leads[1]):+.4f} on the validation week",
+    )

@@ -33,7 +33,8 @@ class GateLimits:
 
     `latency_ms`: p99 of one request on one thread. `size_mib`: the ONNX file. `memory_mib`: what loading it and
     answering adds to a process. `confidence`: of every one-sided bound. `slice_fall`: the share of the incumbent's
-    NDCG@10 that a slice may lose. `coverage_kept`: the share of the incumbent's coverage that must stay.
+    NDCG@10 that a slice may lose. `personal_kept`: how much of the incumbent's lead of a user's own slate over another
+    user's must stay. `coverage_kept`: the share of the incumbent's coverage that must stay.
     `concentration`: the share of places that the ten most shown items may hold (or half more than the incumbent's).
     `category_shift`: how far the categories shown may be from those wanted (total variation). `reach_fall`: the share
     of wanted items that may drop out of the upper half of the list. `jump`: by how much the lead over the incumbent may
@@ -47,6 +48,7 @@ class GateLimits:
     confidence: float = 0.95
     bootstrap_samples: int = 4000
     slice_fall: float = 0.1
+    personal_kept: float = 0.5
     coverage_kept: float = 0.5
     concentration: float = 0.5
     category_shift: float = 0.5
@@ -220,8 +222,14 @@ def _scores_differ(challenger: Contender, sample: dict[str, np.ndarray]) -> tupl
 
 
 def _deterministic(challenger: Contender, sample: dict[str, np.ndarray]) -> tuple[bool, str]:
-    first, second = _all_scores(challenger, sample), _all_scores(challenger, sample)
-    same = all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
+    """Run the same rows twice in one session, and once in another: a seeded random node repeats in a new session."""
+    allowed, count = (
+        np.ones((len(sample["history_items"]), len(challenger.item_ids) + 1), bool),
+        len(challenger.item_ids),
+    )
+    session = open_session(challenger.path)
+    first, *others = (run(each, sample, allowed, count) for each in (session, session, open_session(challenger.path)))
+    same = all(a.tobytes() == b.tobytes() for other in others for a, b in zip(first, other, strict=True))
     return same, "the same bytes" if same else "two runs of the same rows differ"
 
 

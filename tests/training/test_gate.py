@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from tests.training.small_modules import NextItem, Noisy, Popularity, Slow
+from training.bootstrap import paired_bounds
 from training.dataset import TrainingSet
 from training.export import export_model
-from training.gate import GateReport, judge, paired_bounds, render_markdown
+from training.gate import GateReport, judge
 from training.gate_checks import GateLimits, vocabulary_sha256
+from training.gate_report import picture_of, render_markdown
 from training.onnx_ranking import Contender, rank, translate
 
 
@@ -39,7 +41,7 @@ def judged(
     rhythm: TrainingSet,
     limits: GateLimits | None = None,
 ) -> GateReport:
-    return judge(challenger, module, incumbent, rhythm.catalogue, rhythm.test, limits)
+    return judge(challenger, module, incumbent, rhythm, limits)
 
 
 def failed(report: GateReport) -> set[str]:
@@ -61,6 +63,8 @@ def test_a_better_model_passes_with_its_evidence(better: Contender, incumbent: C
     page = render_markdown(report)
     assert "# Gate: rule passed" in page
     assert "paired bootstrap" in page
+    assert "| tail items |" in page
+    assert picture_of(report).startswith(b"\x89PNG")
 
 
 def test_the_gate_sees_the_same_ndcg_as_a_plain_loop(
@@ -94,8 +98,9 @@ def test_the_same_model_again_is_refused_as_not_better(better: Contender, rhythm
 def test_inverted_scores_are_refused_as_not_better(incumbent: Contender, rhythm: TrainingSet, tmp_path: Path) -> None:
     module = NextItem(rhythm.catalogue.item_count, sharpness=-1.0)
     report = judged(made(module, rhythm, tmp_path), module, incumbent, rhythm)
-    assert failed(report) == set()
+    assert {"right way up", "order of places"} <= failed(report)
     assert "not better than popularity" in report.reasons[0]
+    assert any("upside down" in reason for reason in report.reasons)
 
 
 def test_items_mapped_wrong_by_a_few_are_refused_as_not_better(
@@ -174,7 +179,8 @@ def test_a_truncated_file_is_refused_in_words(
     cut.write_bytes(better.path.read_bytes()[:500])
     report = judged(replace(better, path=cut), NextItem(rhythm.catalogue.item_count), incumbent, rhythm)
     assert not report.passed
-    assert any("could not be checked" in reason for reason in report.reasons)
+    assert failed(report) == {"file"}
+    assert "expected a whole ONNX file that opens, came 500 bytes that do not open" in report.reasons[0]
     assert "refused" in render_markdown(report)
 
 
@@ -212,10 +218,9 @@ def test_items_that_a_champion_does_not_know_are_left_out_of_what_it_sees() -> N
 def test_the_bound_is_rarely_above_zero_when_there_is_no_difference() -> None:
     """One-sided at 95 %: about 5 in 100 models that are no better would pass; 100 trials allow up to 11."""
     random = np.random.default_rng(5)
-    limits = GateLimits(bootstrap_samples=400)
-    passed = sum(paired_bounds(random.normal(0, 0.2, 200), limits, seed)[0] > 0 for seed in range(100))
+    passed = sum(paired_bounds(random.normal(0, 0.2, 200), 0.95, 400, seed)[0] > 0 for seed in range(100))
     assert passed <= 11
-    found = sum(paired_bounds(random.normal(0.05, 0.2, 200), limits, seed)[0] > 0 for seed in range(100))
+    found = sum(paired_bounds(random.normal(0.05, 0.2, 200), 0.95, 400, seed)[0] > 0 for seed in range(100))
     assert found >= 85
 
 

@@ -1,0 +1,19 @@
+"""Bounds of a mean by drawing the users again (percentile bootstrap: Efron and Tibshirani, 1993, ch. 13)."""
+
+import numpy as np
+
+
+def paired_bounds(
+    difference: np.ndarray, confidence: float = 0.95, samples: int = 4000, seed: int = 0
+) -> tuple[float, float]:
+    """Return the lower and the upper one-sided bound of the mean of a difference per user; NaN without users."""
+    if not len(difference):
+        return float("nan"), float("nan")
+    random = np.random.default_rng(seed)
+    chances = np.full(len(difference), 1 / len(difference))
+    means = [
+        random.multinomial(len(difference), chances, size=min(500, samples)) @ difference
+        for _ in range(max(1, samples // 500))
+    ]
+    low, high = np.quantile(np.concatenate(means) / len(difference), [1 - confidence, confidence])
+    return float(low), float(high)
