@@ -15,6 +15,7 @@ from flows.automations import RELEASE_PROMOTED, RELEASE_REFUSED, announce
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
 from flows.object_client import StoreUnreachable, WriteRefused
+from flows.run_cost import cost_of, cost_table, keep_cost, measured
 from flows.settings import load_settings
 from flows.stops import raise_if_stopped
 from flows.train_stages import drop_scratch, judge_challenger, publish_judged, save_models
@@ -24,6 +25,7 @@ from flows.training_runs import (
     champion_of_same_inputs,
     inputs_hash,
     is_judged,
+    read_outcome,
     summary_of,
 )
 from flows.training_set import build_training_set, build_training_tables
@@ -59,16 +61,20 @@ def train_model(source: str | None = None, seed: int = 7) -> TrainSummary:
 def find_inputs(source: str | None, seed: int) -> TrainingRun:
     """Build the training set's tables and name the run by the hash of all its inputs."""
     settings, log = load_settings(), get_run_logger()
-    tables = build_training_tables(
-        settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
-    )
+    with measured() as cost:
+        tables = build_training_tables(
+            settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
+        )
     as_of = serving_moment(event_span(settings, source)[1])
     train_settings = demo_settings(seed)
     name = inputs_hash(tables.input_hash, as_of, train_settings)
     folder = settings.home / "training_runs" / name[:16]
     folder.mkdir(parents=True, exist_ok=True)
     log.info("%d rows of %d items; inputs %s", len(tables.histories), len(tables.items), name[:16])
-    return TrainingRun(source, as_of, name, folder, replace(train_settings, checkpoint_folder=folder / "checkpoints"))
+    run = TrainingRun(source, as_of, name, folder, replace(train_settings, checkpoint_folder=folder / "checkpoints"))
+    if not read_outcome(run):
+        keep_cost(run, "inputs", cost)
+    return run
 
 
 @task(cache_policy=NO_CACHE)
@@ -93,8 +99,11 @@ def hold_tournament(run: TrainingRun) -> None:
         quality = f", validation NDCG@10 {point.ndcg10:.4f}" if point.ndcg10 == point.ndcg10 else ""
         log.info("%s%s%s", point.model, step, quality)
 
-    training_set = build_training_set(load_settings(), run.source, embedded=_tell_every(2000, "item texts embedded"))
-    result = run_tournament(training_set, run.train_settings, show)
+    with measured() as cost:
+        embedded = _tell_every(2000, "item texts embedded")
+        training_set = build_training_set(load_settings(), run.source, embedded=embedded)
+        result = run_tournament(training_set, run.train_settings, show)
+    keep_cost(run, "tournament", cost)
     validation = {row.model: row.validation for row in result.table}
     test = {row.model: row.test for row in result.table}
     save_models(run, result.challenger, result.best_simple, validation, test)
@@ -135,6 +144,7 @@ def pass_gate(run: TrainingRun) -> GateReport:
     if picture is not None:
         page += f"\n![who gains and who loses](data:image/png;base64,{base64.b64encode(picture).decode()})\n"
     create_markdown_artifact(page, key="gate")
+    create_markdown_artifact(f"# What training cost\n\n{cost_table(cost_of(read_outcome(run)))}", key="training-cost")
     return report
 
 

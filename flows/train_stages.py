@@ -18,6 +18,7 @@ from feature_repo.features import USER_CHANNELS
 from flows.release_contents import manifest_of, write_contents
 from flows.release_pins import feature_pins
 from flows.releases import Pointer, fetch_release, publish, read_pointer
+from flows.run_cost import cost_of, keep_cost, measured
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, pointer_facts, pointer_of, read_outcome, write_outcome
 from flows.training_set import build_training_set, build_training_tables
@@ -57,8 +58,10 @@ def judge_challenger(settings: Settings, run: TrainingRun, limits: GateLimits | 
     champion = read_pointer(settings)
     training_set = build_training_set(settings, run.source)
     channels = channels_of(build_training_tables(settings, run.source).histories, training_set.test.queries.user_ids)
-    incumbent = _champion(settings, champion) if champion else _candidate(run, "baseline", training_set)
-    report = _judge(run, "challenger", incumbent, training_set, channels, limits)
+    incumbent = champion_contender(settings, champion) if champion else _candidate(run, "baseline", training_set)
+    with measured() as cost:
+        report = _judge(run, "challenger", incumbent, training_set, channels, limits)
+    keep_cost(run, "gate", cost)
     chosen = "challenger" if report.passed else None
     if chosen is None and champion is None:
         alone = _judge(run, "baseline", None, training_set, channels, limits)
@@ -144,7 +147,8 @@ def _modules(run: TrainingRun) -> dict[str, torch.nn.Module]:
     return modules
 
 
-def _champion(settings: Settings, pointer: Pointer) -> Contender:
+def champion_contender(settings: Settings, pointer: Pointer) -> Contender:
+    """Return the champion as the gate runs it, its files fetched and checked."""
     folder = fetch_release(settings, pointer.release_id, settings.home / "releases")
     with gzip.open(folder / "items.jsonl.gz", "rt", encoding="utf-8") as lines:
         item_ids = [json.loads(line)["item_id"] for line in lines]
@@ -171,6 +175,7 @@ def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: Tra
         "seeds": {"training": run.train_settings.seed},
         "hyper_parameters": model["hyper_parameters"],
         "inputs_sha256": run.inputs_sha256,
+        "cost": cost_of(outcome),
         "metrics": metrics,
         "gate": {"challenger": report.challenger, "passed": report.passed, "reasons": list(report.reasons)},
     }

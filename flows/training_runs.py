@@ -14,6 +14,7 @@ from typing import Any
 
 import training
 from flows import release_contents
+from flows.release_pins import code_pins
 from flows.releases import Pointer, read_manifest, read_pointer
 from flows.settings import Settings
 from training.model import TrainSettings
@@ -66,7 +67,7 @@ class TrainSummary:
 
 
 def inputs_hash(training_set_hash: str, as_of: datetime, train_settings: TrainSettings) -> str:
-    """Return the hash of all that a run's result depends on: rows, code, settings, moment."""
+    """Return the hash of all that a run's result depends on: rows, code, locked packages, settings, moment."""
     code = hashlib.sha256()
     for path in (*sorted(Path(training.__file__).parent.glob("*.py")), Path(release_contents.__file__)):
         code.update(path.read_bytes())
@@ -74,6 +75,7 @@ def inputs_hash(training_set_hash: str, as_of: datetime, train_settings: TrainSe
         "training_set": training_set_hash,
         "as_of": as_of.isoformat(),
         "code": code.hexdigest(),
+        "lock": code_pins()["lock_sha256"],
         "settings": {name: value for name, value in asdict(train_settings).items() if name != "checkpoint_folder"},
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()

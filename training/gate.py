@@ -110,7 +110,7 @@ def rank_both(challenger: Contender, incumbent: Contender, catalogue: Catalogue,
 
 def compare(incumbent: str, ranked: Ranked, limits: GateLimits) -> Comparison:
     """Compare both models on the same users, and bootstrap the paired differences in NDCG@10 and Recall@10."""
-    (ours, our_recall), (theirs, their_recall) = (_scores(ranked, top) for top in (ranked.ours, ranked.theirs))
+    (ours, our_recall), (theirs, their_recall) = (scores_of(ranked, top) for top in (ranked.ours, ranked.theirs))
     difference = ours - theirs
     low, high = paired_bounds(difference, limits.confidence, limits.bootstrap_samples)
     recall_low, recall_high = paired_bounds(our_recall - their_recall, limits.confidence, limits.bootstrap_samples)
@@ -132,7 +132,7 @@ def compare(incumbent: str, ranked: Ranked, limits: GateLimits) -> Comparison:
     )
 
 
-def _scores(ranked: Ranked, top: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def scores_of(ranked: Ranked, top: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return NDCG@10 and Recall@10 a user."""
     hit = metrics.hits(top, ranked.starts, ranked.items)
     return metrics.ndcg(hit, ranked.wanted, K), metrics.recall(hit, ranked.wanted, K)
@@ -184,7 +184,7 @@ def _not_too_good(test: Ranked, validation: Ranked, limits: GateLimits) -> GateC
     """The lead over the incumbent may not be much larger on the test week: who has seen that week knows it by heart."""
     leads = []
     for ranked in (test, validation):
-        leads.append(_scores(ranked, ranked.ours)[0] - _scores(ranked, ranked.theirs)[0])
+        leads.append(scores_of(ranked, ranked.ours)[0] - scores_of(ranked, ranked.theirs)[0])
     low, _ = paired_bounds(leads[0], limits.confidence, limits.bootstrap_samples)
     _, high = paired_bounds(leads[1], limits.confidence, limits.bootstrap_samples)
     allowed = limits.jump + 1.5 * max(high, 0.0)

@@ -5,17 +5,21 @@ import hashlib
 import json
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from feature_repo.features import CO_PURCHASE_LENGTH
+from flows import training_runs
+from flows.champion_decay import champion_decay
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
 from flows.object_client import WriteConflict
 from flows.object_store import ensure_bucket
 from flows.releases import fetch_release, publish, read_manifest, read_pointer
+from flows.run_cost import cost_table
 from flows.settings import Settings
 from flows.train_stages import judge_challenger, publish_judged, save_models
 from flows.training_runs import (
@@ -222,3 +226,41 @@ def test_after_the_store_was_lost_the_same_run_publishes_the_same_release(shop: 
     emptied = in_empty_bucket(shop)
     assert publish_judged(emptied, run)
     assert read_pointer(emptied).release_id == first
+
+
+def test_the_cost_of_the_run_stands_in_the_manifest(shop: Settings, run: TrainingRun) -> None:
+    publish_judged(shop, run)
+    cost = read_manifest(shop, read_pointer(shop).release_id)["cost"]
+    assert cost["stages"]["gate"]["cpu_seconds"] > 0
+    assert cost["stages"]["gate"]["peak_memory_bytes"] > 50e6
+    assert cost["cpu_seconds"] == pytest.approx(
+        sum(stage["cpu_seconds"] for stage in cost["stages"].values()), abs=0.02
+    )
+    assert f"| gate | {cost['stages']['gate']['cpu_seconds']:.1f} |" in cost_table(cost)
+
+
+def test_a_champion_that_surely_lost_a_tenth_has_decayed_and_one_on_its_own_week_is_not_asked(
+    shop: Settings, run: TrainingRun
+) -> None:
+    publish_judged(shop, run)
+    pointer = read_pointer(shop)
+    manifest = read_manifest(shop, pointer.release_id)
+    assert champion_decay(shop, pointer, manifest) is None
+    manifest["data"]["training_set"]["cuts"]["test"] = "2020-01-01T00:00:00+00:00"
+    same = champion_decay(shop, pointer, manifest)
+    assert same.ndcg10 == pytest.approx(manifest["metrics"]["test"]["item-kNN"]["ndcg10"], abs=1e-3)
+    assert not same.decayed
+    assert "it holds" in same.sentence()
+    manifest["metrics"]["test"]["item-kNN"]["ndcg10"] = same.high / 0.89
+    lost = champion_decay(shop, pointer, manifest)
+    assert lost.decayed
+    assert "it has decayed" in lost.sentence()
+
+
+def test_other_locked_packages_are_other_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    moment = datetime(2026, 1, 5, tzinfo=UTC)
+    before = inputs_hash("rows", moment, tiny_settings())
+    assert inputs_hash("rows", moment, tiny_settings()) == before
+    assert inputs_hash("other rows", moment, tiny_settings()) != before
+    monkeypatch.setattr(training_runs, "code_pins", lambda: {"lock_sha256": "another"})
+    assert inputs_hash("rows", moment, tiny_settings()) != before
