@@ -15,6 +15,7 @@ from typing import Any
 
 from flows.champion import Pointer, Published, move_pointer, read_pointer
 from flows.object_client import ObjectMissing, WriteConflict, object_client, plain_errors
+from flows.promotion_hold import require_no_hold
 from flows.release_objects import (
     MANIFEST_NAME,
     UNNAMED,
@@ -60,6 +61,7 @@ def publish(settings: Settings, folder: Path, manifest: Mapping[str, Any], champ
     whole = {**manifest, "release_id": release_id, "created_at": _now(), "files": described}
     body = _put_manifest(settings, release_id, whole)
     sign_manifest(settings, release_id, body)
+    require_no_hold(settings)
     return _promote(settings, release_id, body, champion, champion.trail if champion else ())
 
 
@@ -144,6 +146,7 @@ def sign_release(settings: Settings, release_id: str) -> None:
 
 def promote(settings: Settings, release_id: str) -> Published:
     """Make a stored release champion, forward or back, after checking its signature and that each file is whole."""
+    require_no_hold(settings)
     champion = read_pointer(settings)
     body = read_signed_manifest(settings, release_id)
     _check_files(settings, release_id, json.loads(body))
