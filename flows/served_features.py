@@ -56,7 +56,7 @@ class Comparison:
 def compare_row(
     comparison: Comparison, served: Mapping[str, Any], snapshot: Mapping[str, Any], events: Iterable[Mapping[str, Any]]
 ) -> None:
-    """Add one answer: the row it read (as logged), the user's offline row, and their events pushed by then, in order."""
+    """Add one answer: the row it read (as logged), the user's offline row, and their events pushed by then."""
     history = _rows(snapshot, USER_HISTORY.feature_names)
     habits = {item: (count, last) for item, count, last in _rows(snapshot, USER_HABITS.feature_names)}
     for event in events:
