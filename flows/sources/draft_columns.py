@@ -7,7 +7,7 @@ from pathlib import Path
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_plan import FileGuess, Plan
-from flows.sources.roles import Guess, meant_by, plain_name
+from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
 
 #: (contract column, SQL expression, why).
 Drafted = tuple[str, str, str]
@@ -79,9 +79,10 @@ def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -
         path = _joined(categories[0], " > ") if len(categories) == 1 else ""
         path = path or f"category_path([{', '.join(quoted(column.name) for column in categories)}])"
         columns.append(("category", path, "likely: by their names, the one with fewest values first"))
+    roles = {**guess_roles(items.sample.columns, ("brand", "image")), **items.roles}
     for role, name in (("brand", "brand"), ("unit_price", "price"), ("image", "image")):
-        if role in items.roles and not (role == "image" and items.roles[role].column.kind == "list"):
-            columns.append((name, items.roles[role].column.name, _said(items.roles[role])))
+        if role in roles and not (role == "image" and roles[role].column.kind == "list"):
+            columns.append((name, roles[role].column.name, _said(roles[role])))
     return columns
 
 
@@ -223,7 +224,7 @@ def _amounts(roles: dict[str, Guess]) -> list[Drafted]:
 
 def _duplicates(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
     copies = guess.sample.copies
-    if roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}:
+    if "event_type" not in roles and roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}:
         note = (
             f"the sample has {copies:,} rows that another one equals" if copies else "one sale may have two like lines"
         )
