@@ -1,10 +1,11 @@
 """Do reasons survive a removal test? `python -m benchmarks.reasons --home DIR`, DIR a trained AISLE_HOME.
 
-For each reason that names items of the user's: all events of those items are taken out of the user's history and
-habits, the model scores the whole catalogue again, and the item must stand lower among the other items. Two kinds of
-slates: as a shop asks for them, and of items new to the user alone, where there is no habit to name. Users come in an
-order drawn from the seed until so many reasons are tried. A popularity reason names no event: it is given where nothing
-that was tried makes the item fall. The last line is JSON.
+For each reason that rests on what the user did: all events of the items that it names (all events where a model's
+reason names none) are taken out of the user's history and habits, the model scores the whole catalogue again, and the
+item must stand lower among the other items. Slates as a shop asks for them by default; of items new to the user alone,
+where there is no habit to name; and these with brief reasons. Users come in an order drawn from the seed until so many
+reasons are tried. A popularity reason names no event: it is given where nothing that was tried makes the item fall. The
+last line is JSON.
 """
 
 import argparse
@@ -28,6 +29,8 @@ from serving.scorer import best_items
 
 K = 10
 GOAL = 0.95
+#: What is asked for: slates by default, of items new to the user alone, and these with brief reasons.
+PANELS = (("default", False, None), ("new_items", True, None), ("new_items_brief", True, False))
 
 
 @dataclass
@@ -54,10 +57,10 @@ def main() -> None:
     arguments = parser.parse_args()
     release, users = open_release(arguments.home), users_of(arguments.home, arguments.seed)
     figures = {}
-    for name, only_new in (("slates as asked for", False), ("items new to the user", True)):
-        tally = try_reasons(release, users, arguments.reasons, only_new)
-        _print(name, tally)
-        figures["new" if only_new else "default"] = tally
+    for name, only_new, close in PANELS:
+        tally = try_reasons(release, users, arguments.reasons, only_new, close)
+        _print(name.replace("_", " "), tally)
+        figures[name] = tally
     print(
         json.dumps(
             {
@@ -71,7 +74,9 @@ def main() -> None:
     )
 
 
-def try_reasons(release: Release, users: Sequence[str], reasons: int, only_new: bool) -> Tally:
+def try_reasons(
+    release: Release, users: Sequence[str], reasons: int, only_new: bool, close: bool | None = None
+) -> Tally:
     """Try the reasons of users' slates until so many that name an event are tried."""
     tally, metrics = Tally(), make_metrics()
     for user in users:
@@ -79,7 +84,7 @@ def try_reasons(release: Release, users: Sequence[str], reasons: int, only_new: 
         row = release.online.read(user)
         own = {*(entry.item_id for entry in row.history), *(habit.item_id for habit in row.habits)}
         conditions = Conditions(tuple(own)) if only_new else Conditions()
-        languages = [Question(user, K, conditions, language=language) for language in ("en", "zh")]
+        languages = [Question(user, K, conditions, language=language, close=close) for language in ("en", "zh")]
         english, chinese = recommend_many(release, languages, release.as_of, metrics, rows=[row, row])
         for one, other in zip(english.slate, chinese.slate, strict=True):
             ends = other.reason.text.count("。"), one.reason.text.endswith("."), other.reason.because
@@ -93,17 +98,23 @@ def try_reasons(release: Release, users: Sequence[str], reasons: int, only_new: 
 
 def try_slate(release: Release, row: UserRow, slate: Sequence[SlateItem], excluded: set[str], tally: Tally) -> None:
     """Try each reason of one slate that names an event; `excluded` items are not counted among the others."""
-    named = [item for item in slate if item.reason.because]
-    tally.without_event.update(item.reason.kind for item in slate if not item.reason.because)
-    rows = [row, *(_without(row, {*item.reason.because}) for item in named)]
+    everything = {*(entry.item_id for entry in row.history), *(habit.item_id for habit in row.habits)}
+    named = [(item, {*item.reason.because} or everything) for item in slate if _rests_on_user(item)]
+    tally.without_event.update(item.reason.kind for item in slate if not _rests_on_user(item))
+    rows = [row, *(_without(row, removed) for _, removed in named)]
     whole, *trials = _scores(release, rows)
     index = release.catalogue.index
-    for item, scores in zip(named, trials, strict=True):
+    for (item, removed), scores in zip(named, trials, strict=True):
         others = release.rules.at(release.as_of).allowed.copy()
-        others[[index[each] for each in excluded | {*item.reason.because} if each in index]] = False
+        others[[index[each] for each in excluded | removed if each in index]] = False
         position = index[item.item_id]
         tally.tried[item.reason.kind] += 1
         tally.fell[item.reason.kind] += _before(scores, position, others) > _before(whole, position, others)
+
+
+def _rests_on_user(item: SlateItem) -> bool:
+    """Whether a reason names items of the user's, or (the model's, naming none) all that the user did."""
+    return bool(item.reason.because) or item.reason.kind == "model"
 
 
 def _without(row: UserRow, removed: set[str]) -> UserRow:

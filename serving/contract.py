@@ -72,6 +72,9 @@ class Filters(_Message):
         return self
 
 
+Closeness = Literal["brief", "close"]
+
+
 class SlateLimits(_Message):
     """How many items of one brand and of one first-level category a slate may hold."""
 
@@ -111,6 +114,9 @@ class RecommendationRequest(_Message):
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
     limits: SlateLimits = Field(default_factory=SlateLimits)
+    reasons: Closeness | None = Field(
+        default=None, description="close: single items are tried for each reason; by the catalogue's size if absent"
+    )
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
     exploration: Exploring = Field(default_factory=Exploring)
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
@@ -136,6 +142,9 @@ class BatchRequest(_Message):
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=Filters)
     limits: SlateLimits = Field(default_factory=SlateLimits)
+    reasons: Closeness | None = Field(
+        default=None, description="close: single items are tried for each reason; by the catalogue's size if absent"
+    )
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
     exploration: Exploring = Field(default_factory=Exploring)
     language: Language = Field(default="en", description="of the reasons: English or Chinese")

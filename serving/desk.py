@@ -23,7 +23,7 @@ from serving.settings import Settings
 
 #: Users of a batch that are scored together; more would only need more memory.
 BATCH_PART = 32
-_BEYOND_WHO = {"exclude", "filters", "limits", "diversity", "exploration", "context", "language"}
+_BEYOND_WHO = {"exclude", "filters", "limits", "diversity", "exploration", "reasons", "context", "language"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
     if not request.model_fields_set & _BEYOND_WHO:
         return Question(user, request.k)
     session_items = tuple(request.context.session_items)
-    return Question(user, request.k, _conditions(request), session_items, _wishes(request), request.language)
+    wishes, close = _wishes(request), _close(request)
+    return Question(user, request.k, _conditions(request), session_items, wishes, request.language, close)
 
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
@@ -89,7 +90,7 @@ def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
     release, key = release_in_use(desk), desk.settings.pseudonym_key
     conditions, wishes = _conditions(request), _wishes(request)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
-    questions = [Question(name, request.k, conditions, (), wishes, request.language) for name in names]
+    questions = [Question(name, request.k, conditions, (), wishes, request.language, _close(request)) for name in names]
     slates = list[Recommendations]()
     for start in range(0, len(questions), BATCH_PART):
         slates += answer_questions(desk, release, questions[start : start + BATCH_PART])
@@ -99,6 +100,10 @@ def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
 def _conditions(request: RecommendationRequest | BatchRequest) -> Conditions:
     filters = request.filters
     return Conditions(tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price)
+
+
+def _close(request: RecommendationRequest | BatchRequest) -> bool | None:
+    return None if request.reasons is None else request.reasons == "close"
 
 
 def _wishes(request: RecommendationRequest | BatchRequest) -> Wishes:

@@ -29,6 +29,7 @@ class Phrases:
     popular: str
     popular_in: str
     model: str
+    whole: str
     anything: str
     pinned: str
     just_now: str
@@ -67,6 +68,7 @@ _ENGLISH = Phrases(
     popular="Popular this month.",
     popular_in="Popular in {category} this month.",
     model="Fits what you chose lately.",
+    whole="Fits what you chose so far.",
     anything="From our range.",
     pinned="Chosen by the shop.",
     just_now="just now",
@@ -104,6 +106,7 @@ _CHINESE = Phrases(
     popular="本月热销。",
     popular_in="本月“{category}”类热销。",
     model="符合您最近的选择。",
+    whole="符合您以往的选择。",
     anything="来自我们的商品。",
     pinned="本店精选。",
     just_now="刚刚",

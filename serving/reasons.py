@@ -36,10 +36,14 @@ CitedKind = Literal["co_purchase", "similar", "model"]
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """What a reason could rest on: a kind, and the user's items that it names, by vocabulary index."""
+    """What a reason could rest on: a kind, and the user's items that it names, by vocabulary index; none: all."""
 
     kind: CitedKind
     items: tuple[int, ...]
+
+
+#: All that is known of the user.
+EVERYTHING = Citation("model", ())
 
 
 @dataclass(slots=True)
@@ -150,7 +154,7 @@ def _cited_reason(position: int, citation: Citation, evidence: Evidence) -> Reas
     items, phrases = evidence.release.catalogue.items, PHRASES[evidence.language]
     because = [items[cited].item_id for cited in citation.items]
     if citation.kind == "model":
-        return Reason(kind="model", text=phrases.model, because=because)
+        return Reason(kind="model", text=phrases.model if because else phrases.whole, because=because)
     (cited,) = citation.items
     form = phrases.co_purchase
     if citation.kind == "similar":

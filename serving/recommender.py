@@ -4,6 +4,7 @@ personalised (the user's features, and this visit) → session (this visit alone
 Questions of the same moment are answered together: one read, one run of the model.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from serving.arrangement import NO_LIMITS
 from serving.candidate_sources import candidate_sources
 from serving.catalogue import Conditions, allowed_items
-from serving.contract import CandidateSource, Reason, Recommendations, SlateItem, Source
+from serving.contract import CandidateSource, Reason, Recommendations, Source
 from serving.history import Interaction, UserRow
 from serving.metrics import Metrics
 from serving.model_inputs import KnownRow, known_row, model_inputs
@@ -23,18 +24,25 @@ from serving.phrases import PHRASES, Language
 from serving.placement import NO_WISHES, Asker, Places, Wishes, candidates_for, place_items
 from serving.reasons import Evidence, citations, gather_evidence, is_own, reason_for
 from serving.release import Release
-from serving.removal import Removals, try_removals
+from serving.removal import Removals, remove_everything, try_removals
 from serving.scorer import Ranking, best_items
 from serving.shelf_rules import ActiveRules, HeldBack
+from serving.slate_items import slate_of
 
+LOG = logging.getLogger("serving")
 NO_CONDITIONS = Conditions()
 NOTHING_KNOWN = KnownRow([], [], [], [])
+#: Items up to which reasons are close unless asked otherwise: a trial costs as much as scoring all of them.
+CLOSE_ITEMS = 25_000
 UNREADABLE = "The features of users cannot be read now."
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Who asks (None: nobody we know), for how many items, under which conditions and wishes, in which visit."""
+    """Who asks (None: nobody we know), for how many items, under which conditions and wishes, in which visit.
+
+    `close` reasons try the user's items one by one; None: where the catalogue is small enough to do so unasked.
+    """
 
     pseudonym: str | None
     k: int
@@ -42,6 +50,7 @@ class Question:
     session_items: tuple[str, ...] = ()
     wishes: Wishes = NO_WISHES
     language: Language = "en"
+    close: bool | None = None
 
 
 @dataclass(slots=True)
@@ -88,7 +97,7 @@ def recommend_many(
         _rank(release, personal, now, metrics)
     for draft in drafts:
         _place(release, draft, now)
-    _prove(release, drafts, now, metrics)
+    _try_single_items(release, drafts, now, metrics)
     return [_answer(release, draft, now, metrics) for draft in drafts]
 
 
@@ -194,18 +203,23 @@ def _place(release: Release, draft: Draft, now: datetime) -> None:
     heard = draft.source != "popular" and release.scorer.hears_users
     draft.evidence = gather_evidence(release, draft.row if heard else NOTHING_KNOWN, now, draft.question.language)
     new = [each for each in draft.places.positions if not is_own(each, draft.evidence)] if heard else []
-    found = {position: citations(position, draft.evidence) for position in new if position not in draft.places.pinned}
-    if found:
-        draft.removals = Removals(draft.row, draft.ranking, allowed, found)
+    new = [each for each in new if each not in draft.places.pinned]
+    if new:
+        close = draft.question.close
+        close = len(release.catalogue.items) <= CLOSE_ITEMS if close is None else close
+        found = {position: citations(position, draft.evidence) if close else () for position in new}
+        draft.removals = Removals(draft.row, draft.ranking, allowed, found, close)
+        remove_everything(release, draft.removals)
 
 
-def _prove(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Metrics) -> None:
+def _try_single_items(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Metrics) -> None:
     """Find out what the items new to their users rest on; a model that fails here costs the reasons only."""
-    removals = [draft.removals for draft in drafts if draft.removals is not None]
+    removals = [draft.removals for draft in drafts if draft.removals is not None and draft.removals.close]
     try:
         try_removals(release, removals, now)
     except Exception:
         metrics.scorer_errors.inc()
+        LOG.exception("reasons could not be tried")
 
 
 def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
@@ -260,28 +274,3 @@ def top_of(scores: npt.NDArray[np.float32], k: int) -> Ranking:
     candidates = np.flatnonzero(scores >= threshold)
     best = candidates[np.argsort(-scores[candidates], kind="stable")][:k]
     return best, scores[best]
-
-
-def slate_of(
-    release: Release, places: Places, reasons: Sequence[Reason], sources: Sequence[list[CandidateSource]]
-) -> list[SlateItem]:
-    """Return the places of a slate, first to last."""
-    items, currency = release.catalogue.items, release.currency
-    nothing: list[float | None] = [None] * len(places.positions)
-    found = zip(places.positions, places.scores, reasons, sources, places.propensities or nothing, strict=True)
-    return [
-        SlateItem(
-            rank,
-            (item := items[position]).item_id,
-            item.title,
-            item.category,
-            item.brand,
-            item.price,
-            item.currency or currency,
-            score,
-            reason,
-            ways,
-            propensity,
-        )
-        for rank, (position, score, reason, ways, propensity) in enumerate(found, start=1)
-    ]

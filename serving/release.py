@@ -4,7 +4,7 @@ import hashlib
 import mmap
 from collections import defaultdict
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from serving.catalogue import Catalogue, Conditions, allowed_items, first_category, read_catalogue
+from serving.catalogue import Catalogue, first_category, read_catalogue
 from serving.history import UserRow
 from serving.model_inputs import known_row, model_inputs
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
@@ -44,7 +44,8 @@ class Release:
     `vectors` float32 [n+1, d] of length 1 (0 where an item has none), `neighbour_items` int32 [n+1, 20] co-purchased
     items (0 = none), `neighbour_scores` float32 alike, `popularity` float32 [n+1] recent interactions,
     `category_places` int32 [n+1] how many items of the same first category are more popular. `rules` are the shop's
-    own, tied to this release's items.
+    own, tied to this release's items. `nobody_places` int32 [n+1] is where the model puts each item for a user of whom
+    nothing is known, 0 the best; n + 1 for one that is not available.
     """
 
     release_id: str
@@ -60,6 +61,7 @@ class Release:
     category_places: npt.NDArray[np.int32]
     online: OnlineRows | None
     rules: ShelfRules
+    nobody_places: npt.NDArray[np.int32]
 
 
 def load_release(folder: Path, open_online: OpenOnlineRows) -> Release:
@@ -73,7 +75,7 @@ def load_release(folder: Path, open_online: OpenOnlineRows) -> Release:
         release = _assemble(folder, manifest, _online(open_online, folder))
         _check_vocabulary(release, manifest)
         _try(release)
-        return release
+        return replace(release, nobody_places=_nobody_places(release))
     except ReleaseRejected:
         raise
     except Exception as error:
@@ -104,6 +106,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         category_places=_category_places(catalogue, popularity),
         online=online,
         rules=bind_rules(None, catalogue, read_policies(folder / POLICIES, catalogue)),
+        nobody_places=np.zeros(0, np.int32),
     )
 
 
@@ -168,14 +171,27 @@ def _check_vocabulary(release: Release, manifest: dict[str, Any]) -> None:
 
 
 def _try(release: Release) -> None:
-    allowed = allowed_items(release.catalogue, Conditions())
-    if not allowed.any():
+    if not release.catalogue.available.any():
         raise ReleaseRejected("items.jsonl.gz: expected at least one available item, but found none")
-    nobody = model_inputs([known_row(UserRow(), release.catalogue.index)], release.as_of)
-    k = min(10, int(allowed.sum()))
-    ((items, _),) = best_items(release.scorer, nobody, allowed[None, :], k)
+    k = min(10, release.catalogue.available_count)
+    items = _for_nobody(release, k)
     if release.online is not None:
         with suppress(OnlineStoreUnavailable):  # it may come back; the first read is the slow one
             release.online.read("u_" + "0" * 24)
     if len(items) != k or len(set(items.tolist())) != k:
         raise ReleaseRejected(f"model.onnx: expected {k} different items as a trial answer, but found {items.tolist()}")
+
+
+def _nobody_places(release: Release) -> npt.NDArray[np.int32]:
+    count = len(release.catalogue.items)
+    places = np.full(count, count, np.int32)
+    ranked = _for_nobody(release, release.catalogue.available_count)
+    places[ranked] = np.arange(len(ranked))
+    return places
+
+
+def _for_nobody(release: Release, k: int) -> npt.NDArray[np.int64]:
+    """Return the model's first k items for a user of whom nothing is known."""
+    nobody = model_inputs([known_row(UserRow(), release.catalogue.index)], release.as_of)
+    ((items, _),) = best_items(release.scorer, nobody, release.catalogue.available[None, :], k)
+    return items

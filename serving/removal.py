@@ -1,7 +1,8 @@
 """The removal test: take items out of what a user did, score again, and see which items of the slate fall.
 
-All trials of the questions of a moment are one run of the model. An item falls when more of the other items stand
-before it than with everything there; items that were taken out are counted on neither side.
+An item falls when more of the other items stand before it than with everything there; items that were taken out are
+counted on neither side. With everything taken out the model says what it says for nobody, which is known beforehand and
+costs nothing. To take out single items is a trial; all trials of the questions of a moment are one run of the model.
 """
 
 from collections import Counter
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.model_inputs import KnownRow, model_inputs
-from serving.reasons import Citation
+from serving.reasons import EVERYTHING, Citation
 from serving.release import Release
 from serving.scorer import Ranking, best_items
 
@@ -26,19 +27,43 @@ _TOGETHER = 32
 class Removals:
     """What is to be tried for one slate: its row and ranking, and what may be cited for each item, the best first.
 
-    `proven` has, after `try_removals`, the first citation of each item without which it falls.
+    With `close` single items are tried too. `proven` has the first citation of each item without which it falls, of
+    those that were tried.
     """
 
     row: KnownRow
     ranking: Ranking
     allowed: npt.NDArray[np.bool_]
     citations: Mapping[int, Sequence[Citation]]
+    close: bool
     proven: dict[int, Citation] = field(default_factory=dict)
 
     def trials(self) -> list[tuple[int, ...]]:
         """Return the sets of items to take out, those that most items could cite first."""
+        if not self.close:
+            return []
         wanted = Counter(citation.items for found in self.citations.values() for citation in found)
         return [items for items, _ in wanted.most_common(MOST_TRIALS)]
+
+
+def remove_everything(release: Release, slate: Removals) -> None:
+    """Prove of one slate which items rest on what is known of the user: for nobody they would stand lower."""
+    own = {*slate.row.history_indices, *slate.row.habit_indices}
+    before = _others_before(slate.ranking[0].tolist(), own)
+    places = release.nobody_places
+    own_places = np.sort(places[[*own]])
+    others = None
+    if slate.allowed is not release.catalogue.available:
+        others = slate.allowed.copy()
+        others[[*own]] = False
+    for position in slate.citations:
+        place = int(places[position])
+        if others is None:
+            for_nobody = place - int(np.searchsorted(own_places, place))
+        else:
+            for_nobody = int(np.count_nonzero(others & (places < place)))
+        if for_nobody > before.get(position, len(before)):
+            slate.proven[position] = EVERYTHING
 
 
 def try_removals(release: Release, slates: Sequence[Removals], now: datetime) -> None:
@@ -73,11 +98,11 @@ def without(row: KnownRow, removed: set[int]) -> KnownRow:
 def _note(slate: Removals, removed: tuple[int, ...], after: Mapping[int, int]) -> None:
     before = _others_before(slate.ranking[0].tolist(), {*removed})
     for position, found in slate.citations.items():
-        if after.get(position, len(after)) <= before.get(position, len(before)):
-            continue
         order = [citation.items for citation in found]
+        if removed not in order or after.get(position, len(after)) <= before.get(position, len(before)):
+            continue
         known = slate.proven.get(position)
-        if removed in order and (known is None or order.index(removed) < order.index(known.items)):
+        if known is None or known not in found or order.index(removed) < order.index(known.items):
             slate.proven[position] = found[order.index(removed)]
 
 

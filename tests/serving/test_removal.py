@@ -1,11 +1,14 @@
 """A reason that names an item of the user's is told only where the item would stand lower without it."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from benchmarks.reasons import Tally, try_reasons, try_slate
+from benchmarks.trained_home import open_release
 from serving.catalogue import Conditions
 from serving.contract import SlateItem
 from serving.history import Habit, Interaction, UserRow
@@ -13,6 +16,7 @@ from serving.metrics import make_metrics
 from serving.model_inputs import known_row
 from serving.recommender import Question, recommend_many
 from serving.release import Release
+from serving.release_store import Pointer, keep_pointer
 from serving.removal import without
 from serving.scorer import Scorer
 from tests.serving.tiny_shop import AS_OF, BREAD, COUNT, ITEMS, MILK, REGULAR, STRANGER, partner
@@ -21,9 +25,11 @@ NOW = int(AS_OF.timestamp())
 IDS = [item["item_id"] for item in ITEMS]
 
 
-def answer_for(release: Release, row: UserRow, *exclude: str) -> list[SlateItem]:
-    question = Question(STRANGER, COUNT, Conditions(exclude))
-    return recommend_many(release, [question], AS_OF, make_metrics(), rows=[row])[0].slate
+def answer_for(release: Release, row: UserRow, *exclude: str, close: bool = True) -> list[SlateItem]:
+    question, metrics = Question(STRANGER, COUNT, Conditions(exclude), close=close), make_metrics()
+    slate = recommend_many(release, [question], AS_OF, metrics, rows=[row])[0].slate
+    assert metrics.scorer_errors._value.get() == 0
+    return slate
 
 
 def bought(*item_ids: str) -> UserRow:
@@ -52,6 +58,20 @@ def test_a_neighbour_that_the_model_does_not_heed_is_not_named(release: Release)
         assert (reasons[item_id].kind, reasons[item_id].because) == ("popular", []), item_id
 
 
+def test_a_brief_reason_rests_on_all_that_the_user_did_and_names_none_of_it(release: Release):
+    row = bought(MILK, "i20")
+    reasons = {item.item_id: item.reason for item in answer_for(release, row, close=False)}
+    assert (reasons[BREAD].kind, reasons[BREAD].because) == ("model", [])
+    assert reasons[BREAD].text == "Fits what you chose so far."
+    assert reasons["i07"].kind == "popular"
+    for exclude in ((), ("i02", "i21")):
+        whole = [item.item_id for item in answer_for(release, row, MILK, "i20", *exclude)]
+        nothing = [item.item_id for item in answer_for(release, UserRow(), MILK, "i20", *exclude)]
+        for item in answer_for(release, row, *exclude, close=False):
+            fell = item.item_id in whole and nothing.index(item.item_id) > whole.index(item.item_id)
+            assert (item.reason.kind == "model") == fell, item
+
+
 @pytest.mark.parametrize("seed", range(25))
 def test_every_reason_that_names_an_item_survives_its_removal(release: Release, seed: int):
     chance = np.random.default_rng(seed)
@@ -73,7 +93,7 @@ def test_every_reason_that_names_an_item_survives_its_removal(release: Release, 
             own = item.reason.kind in ("habit", "history")
             assert left.index(item.item_id) - others.index(item.item_id) >= (0 if own else 1), item
         else:
-            assert item.reason.kind == "popular"
+            assert item.reason.kind in ("popular", "model")
     assert kinds
 
 
@@ -100,7 +120,8 @@ def test_a_model_that_fails_in_a_trial_costs_the_reason_alone(release: Release):
     tired = replace(release, scorer=Scorer(FailsTheSecondTime(), release.scorer.inputs))
     (answer,) = recommend_many(tired, [Question(STRANGER, COUNT)], AS_OF, metrics, rows=[bought(MILK)])
     assert answer.source == "personalised"
-    assert {item.reason.kind for item in answer.slate} == {"history", "popular"}
+    assert {item.reason.kind for item in answer.slate} == {"history", "popular", "model"}
+    assert next(item.reason.because for item in answer.slate if item.reason.kind == "model") == []
     assert metrics.scorer_errors._value.get() == 1
 
 
@@ -126,9 +147,26 @@ def test_the_published_figure_counts_what_falls_and_what_does_not(release: Relea
     tally = try_reasons(release, [REGULAR], 5, only_new=False)
     assert (tally.share, tally.more_than_a_sentence) == (1.0, 0)
     assert tally.tried.total() >= 5
-    assert try_reasons(release, [REGULAR], 5, only_new=True).tried.keys() <= {"co_purchase", "similar", "model"}
+    for close in (True, False):
+        new = try_reasons(release, [REGULAR], 5, only_new=True, close=close)
+        assert new.share == 1.0
+        assert new.tried.keys() <= {"co_purchase", "similar", "model"}
     slate = answer_for(release, bought(MILK, "i20"))
     lie = next(replace(item, reason=replace(item.reason, because=["i20"])) for item in slate if item.item_id == BREAD)
     caught = Tally()
     try_slate(release, bought(MILK, "i20"), [lie], set(), caught)
     assert caught.share == 0.0
+
+
+def test_a_trained_home_is_opened_as_serving_left_it(shop: Path, tmp_path: Path):
+    cache = tmp_path / "serving" / "releases"
+    shutil.copytree(shop / "r20180101-first", cache / "r20180101-first")
+    (tmp_path / "feast").mkdir()
+    for part in shop.glob("online.db*"):
+        shutil.copy(part, tmp_path / "feast" / part.name)
+    with pytest.raises(SystemExit, match="aisle demo"):
+        open_release(tmp_path)
+    keep_pointer(cache, Pointer("r20180101-first", "0" * 64))
+    home = open_release(tmp_path)
+    assert home.release_id == "r20180101-first"
+    assert try_reasons(home, [REGULAR], 3, only_new=False).share == 1.0
