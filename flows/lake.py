@@ -5,6 +5,7 @@ running it twice, or killing it half way and running it again, gives the same ta
 """
 
 import re
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +14,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.dataset as ds
-from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from feature_repo.schema import ANSWERS, QUARANTINE, TABLES, WINDOWS, Table
+from flows import object_client
 from flows.connection import connect, literal, quoted
 from flows.settings import Settings
 
@@ -32,6 +34,8 @@ _TYPES = {
 #: The column that says when a row came to us; an unchanged row keeps it when its window is written again.
 STAMPS = {"events": "known_at", "items": "updated_at", "users": "updated_at"}
 _PARTITION = ("source", "window")
+#: Names one commit in a table's history.
+_COMMIT = "aisle_commit"
 #: Old versions stay readable: a training set of the past can be built again.
 _KEEPS_ITS_PAST = dict.fromkeys(
     ("delta.logRetentionDuration", "delta.deletedFileRetentionDuration"), "interval 3650 days"
@@ -95,6 +99,11 @@ def storage_options(settings: Settings) -> dict[str, str] | None:
         "AWS_ALLOW_HTTP": "true",
         "AWS_S3_ADDRESSING_STYLE": "path",
         "aws_conditional_put": "etag",
+        # object_store waits between tries with decorrelated jitter.
+        "connect_timeout": f"{object_client.CONNECT_SECONDS}s",
+        "timeout": f"{object_client.READ_SECONDS}s",
+        "max_retries": str(object_client.ATTEMPTS - 1),
+        "retry_timeout": f"{object_client.ATTEMPTS * object_client.READ_SECONDS}s",
     }
 
 
@@ -182,17 +191,28 @@ def _commit(
 ) -> None:
     if settings.known_at is not None:
         raise ValueError(f"The lake of {settings.known_at.isoformat()} is past: it can be read, not written.")
-    missing = open_table(settings, table.name) is None
+    missing, mine = open_table(settings, table.name) is None, secrets.token_hex(8)
     try:
         if missing:
             _create(settings, table)
         target = table_uri(settings, table.name)
         if read_at is not None:
             target = DeltaTable(target, version=max(read_at, 0), storage_options=storage_options(settings))
-        lacking = _lacks_columns(settings, table)
-        _write(target, rows, predicate, {"storage_options": storage_options(settings), **lacking})
+        how = {"storage_options": storage_options(settings), **_lacks_columns(settings, table)}
+        _write(target, rows, predicate, {**how, "commit_properties": CommitProperties({_COMMIT: mine})})
     except (OSError, DeltaError) as error:
+        if isinstance(error, CommitFailedError) and _is_committed(settings, table.name, mine):
+            return
         raise LakeError(settings, table.name, "written", error) from error
+
+
+def _is_committed(settings: Settings, name: str, commit: str) -> bool:
+    """Whether a commit is in the table: its answer may have been lost, and the next try have met it as another's."""
+    try:
+        table = open_table(settings, name)
+        return table is not None and any(each.get(_COMMIT) == commit for each in table.history(10))
+    except (OSError, DeltaError):
+        return False
 
 
 def _create(settings: Settings, table: Table) -> None:

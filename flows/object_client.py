@@ -12,6 +12,11 @@ from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
 from flows.settings import ObjectStoreSettings, Settings
 
+#: How long the store may take to accept a connection, and to go on with an answer.
+CONNECT_SECONDS = 3
+READ_SECONDS = 30
+#: Tries of one request, with exponential backoff and jitter between them.
+ATTEMPTS = 4
 CREDENTIAL_CODES = {
     "SignatureDoesNotMatch",
     "InvalidAccessKeyId",
@@ -65,9 +70,9 @@ def _client(store: ObjectStoreSettings) -> Any:
     """Make the client: ~0.1 s of CPU, the reason to keep it."""
     own_endpoint = "amazonaws.com" not in store.endpoint_url
     config = Config(
-        connect_timeout=3,
-        read_timeout=30,
-        retries={"mode": "standard", "total_max_attempts": 4},
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=16,
         request_checksum_calculation="when_supported",
         response_checksum_validation="when_supported",

@@ -24,7 +24,12 @@ from flows.training_runs import is_judged
 from tests.flows.feature_lake import SERVING
 from tests.flows.killed_ingest import dying
 from tests.flows.test_train_stages import compete, new_run
-from tests.flows.tiny_shop import LATER
+from tests.flows.tiny_shop import LATER, land
+
+
+def ingest(settings: Settings, mapping: str) -> None:
+    """Land an export."""
+    land(settings, mapping)
 
 
 def replay(settings: Settings, mapping: str) -> None:
@@ -53,6 +58,7 @@ def train(settings: Settings, _: str) -> None:
 
 
 STAGES: dict[str, Callable[[Settings, str], None]] = {
+    "ingest": ingest,
     "replay": replay,
     "features": features,
     "materialise": materialise,
