@@ -81,6 +81,7 @@ def judge(
     catalogue, cut = training_set.catalogue, training_set.test
     checks = (
         *input_checks(training_set, limits),
+        *((_not_older(challenger, incumbent),) if incumbent else ()),
         *sanity_checks(challenger, module, catalogue.item_ids, cut.queries, limits),
     )
     reasons = _failures(checks)
@@ -90,7 +91,6 @@ def judge(
     comparison = compare(incumbent.name, ranked, limits)
     slices = compare_slices(ranked, catalogue, cut, channels or {}, limits)
     beside = (
-        _not_older(challenger, incumbent),
         *behaviour_checks(whole_lists(challenger, incumbent, catalogue, cut), ranked, catalogue, cut.queries, limits),
         _not_too_good(ranked, rank_both(challenger, incumbent, catalogue, training_set.validation), limits),
     )

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from feature_repo.features import CO_PURCHASE_LENGTH
+from flows import champion_decay as decay
 from flows import training_runs
-from flows.champion_decay import champion_decay
+from flows.automations import RETRAIN_WANTED
+from flows.champion_decay import champion_decay, check_champion
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
 from flows.object_client import WriteConflict
@@ -255,6 +257,25 @@ def test_a_champion_that_surely_lost_a_tenth_has_decayed_and_one_on_its_own_week
     lost = champion_decay(shop, pointer, manifest)
     assert lost.decayed
     assert "it has decayed" in lost.sentence()
+
+
+def test_the_flow_asks_for_training_when_the_champion_decayed_and_not_otherwise(
+    shop: Settings, run: TrainingRun, prefect_harness: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_judged(shop, run)
+    manifest = read_manifest(shop, read_pointer(shop).release_id)
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(decay, "load_settings", lambda: shop)
+    monkeypatch.setattr(decay, "announce", lambda event, name, facts: asked.append((event, facts["reason"])))
+    assert check_champion() is None
+    manifest["data"]["training_set"]["cuts"]["test"] = "2020-01-01T00:00:00+00:00"
+    monkeypatch.setattr(decay, "read_manifest", lambda *_: manifest)
+    assert not check_champion().decayed
+    assert asked == []
+    manifest["metrics"]["test"]["item-kNN"]["ndcg10"] = 2.0
+    assert check_champion().decayed
+    assert [event for event, _ in asked] == [RETRAIN_WANTED]
+    assert "it has decayed" in asked[0][1]
 
 
 def test_other_locked_packages_are_other_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
