@@ -162,7 +162,7 @@ def test_the_lake_of_every_corruption_at_once_heals_to_the_clean_one():
 
 
 @pytest.mark.slow
-@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(story=stories())
 def test_lake_features_and_online_values_of_any_corruption_in_any_order_heal_to_the_clean_ones(story: Story):
     check(story, served=True)
