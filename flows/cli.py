@@ -16,6 +16,7 @@ SUBCOMMANDS = {
     "ingest": "Land a shop's export in the lake, window by window.",
     "source": "List the shop mappings, show one, draft one from files, try one on a sample.",
     "contract": "Say what the next export would break, and which lines to write.",
+    "backfill": "Land a long past in chunks, going on where it was stopped.",
     "quarantine": "Count the held rows; list, show, replay or discard them.",
     "drift": "Hold the last whole day against the weeks before; see and acknowledge a stop.",
     "features": "Build the feature tables as of a moment.",

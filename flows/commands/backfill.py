@@ -1,0 +1,63 @@
+"""`aisle backfill`: land a long past in chunks."""
+
+from datetime import UTC, datetime
+
+import click
+from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
+from rich.console import Console
+
+from expectations.validate import DataRejected
+from flows.backfill import DEPLOYMENT, backfill
+from flows.backfill_plan import SpanError, backfill_key, open_record
+from flows.ingest import open_export
+from flows.lake import LakeError
+from flows.run_progress import progress_on
+from flows.settings import load_settings
+from flows.sources.mapping_keys import ExportRejected, MappingError
+
+
+@click.command(name="backfill")
+@click.option("--source", required=True, help="A shipped shop, or the path of a mapping file.")
+@click.option("--from", "since", type=click.DateTime(), required=True, help="First moment (UTC).")
+@click.option("--to", "until", type=click.DateTime(), required=True, help="End (UTC), itself not included.")
+@click.option("--path", default=None, help="The export, if not where the mapping says.")
+@click.option("--at-once", type=click.IntRange(1, 16), default=2, show_default=True, help="Chunks staged side by side.")
+@click.option("--later", is_flag=True, help="Leave it to the worker of `aisle up`, after what waits there.")
+def command(source: str, since: datetime, until: datetime, path: str | None, at_once: int, later: bool) -> None:
+    """Land the events of a long span in chunks of about a month. Stopped or killed, the same command goes on.
+
+    \b
+    Examples:
+      aisle backfill --source complete_journey --from 2017-01-01 --to 2018-01-02
+      aisle backfill --source my_shop.toml --path exports/ --from 2024-01-01 --to 2026-11-01 --later
+    """
+    start, end, console = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), Console(highlight=False)
+    try:
+        if later:
+            console.print(_queue(source, start, end, path, at_once), soft_wrap=True)
+            return
+        with progress_on(console):
+            summary = backfill(source, start, end, path, at_once)
+    except (MappingError, ExportRejected, DataRejected, SpanError, LakeError) as error:
+        raise click.ClickException(str(error)) from error
+    before = f", {summary.done_before} of them by earlier runs" if summary.done_before else ""
+    console.print(f"{summary.source}: all {summary.chunks} chunks have landed{before}.")
+    console.print(f"This run: {summary.rows:,} rows in, {summary.windows} windows written.")
+
+
+def _queue(source: str, since: datetime, until: datetime, path: str | None, at_once: int) -> str:
+    """Hand the backfill to the worker; asked again before it ended, it is the same run."""
+    settings = load_settings()
+    record = open_record(settings, key := backfill_key(open_export(settings, source, path, since, until)))
+    try:
+        run = run_deployment(
+            DEPLOYMENT,
+            parameters={"source": source, "since": since, "until": until, "path": path, "at_once": at_once},
+            timeout=0,
+            idempotency_key=f"backfill-{key}-{record.started_at[:13]}-{len(record.done)}",
+            as_subflow=False,
+        )
+    except ObjectNotFound as error:
+        raise click.ClickException(f"The deployment {DEPLOYMENT} is not there. Start everything: aisle up") from error
+    return f"Queued as run {run.name}; its progress is in Prefect, artifact backfill-*."

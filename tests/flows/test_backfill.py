@@ -1,0 +1,181 @@
+"""A backfill in chunks ends in the lake of one ingest, killed or not, and an hourly ingest lands in between."""
+
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from prefect.client.orchestration import get_client
+from prefect.settings import PREFECT_API_URL
+
+from flows import backfill as story
+from flows.backfill import backfill, staged_ahead
+from flows.backfill_plan import SpanError, backfill_key, open_record, plan_chunks, record_chunk
+from flows.cli import main
+from flows.ingest import open_export
+from flows.settings import Settings
+from flows.sources.mapping import load_mapping
+from tests.conftest import settings_in
+from tests.flows.tiny_shop import MAPPING, Row, end_state, land, land_export, sale, write_shop
+
+FROM, TO = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 4, 20, tzinfo=UTC)
+PROJECT = Path(__file__).parents[2]
+
+
+def _sales() -> list[Row]:
+    """One sale every twelve days over a hundred days, one of them with a price that cannot be."""
+    days = [FROM + timedelta(days=number, hours=number % 24) for number in range(0, (TO - FROM).days, 12)]
+    rows = [sale(sold_at=f"{day:%Y-%m-%d %H:%M:%S}", customer=f"card-{day.day}") for day in days]
+    return [*rows, sale(sold_at="2026-03-03 10:00:00", line_total="-4", sku="B2")]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_shop(tmp_path_factory.mktemp("shop"), _sales())
+
+
+@pytest.fixture(scope="module")
+def whole(shop: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, object]]]:
+    """What one ingest of the same span leaves."""
+    settings = replace(settings_in(tmp_path_factory.mktemp("whole")), pseudonym_key=b"one key")
+    land_export(settings, open_export(settings, shop, None, FROM, TO))
+    return end_state(settings)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Settings that flows load too."""
+    monkeypatch.setenv("AISLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("AISLE_PSEUDONYM_KEY", "one key")
+    return replace(settings_in(tmp_path / "home"), pseudonym_key=b"one key")
+
+
+def test_a_backfill_in_chunks_ends_in_the_lake_of_one_ingest(
+    home: Settings, shop: str, whole: dict[str, list[dict[str, object]]], prefect_harness: None
+):
+    summary = backfill(shop, FROM, TO, at_once=3)
+    assert (summary.complete, summary.done_before) == (True, 0)
+    assert summary.chunks == 1 + 4  # the catalogue, then 28 days each
+    assert end_state(home) == whole
+    again = backfill(shop, FROM, TO)
+    assert (again.windows, again.complete) == (0, True)
+    assert end_state(home) == whole
+    with get_client(sync_client=True) as client:
+        bar = next(each for each in client.read_artifacts(limit=200) if each.key == "backfill-corner-shop")
+    assert float(str(bar.data)) == 100
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_killed_backfill_goes_on_where_it_stopped(
+    home: Settings, shop: str, whole: dict[str, list[dict[str, object]]], prefect_harness: None, when: str
+):
+    command = [sys.executable, "-m", "tests.flows.killed_backfill", shop, str(FROM), str(TO), "3", when]
+    environment = {"AISLE_HOME": str(home.home), "AISLE_PSEUDONYM_KEY": "one key", "HOME": str(home.home)}
+    api = {"PREFECT_API_URL": str(PREFECT_API_URL.value()), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(command, cwd=PROJECT, env={**environment, **api}, capture_output=True, timeout=300, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
+    left = len(end_state(home)["events"])
+    assert 0 < left < len(whole["events"])
+    summary = backfill(shop, FROM, TO)
+    assert summary.done_before == (3 if when == "after" else 2)
+    assert summary.complete
+    assert end_state(home) == whole
+
+
+def test_an_hourly_ingest_lands_in_the_middle_of_a_backfill(
+    home: Settings,
+    shop: str,
+    whole: dict[str, list[dict[str, object]]],
+    prefect_harness: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    """Another shop's rows land after each chunk, and a window that both write has both."""
+    other = write_shop(
+        tmp_path / "live", [sale(sold_at="2026-03-03 11:00:00")], MAPPING.replace("corner_shop", "live_shop")
+    )
+    same = write_shop(tmp_path / "same", [sale(sold_at="2026-03-03 11:00:00", customer="card-live")])
+    land_chunk = story.land_chunk
+
+    def with_an_ingest_between(*arguments):
+        landed = land_chunk(*arguments)
+        assert land(home, other)["events"].rows_written == 1
+        assert land(home, same)["events"].rows_written == 1
+        return landed
+
+    monkeypatch.setattr(story, "land_chunk", with_an_ingest_between)
+    assert backfill(shop, FROM, TO).complete
+    events = end_state(home)["events"]
+    extra = [row for row in events if row["source"] == "live_shop" or row not in whole["events"]]
+    assert len(extra) == 2
+    assert [row for row in events if row not in extra] == whole["events"]
+
+
+def test_a_turn_hands_over_to_one_next_run(
+    home: Settings, shop: str, prefect_harness: None, monkeypatch: pytest.MonkeyPatch
+):
+    asked = []
+    monkeypatch.setattr(story, "TURN_SECONDS", -1)
+    monkeypatch.setattr(story, "hand_over", lambda record, parameters: not asked.append((len(record.done), parameters)))
+    first = backfill(shop, FROM, TO)
+    assert (first.done_now, first.complete) == (1, False)
+    second = backfill(**asked[0][1])
+    assert (second.done_before, second.done_now) == (1, 1)
+    assert [number for number, _ in asked] == [1, 2]
+
+
+def test_a_changed_export_or_a_lake_put_back_starts_over(home: Settings, tmp_path: Path):
+    shop = write_shop(tmp_path / "shop", _sales())
+    export = open_export(home, shop, None, FROM, TO)
+    chunks = plan_chunks(export.mapping, FROM, TO)
+    land(home, shop)
+    record = record_chunk(home, open_record(home, backfill_key(export)), chunks[0])
+    assert open_record(home, record.key).done == (0,)
+    assert backfill_key(open_export(home, shop, None, FROM, TO - timedelta(days=1))) != record.key
+    write_shop(tmp_path / "shop", [*_sales(), sale()])
+    assert backfill_key(export) != record.key
+    emptied = replace(home, lake_uri=str(tmp_path / "another lake"))
+    assert open_record(emptied, record.key).done == ()
+
+
+@given(st.sampled_from(["hour", "day", "week", "month"]), st.integers(0, 9000), st.integers(1, 9000))
+@examples(max_examples=60, deadline=None)
+def test_chunks_cover_the_span_once_and_cut_no_window(window: str, start: int, length: int):
+    mapping = replace(load_mapping("complete_journey"), window=window)
+    since = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(hours=start)
+    until = since + timedelta(hours=length)
+    chunks = [chunk for chunk in plan_chunks(mapping, since, until) if chunk.since]
+    assert (chunks[0].since, chunks[-1].until) == (since, until)
+    for before, after in pairwise(chunks):
+        edge = after.since
+        assert before.until == edge
+        assert (edge.minute, edge.second) == (0, 0)
+        assert window == "hour" or edge.hour == 0
+        assert window != "week" or edge.weekday() == 0
+        assert window != "month" or edge.day == 1
+
+
+def test_no_more_chunks_are_staged_ahead_than_asked(home: Settings, shop: str):
+    export = open_export(home, shop, None, FROM, TO)
+    chunks = plan_chunks(export.mapping, FROM, TO)
+    with staged_ahead(home, export, chunks, 2) as staged:
+        for chunk, tables, folder in staged:
+            assert sum(table.rows for table in tables) > 0
+            begun = {int(path.name.partition("-")[2]) for path in folder.parent.iterdir()}
+            assert max(begun) <= chunk.number + 1
+
+
+def test_a_span_that_ends_before_it_begins_is_refused(home: Settings, shop: str, prefect_harness: None):
+    with pytest.raises(SpanError, match="--from must lie before --to"):
+        plan_chunks(load_mapping(shop), TO, FROM)
+    result = CliRunner().invoke(main, ["backfill", "--source", shop, "--from", "2026-03-01", "--to", "2026-02-01"])
+    assert result.exit_code == 1
+    assert "--from must lie before --to" in result.output
