@@ -19,6 +19,7 @@ SUBCOMMANDS = {
     "backfill": "Land a long past in chunks, going on where it was stopped.",
     "quarantine": "Count the held rows; list, show, replay or discard them.",
     "drift": "Hold the last whole day against the weeks before; see and acknowledge a stop.",
+    "freshness": "Say how far behind each stage is, against its limit.",
     "features": "Build the feature tables as of a moment.",
     "materialise": "Load the newest feature rows into the online store.",
     "train": "Train the models, gate the best, release it.",

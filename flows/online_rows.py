@@ -99,6 +99,14 @@ def read_ledger(settings: Settings) -> dict[str, LoadedView]:
     return {key: LoadedView(**entry) for key, entry in entries.items()}
 
 
+def loaded_moment(settings: Settings) -> datetime | None:
+    """Return the moment that every user view is online as of: an answer is as old as its oldest part; None before."""
+    ledger = read_ledger(settings)
+    entries = [ledger.get(_ledger_key(settings, view.name)) for view in USER_VIEWS]
+    moments = [datetime.fromisoformat(entry.as_of).astimezone(UTC) for entry in entries if entry]
+    return min(moments) if len(moments) == len(USER_VIEWS) else None
+
+
 def _verify(store: FeatureStore, view: FeatureView, rows: pa.Table, as_of: datetime) -> None:
     missing = missing_keys(store, view, rows[view.key].to_pylist(), as_of)
     if missing:

@@ -27,7 +27,8 @@ class WatchPolicy:
 
     `timezone` and `weeks` of the reference are those of drift; `actions` on a breach of drift, `signal_actions` by a
     pattern of the signal's name (the first that fits wins). Freshness: `clock` 'stages' measures how far each stage is
-    behind the lake, 'wall' also how far it is behind now; `slo` is the limit of each lag, `stale_actions` its breach's.
+    behind the lake, 'wall' also how far it is behind now; `slo` is the limit of each lag, `release_slo`
+    that of the release, `stale_actions` what a breach triggers.
     """
 
     timezone: str = "UTC"
@@ -36,6 +37,7 @@ class WatchPolicy:
     signal_actions: dict[str, tuple[str, ...]] = field(default_factory=dict)
     clock: str = "stages"
     slo: timedelta = timedelta(hours=2)
+    release_slo: timedelta = timedelta(days=2)
     stale_actions: tuple[str, ...] = ("alert",)
 
     def actions_for(self, signal: str) -> tuple[str, ...]:
@@ -58,7 +60,7 @@ def load_policy(settings: Settings) -> WatchPolicy:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PolicyError(path, "the file", "TOML in UTF-8", str(error)) from error
     drift = _table(path, content, "drift", ("timezone", "weeks", "on_breach", "signals"))
-    freshness = _table(path, content, "freshness", ("clock", "limit_minutes", "on_breach"))
+    freshness = _table(path, content, "freshness", ("clock", "limit_minutes", "release_limit_minutes", "on_breach"))
     _known(path, content, "", ("drift", "freshness"))
     default = WatchPolicy()
     signals = drift.get("signals", {})
@@ -70,7 +72,8 @@ def load_policy(settings: Settings) -> WatchPolicy:
         actions=_actions(path, "drift.on_breach", drift.get("on_breach", list(default.actions))),
         signal_actions={name: _actions(path, f"drift.signals.{name!r}", done) for name, done in signals.items()},
         clock=_clock(path, freshness.get("clock", default.clock)),
-        slo=timedelta(minutes=_number(path, "freshness.limit_minutes", freshness.get("limit_minutes", 120), 1, 10**6)),
+        slo=_minutes(path, freshness, "limit_minutes", default.slo),
+        release_slo=_minutes(path, freshness, "release_limit_minutes", default.release_slo),
         stale_actions=_actions(path, "freshness.on_breach", freshness.get("on_breach", list(default.stale_actions))),
     )
 
@@ -99,6 +102,11 @@ def _number(path: Path, key: str, given: object, least: int, most: int) -> int:
     if not isinstance(given, int) or isinstance(given, bool) or not least <= given <= most:
         raise PolicyError(path, key, f"a whole number from {least} to {most}", given)
     return given
+
+
+def _minutes(path: Path, freshness: dict[str, object], key: str, default: timedelta) -> timedelta:
+    given = freshness.get(key, int(default.total_seconds() // 60))
+    return timedelta(minutes=_number(path, f"freshness.{key}", given, 1, 10**6))
 
 
 def _clock(path: Path, given: object) -> str:

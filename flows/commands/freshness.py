@@ -1,0 +1,21 @@
+"""`aisle freshness`: how far behind each stage is."""
+
+import click
+
+from flows.lake import LakeError
+from flows.watch_freshness import watch_freshness
+from flows.watch_policy import PolicyError
+
+
+@click.command(name="freshness")
+def command() -> None:
+    """Measure how far behind each stage is, against the limits of AISLE_HOME/watch.toml; one that is over is told once.
+
+    Example: aisle freshness
+    """
+    try:
+        lags = watch_freshness()
+    except (PolicyError, LakeError) as error:
+        raise click.ClickException(str(error)) from error
+    for lag in lags:
+        click.echo(f"{lag.words}{', over' if lag.over else ''}")
