@@ -8,9 +8,9 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
 from flows.automations import FRESHNESS_BREACHED, RETRAIN_WANTED, announce
+from flows.settings import load_settings
 from flows.stage_lags import StageLag, fresh_breaches, measure_freshness, read_history, remember
 from flows.stage_lags_picture import freshness_data_uri
-from flows.settings import load_settings
 from flows.stops import put_stop
 from flows.watch_policy import load_policy
 

@@ -10,10 +10,10 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from feature_repo.features import USER_VIEWS
-from flows.stage_lags import StageLag, fresh_breaches, measure_freshness, read_history, remember
-from flows.stage_lags_picture import SHOWN, freshness_svg
 from flows.online_rows import loaded_moment
 from flows.settings import Settings
+from flows.stage_lags import StageLag, fresh_breaches, measure_freshness, read_history, remember
+from flows.stage_lags_picture import SHOWN, freshness_svg
 from flows.stops import read_stops
 from flows.watch_freshness import watch_freshness
 from flows.watch_policy import WatchPolicy, load_policy, policy_path
