@@ -128,8 +128,9 @@ def _release(settings: Settings) -> datetime | None:
 
 
 def _newest_push(settings: Settings) -> datetime | None:
-    """When serving last took in an event: the newest write to its spool."""
-    written = [path.stat().st_mtime for path in settings.spool_path.glob("*.jsonl") if path.stat().st_size]
+    """When serving last took in an event: the newest write to its spool; probes of our own are never landed."""
+    files = [path for path in settings.spool_path.glob("*.jsonl") if not path.name.startswith("probe-")]
+    written = [path.stat().st_mtime for path in files if path.stat().st_size]
     return datetime.fromtimestamp(max(written), UTC) if written else None
 
 

@@ -14,7 +14,7 @@ from flows.stage_lags_picture import freshness_data_uri
 from flows.stops import put_stop
 from flows.watch_policy import load_policy
 
-ARTIFACT_KEY = "freshness"
+ARTIFACT_KEY = "stage-lags"
 
 
 @flow(name="watch-freshness")

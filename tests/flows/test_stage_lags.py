@@ -107,6 +107,6 @@ def test_the_flow_shows_alerts_and_stops_as_declared(shop: Settings, prefect_har
     (stop,) = read_stops(replace(shop))
     assert any("lake: newest 2026-10-03 08:00 UTC" in reason for reason in stop.reasons)
     with get_client(sync_client=True) as client:
-        page = next(str(each.data) for each in client.read_artifacts(limit=200) if each.key == "freshness")
+        page = next(str(each.data) for each in client.read_artifacts(limit=200) if each.key == "stage-lags")
     assert "**Over the limit: lake" in page
     assert "data:image/svg+xml;base64," in page
