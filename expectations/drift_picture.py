@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Sequence
+from datetime import timedelta
 from html import escape
 
 from expectations.drift import Reading
@@ -76,7 +77,9 @@ def _cell(day: Sequence[Reading], name: str, x: float, top: int, step: float) ->
 
 
 def _first_day(days: Sequence[Sequence[Reading]]) -> str:
-    return next((day[0].day.isoformat() for day in days if day), "")
+    """The left end: days before the shop's first judged one are there too, empty."""
+    place, day = next((place, day[0].day) for place, day in enumerate(days) if day)
+    return (day - timedelta(days=place)).isoformat()
 
 
 def _last_day(days: Sequence[Sequence[Reading]]) -> str:

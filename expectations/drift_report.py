@@ -16,7 +16,7 @@ def drift_headline(alarms: Sequence[Reading], judged: int) -> str:
         return "not judged: the reference needs four weeks"
     if not alarms:
         return f"as usual: none of {judged} signals in alarm"
-    return f"{len(alarms)} of {judged} signals in alarm: {', '.join(reading.signal for reading in alarms)}"
+    return f"{len(alarms)} of {judged} signals in alarm: {'; '.join(reading.signal for reading in alarms)}"
 
 
 def drift_markdown(source: str, day: date, days: Sequence[Sequence[Reading]], alarms: Sequence[Reading]) -> str:
