@@ -17,8 +17,14 @@ from flows.deployments import RUNS_AT_ONCE, deployment_ids
 from flows.services import PROJECT, WORK_POOL, service_states, start_services
 from flows.settings import Settings
 
-SCHEDULED = ("ingest-hourly", "features-hourly", "retrain-daily", "check-champion-daily", "watch-drift-daily")
-SCHEDULED = ("ingest-hourly", "features-hourly", "retrain-daily", "watch-drift-daily", "watch-freshness-hourly")
+SCHEDULED = (
+    "ingest-hourly",
+    "features-hourly",
+    "retrain-daily",
+    "check-champion-daily",
+    "watch-drift-daily",
+    "watch-freshness-hourly",
+)
 
 
 @pytest.fixture(autouse=True)
