@@ -49,11 +49,10 @@ def generated_requests(item_ids: Sequence[str], pseudonyms: Sequence[str]) -> st
 
 def _event(names: Any, numbers: Any, anything: Any) -> Any:
     return st.fixed_dictionaries(
-        {"user_id": st.one_of(names, st.none()), "event_type": st.one_of(st.sampled_from(EVENT_TYPES), names)},
+        {"user_id": names, "item_id": names, "event_type": st.one_of(st.sampled_from(EVENT_TYPES), names)},
         optional={
             "event_id": names,
             "pseudonym": names,
-            "item_id": names,
             "event_time": st.one_of(st.datetimes().map(lambda moment: moment.isoformat() + "+14:00"), anything),
             "channel": st.one_of(st.sampled_from(CHANNELS), names),
             "quantity": numbers,

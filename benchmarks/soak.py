@@ -75,7 +75,10 @@ def _run(soak: Soak, work: list[Callable[[], None]], requests: int, seconds: flo
         thread.start()
     started, told = time.monotonic(), 0.0
     while soak.counts["generated"] < requests or time.monotonic() - started < seconds:
-        send_generated(soak, soak.counts["generated"])
+        if soak.counts["generated"] < requests * min(1.0, (time.monotonic() - started) / seconds):
+            send_generated(soak, soak.counts["generated"])
+        else:  # they are spread over the whole time
+            time.sleep(0.5)
         if time.monotonic() - told > 60:
             told = time.monotonic()
             print(f"{told - started:.0f} s: {sum(soak.answers.values()):,} answers", flush=True)

@@ -21,7 +21,7 @@ from flows.releases import promote
 from flows.settings import Settings
 
 DOWN_SECONDS = 5
-GENERATED_AT_ONCE = 250
+GENERATED_AT_ONCE = 100
 EVENT_TYPES = ("view", "add_to_cart", "purchase", "like")
 
 
@@ -128,11 +128,11 @@ def _connect(where: Settings) -> http.client.HTTPConnection:
 
 def _ask(connection: http.client.HTTPConnection, path: str, body: Any) -> tuple[int, bytes]:
     """Return status and answer, 0 where none came; a kept connection that the server has closed is opened once more."""
-    content = None if body is None else json.dumps(body).encode("utf-8", "surrogatepass")
+    page = path.startswith("/?")
+    content = None if page else json.dumps(body).encode("utf-8", "surrogatepass")
     for _ in range(2):
         try:
-            method = "GET" if content is None else "POST"
-            connection.request(method, path, content, {"Content-Type": "application/json"})
+            connection.request("GET" if page else "POST", path, content, {"Content-Type": "application/json"})
             answer = connection.getresponse()
             return answer.status, answer.read()
         except (http.client.HTTPException, OSError):

@@ -21,3 +21,14 @@ def test_the_benchmark_compares_the_server_with_a_peer_that_gives_the_same_slate
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["throughput_ratio"] > 1
     assert {"throughput_rps", "p50_ms", "p99_ms", "p99_ratio", "memory_ratio", "ready_ratio"} <= set(figures)
+
+
+@pytest.mark.slow
+def test_the_soak_loses_no_event_and_answers_no_shopper_with_an_error_while_the_store_dies():
+    options = ["--requests", "300", "--minutes", "0.7", "--swap-seconds", "8", "--store-seconds", "15", "--rate", "10"]
+    command = [sys.executable, "-W", "ignore", "-m", "benchmarks.soak", *options]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=400)
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert (figures["answers_5xx"], figures["unanswered"], figures["events_lost"]) == (0, 0, 0), done.stdout
+    assert min(figures["swaps"], figures["store_deaths"], figures["events_acknowledged"]) > 0
+    assert figures["generated"] >= 300  # memory says something only of a longer run
