@@ -5,6 +5,7 @@ import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
@@ -220,12 +221,21 @@ from_events = true
     assert '"id":"c"' not in json.dumps([str(row) for row in rows_of(settings, "events")])
 
 
-def test_a_workbook_without_a_reader_says_what_to_do(
-    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_the_sheets_of_a_workbook_are_read_one_under_another(settings: Settings, tmp_path: Path):
+    shop = write_shop(tmp_path, mapping=MAPPING.replace("sales*.csv", "sales.xlsx"))
+    sheets = pd.DataFrame([{**row, "sold_at": pd.Timestamp(row["sold_at"]), "qty": 2} for row in SALES])
+    with pd.ExcelWriter(tmp_path / "sales.xlsx") as book:
+        sheets[:3].to_excel(book, sheet_name="2026-1", index=False)
+        sheets[3:].to_excel(book, sheet_name="2026-2", index=False)
+    assert land(settings, shop)["events"].rows_in == len(SALES)
+    found = {(row["event_time"], row["item_id"], row["quantity"]) for row in rows_of(settings, "events")}
+    assert found == {(datetime.fromisoformat(f"{row['sold_at']}+00:00"), row["sku"], 2.0) for row in SALES}
+
+
+def test_a_damaged_workbook_says_what_to_do(settings: Settings, tmp_path: Path):
     shop = write_shop(tmp_path, mapping=MAPPING.replace("sales*.csv", "sales.xlsx"))
     (tmp_path / "sales.xlsx").write_bytes(b"PK\x05\x06" + bytes(18))
-    with pytest.raises(ExportRejected, match=r"sales\.xlsx: expected .*(pip install openpyxl|CSV)"):
+    with pytest.raises(ExportRejected, match=r"sales\.xlsx: expected an Excel workbook .*CSV"):
         land(settings, shop)
 
 
