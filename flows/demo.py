@@ -52,7 +52,7 @@ def run_demo(settings: Settings, console: Console, source: str = "complete_journ
             answers = _ask(settings, release)
     console.print(rows_table(summary.ingested.tables), verdicts_table(verdicts))
     trained = summary.trained
-    console.print(models_table(trained.test, trained.challenger), gate_lines(trained.gate), trained.sentence())
+    console.print(models_table(trained.test, trained.challenger), f"{gate_lines(trained.gate)}\n  {trained.sentence()}")
     console.print(*(slate_table(label, answer) for label, answer in answers))
     console.print(times_table(times, memory.peak_bytes))
     console.print(next_steps(settings, release["release_id"]))

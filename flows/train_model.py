@@ -139,6 +139,7 @@ def show_models(result: TournamentResult) -> None:
 @task(cache_policy=NO_CACHE)
 def pass_gate(run: TrainingRun) -> GateReport:
     """Export the challenger, judge it against the champion (or the best simple model), show the verdict."""
+    get_run_logger().info("the gate looks at the challenger")
     report = judge_challenger(load_settings(), run)
     page, picture = render_markdown(report), picture_of(report)
     if picture is not None:

@@ -74,13 +74,15 @@ def run_tournament(training_set: TrainingSet, settings: TrainSettings, progress:
     with _threads(settings.threads):
         for name, fit in MODELS.items():
             started = time.monotonic()
-            progress(ProgressPoint(name, 0, 0, 0, float("nan"), float("nan")))
+            progress(_beginning(name))
             fitted[name] = fit(training_set, settings, progress)
             seconds[name] = time.monotonic() - started
         started = time.monotonic()
+        progress(_beginning("blend"))
         fitted["blend"] = blend.fit(training_set, [fitted[name] for name in BLENDED])
         seconds["blend"] = time.monotonic() - started
         validation = {name: evaluate(model.module(), training_set.validation) for name, model in fitted.items()}
+        progress(_beginning("all models on the test cut"))
         test = {name: evaluate(model.module(), training_set.test) for name, model in fitted.items()}
     table = [
         Row(
@@ -102,6 +104,10 @@ def run_tournament(training_set: TrainingSet, settings: TrainSettings, progress:
         curves={name: model.curve for name, model in fitted.items() if model.curve},
         evaluations=test,
     )
+
+
+def _beginning(what: str) -> ProgressPoint:
+    return ProgressPoint(what, 0, 0, 0, float("nan"), float("nan"))
 
 
 def format_table(result: TournamentResult) -> str:
