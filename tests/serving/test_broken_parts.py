@@ -19,6 +19,7 @@ from starlette.testclient import TestClient
 
 from feature_repo.store import StoreAddress
 from flows.object_client import object_client
+from flows.release_signatures import signature_of
 from flows.settings import Settings as FlowSettings
 from serving import recommender, routes
 from serving.app import create_app
@@ -28,7 +29,18 @@ from serving.recommender import Question, recommend
 from serving.release import Release
 from serving.settings import load_settings
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
-from tests.serving.tiny_shop import COFFEE, KEY, MILK, REGULAR, fill_online_store, manifest, point_to, publish
+from tests.serving.tiny_shop import (
+    COFFEE,
+    KEY,
+    MILK,
+    PUBLIC_KEY,
+    REGULAR,
+    SIGNING_KEY,
+    fill_online_store,
+    manifest,
+    point_to,
+    publish,
+)
 from tests.serving.wire import Wire
 
 FIRST = "r20180101-first"
@@ -135,6 +147,7 @@ def test_a_release_too_big_or_of_another_schema_is_refused(server: Server, tiny_
     for wrong in (huge, other):
         (tmp_path / "files" / "manifest.json").write_text(json.dumps(wrong))
         content = (tmp_path / "files" / "manifest.json").read_bytes()
+        (tmp_path / "files" / "manifest.sig").write_bytes(signature_of(content, SIGNING_KEY))
         publish(client, bucket, tmp_path / "files", hashlib.sha256(content).hexdigest())
         wait_until(lambda: "could not be loaded" in str(detail(server)), 30)
         assert slate(server)["release_id"] == FIRST
@@ -177,6 +190,7 @@ def test_an_error_that_nobody_foresaw_says_nothing_of_its_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     environ = {"AISLE_HOME": str(tmp_path), "AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b"}
+    environ["AISLE_RELEASE_PUBLIC_KEY"] = PUBLIC_KEY
     app = create_app(load_settings({**environ, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}))
 
     def fail(*_: object) -> None:
@@ -196,6 +210,7 @@ def test_an_error_that_nobody_foresaw_in_one_users_slate_gives_what_is_popular(
     release: Release, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
     environ = {"AISLE_HOME": str(tmp_path), "AISLE_PSEUDONYM_KEY": KEY.decode(), "AISLE_S3_SECRET_KEY": "b"}
+    environ["AISLE_RELEASE_PUBLIC_KEY"] = PUBLIC_KEY
     app = create_app(load_settings({**environ, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}))
     desk = next(layer.kwargs["desk"] for layer in app.user_middleware if "desk" in layer.kwargs)
     desk.champion.release = release

@@ -52,7 +52,9 @@ def test_a_click_changes_the_history_and_the_slate(served: Server, page: Page, t
     assert page.locator(".move").count() > 0
     expect(page.locator("ol.history > li").first).to_contain_text("Bought · just now")
     page.screenshot(path=tmp_path / "after.png", full_page=True)
-    rows = [json.loads(line) for path in (served.home / "spool").glob("*") for line in path.read_text().splitlines()]
+    rows = [
+        json.loads(line) for path in (served.home / "spool").glob("*.jsonl") for line in path.read_text().splitlines()
+    ]
     bought = [row for row in rows if (row["user_id"], row["event_type"]) == (REGULAR, "purchase")]
     assert [(row["item_id"], row["unit_price"], row["currency"]) for row in bought] == [(before[7], 2.24, "USD")]
     changed = shown(page)
