@@ -1,6 +1,6 @@
-"""Where a run is killed (SIGKILL) in the tests: the named points of data's way to the online store, in one list.
+"""Where a run is killed (SIGKILL) in the tests: every named point of every stage, in one list.
 
-Training is killed in tests/story/test_killed_training.py, publishing at each of its writes in test_releases.py.
+Real models are killed in the midst of learning in tests/story/test_killed_training.py.
 """
 
 from dataclasses import dataclass
@@ -44,6 +44,18 @@ KILL_POINTS = (
     KillPoint("materialise", "the second view is written", "flows.online_rows:_verify", 2, "before"),
     KillPoint("materialise", "the third view is read back", "flows.online_rows:_verify", 3, "after"),
     KillPoint("materialise", "the fourth view is in the ledger", "flows.online_rows:_record", 4, "after"),
+    KillPoint("train", "the training set is to be kept", "flows.training_set:_save", 1, "before"),
+    KillPoint("train", "the models are saved", "flows.train_stages:write_outcome", 1, "after"),
+    KillPoint("train", "a model is exported, not in place", "flows.train_stages:write_model", 1, "after"),
+    KillPoint("train", "the gate has judged", "flows.train_stages:judge", 1, "after"),
+    KillPoint("train", "the release is put together", "flows.train_stages:_assemble", 1, "after"),
+    KillPoint("train", "the verdict is to be written", "flows.train_stages:write_outcome", 2, "before"),
+    KillPoint("publish", "the first file is stored", "flows.releases:_put_once", 1, "after"),
+    KillPoint("publish", "the fifth file is to be stored", "flows.releases:_put_once", 5, "before"),
+    KillPoint("publish", "all files are stored", "flows.releases:_put_manifest", 1, "before"),
+    KillPoint("publish", "the manifest is stored, unsigned", "flows.releases:_put_manifest", 1, "after"),
+    KillPoint("publish", "the pointer is to move", "flows.releases:_promote", 1, "before"),
+    KillPoint("publish", "the pointer has moved", "flows.releases:_promote", 1, "after"),
 )
 
 

@@ -19,8 +19,11 @@ from flows.quarantine import Selection
 from flows.replay import replay_held
 from flows.settings import Settings, load_settings
 from flows.sources.mapping import load_mapping
+from flows.train_stages import judge_challenger, publish_judged
+from flows.training_runs import is_judged
 from tests.flows.feature_lake import SERVING
 from tests.flows.killed_ingest import dying
+from tests.flows.test_train_stages import compete, new_run
 from tests.flows.tiny_shop import LATER, land
 
 
@@ -45,11 +48,22 @@ def materialise(settings: Settings, _: str) -> None:
         load_view(settings, view.name, SERVING)
 
 
+def train(settings: Settings, _: str) -> None:
+    """What the flow does with small models: compete, judge, publish; a judged run is only published."""
+    run = new_run(settings)
+    if not is_judged(settings, run):
+        compete(settings, run, better=True)
+        judge_challenger(settings, run)
+    publish_judged(settings, run)
+
+
 STAGES: dict[str, Callable[[Settings, str], None]] = {
     "ingest": ingest,
     "replay": replay,
     "features": features,
     "materialise": materialise,
+    "train": train,
+    "publish": train,
 }
 
 

@@ -15,13 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_repo.features import FEATURE_VIEWS, USER_SERVICE
+from flows.champion import read_pointer
 from flows.feature_store import feature_store
 from flows.feature_tables import build_tables, snapshot_path
+from flows.object_store import ensure_bucket
 from flows.online_rows import read_ledger
+from flows.releases import list_releases
 from flows.settings import Settings, load_settings
 from tests.flows.feature_lake import SERVING, fill_lake
 from tests.flows.kill_points import KILL_POINTS, KillPoint, points_of
 from tests.flows.test_replay import KNOWS_STOLEN, STOLEN
+from tests.flows.test_train_stages import landed_home  # noqa: F401
 from tests.flows.tiny_shop import LATER, SALES, end_state, land, rows_of, sale, write_shop
 
 PROJECT = Path(__file__).parents[2]
@@ -39,20 +43,33 @@ class Ended:
     second: int
 
 
-def variables_of(home: Path) -> dict[str, str]:
-    """The environment of a home."""
-    return {"AISLE_HOME": str(home), "AISLE_PSEUDONYM_KEY": KEY, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:1"}
+def variables_of(home: Path, store: Settings | None = None) -> dict[str, str]:
+    """The environment of a home; with a store, a bucket of its own."""
+    variables = {"AISLE_HOME": str(home), "AISLE_PSEUDONYM_KEY": KEY, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:1"}
+    if store is not None:
+        place = store.object_store
+        variables |= {
+            "AISLE_S3_ENDPOINT_URL": place.endpoint_url,
+            "AISLE_S3_BUCKET": f"killed-{home.parent.name}-{home.name}".lower().replace("_", "-"),
+            "AISLE_S3_ACCESS_KEY": place.access_key,
+            "AISLE_S3_SECRET_KEY": place.secret_key,
+        }
+    return variables
 
 
-def kill_and_run_again(stage: str, base: Path, folder: Path, mapping: str = "") -> tuple[Settings, dict[str, Ended]]:
+def kill_and_run_again(
+    stage: str, base: Path, folder: Path, mapping: str = "", store: Settings | None = None
+) -> tuple[Settings, dict[str, Ended]]:
     """Copy the base home for each point of the stage and for an undisturbed run; run them all."""
     points = {"undisturbed": UNDISTURBED} | {p.name: (p.function, p.call, p.when) for p in points_of(stage)}
     homes, cases = {}, []
     for number, (name, point) in enumerate(points.items()):
         home = folder / f"{stage}-{number}"
         shutil.copytree(base, home)
-        variables = variables_of(home)
+        variables = variables_of(home, store)
         homes[name] = load_settings(variables)
+        if store is not None:
+            ensure_bucket(homes[name])
         cases.append([stage, variables, mapping, *point])
     written = folder / f"{stage}.json"
     written.write_text(json.dumps(cases))
@@ -80,7 +97,7 @@ def check(undisturbed: Settings, ended: dict[str, Ended], state) -> None:
 def test_the_points_are_at_least_twenty_five_in_every_stage_and_each_has_its_own_name():
     assert len(KILL_POINTS) >= 25
     assert len({(point.stage, point.name) for point in KILL_POINTS}) == len(KILL_POINTS)
-    assert {point.stage for point in KILL_POINTS} == {"ingest", "replay", "features", "materialise"}
+    assert {point.stage for point in KILL_POINTS} == {"ingest", "replay", "features", "materialise", "train", "publish"}
     assert all(isinstance(point, KillPoint) for point in KILL_POINTS)
 
 
@@ -131,3 +148,30 @@ def test_a_killed_materialise_ends_in_the_online_values_of_an_undisturbed_one(sm
     shutil.copytree(small_lake, base)
     build_tables(load_settings(variables_of(base)), dict.fromkeys(FEATURE_VIEWS, (SERVING,)))
     check(*kill_and_run_again("materialise", base, tmp_path), online_rows)
+
+
+def releases(settings: Settings) -> tuple:
+    pointer = read_pointer(settings)
+    stored = [(each.release_id, each.champion, each.manifest is not None) for each in list_releases(settings)]
+    return (None if pointer is None else pointer.release_id, stored)
+
+
+@pytest.mark.slow
+def test_killed_training_and_publishing_end_in_the_release_of_an_undisturbed_run(
+    landed_home: Path,  # noqa: F811
+    object_store: Settings,
+    tmp_path: Path,
+):
+    base = tmp_path / "base"
+    shutil.copytree(landed_home, base, ignore=shutil.ignore_patterns("training_sets", "training_runs"))
+    undisturbed, ended = kill_and_run_again("train", base, tmp_path, store=object_store)
+    assert releases(undisturbed)[0] is not None
+    check(undisturbed, ended, releases)
+    judged = tmp_path / "judged"
+    shutil.copytree(undisturbed.home, judged)
+    for outcome in judged.glob("training_runs/*/outcome.json"):
+        content = json.loads(outcome.read_text())
+        outcome.write_text(json.dumps({**content, "done": False, "release_id": None}))
+    again, killed = kill_and_run_again("publish", judged, tmp_path, store=object_store)
+    assert releases(again) == releases(undisturbed)
+    check(again, killed, releases)
