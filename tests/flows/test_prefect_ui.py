@@ -52,7 +52,8 @@ def _see(page: Page, settings: Settings, where: str, *words: str) -> None:
 
 @pytest.mark.slow
 def test_the_deployments_and_automations_are_on_their_pages(deployed: Settings, page: Page):
-    _see(page, deployed, "/deployments", "ingest-hourly", "features-hourly", "retrain-daily", "report-failure")
+    for name in ("ingest-hourly", "features-hourly", "retrain-daily", "report-failure"):  # the page shows ten at a time
+        _see(page, deployed, f"/deployments?deployments.flowOrDeploymentNameLike={name}", name)
     _see(page, deployed, "/automations", "aisle: features after ingest", "aisle: crash silent runs")
 
 
