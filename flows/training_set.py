@@ -131,7 +131,8 @@ def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:
 
 def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     bounds = {"start": microseconds(as_of), "stop": microseconds(as_of + TRUTH_SPAN)}
-    return connection.sql(_TRUTH, params=bounds).to_arrow_table()
+    found = connection.execute(_TRUTH, bounds)
+    return found.to_arrow_table()
 
 
 def _table_hash(table: pa.Table) -> str:
