@@ -140,8 +140,7 @@ def run_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: da
         f"SELECT {view.key}, {features}, make_timestamptz($as_of) AS {EVENT_TIMESTAMP}, "
         f"now() AS {CREATED_TIMESTAMP} FROM ({query}) ORDER BY {view.key}"
     )
-    found = connection.execute(statement, {"as_of": microseconds(as_of)})
-    return found.to_arrow_table()
+    return connection.sql(statement, params={"as_of": microseconds(as_of)}).to_arrow_table()
 
 
 def sql_type(column: Column) -> str:

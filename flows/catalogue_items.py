@@ -38,5 +38,4 @@ def catalogue_items(
     features = historical_rows(settings, (as_of,), ITEM_VIEWS)
     with open_items(settings, source) as connection:
         connection.register("item_features", features.drop_columns(["event_timestamp"]))
-        found = connection.execute(_VOCABULARY, {"limit": limit})
-        return found.to_arrow_table()
+        return connection.sql(_VOCABULARY, params={"limit": limit}).to_arrow_table()

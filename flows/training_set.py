@@ -97,7 +97,7 @@ def build_training_tables(
             "test": _truth(connection, moments.test),
         }
     items = catalogue_items(settings, moments.validation, source)
-    made_of["items"] = _table_hash(items)
+    made_of["items"] = content_hash(items)
     input_hash = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
     tables = TrainingTables(_histories(settings, moments), items, truths, input_hash, lake.versions)
     _save(settings, tables, made_of)
@@ -131,14 +131,16 @@ def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:
 
 def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     bounds = {"start": microseconds(as_of), "stop": microseconds(as_of + TRUTH_SPAN)}
-    found = connection.execute(_TRUTH, bounds)
-    return found.to_arrow_table()
+    return connection.sql(_TRUTH, params=bounds).to_arrow_table()
 
 
-def _table_hash(table: pa.Table) -> str:
+def content_hash(table: pa.Table) -> str:
+    """Return a hash of a table's values in their order: 16 hex digits, equal for tables that `equals` calls equal.
+
+    Arrow's own bytes will not do: below a null lies whatever the memory held before. Parquet writes no value there.
+    """
     sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table.combine_chunks())
+    pq.write_table(table.combine_chunks(), sink, compression="none")
     return hashlib.sha256(sink.getvalue()).hexdigest()[:16]
 
 

@@ -204,17 +204,47 @@ def test_no_function_imports():
 def test_no_result_is_streamed_into_arrow():
     """`execute` streams: a large UNION ALL then waits for itself for ever (duckdb/duckdb#22215). `sql` does not."""
     broken = [
-        f"{source.path}:{node.lineno}"
+        f"{source.path}:{line}"
         for source in EVERYTHING
-        for node in ast.walk(source.tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in ("to_arrow_table", "fetch_arrow_table", "arrow", "fetch_record_batch")
-        and isinstance(node.func.value, ast.Call)
-        and isinstance(node.func.value.func, ast.Attribute)
-        and node.func.value.func.attr == "execute"
+        for function in _functions(source)
+        for line in _streamed_into_arrow(function)
     ]
     assert not broken
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "return connection.execute(query).to_arrow_table()",
+        "found = connection.execute(query); return found.to_arrow_table()",
+        "connection.execute(query); return connection.to_arrow_table()",
+    ],
+)
+def test_a_streamed_result_is_seen_in_one_line_and_in_two(body):
+    assert _streamed_into_arrow(ast.parse(f"def read(connection): {body}").body[0])
+    kept = body.replace("execute", "sql").replace("connection.to_arrow", "other.to_arrow")
+    assert not _streamed_into_arrow(ast.parse(f"def read(connection): {kept}").body[0])
+
+
+def _streamed_into_arrow(function: ast.AST) -> list[int]:
+    """Lines that take Arrow of `x.execute(...)`, of a name it was given, or of an `x` that executed."""
+    nodes = list(ast.walk(function))
+    executed = [node for node in nodes if _called(node) == "execute"]
+    names = {ast.unparse(node.func.value) for node in executed}
+    names |= {ast.unparse(node) for node in executed}
+    names |= {
+        ast.unparse(target)
+        for node in nodes
+        if isinstance(node, ast.Assign) and node.value in executed
+        for target in node.targets
+    }
+    taken = ("to_arrow_table", "fetch_arrow_table", "arrow", "fetch_record_batch")
+    return [node.lineno for node in nodes if _called(node) in taken and ast.unparse(node.func.value) in names]
+
+
+def _called(node: ast.AST) -> str | None:
+    """The name of the method that a node calls."""
+    return node.func.attr if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) else None
 
 
 def test_files_are_shorter_than_300_lines():

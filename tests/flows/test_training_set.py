@@ -4,6 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VIEWS
 from feature_repo.schema import INTERACTION_TYPES
@@ -13,7 +15,7 @@ from flows.feature_rows import FeatureRowsLost, historical_rows
 from flows.feature_source import event_span
 from flows.feature_tables import build_tables, snapshot_path
 from flows.settings import Settings
-from flows.training_set import TrainingTables, build_training_tables
+from flows.training_set import TrainingTables, build_training_tables, content_hash
 from tests.conftest import settings_in
 from tests.flows.feature_lake import SERVING, START, fill_lake, made_event, made_events, write_events
 from training.dataset import from_arrow
@@ -140,6 +142,29 @@ def test_the_hash_is_that_of_the_content_and_not_of_the_place(tables, tmp_path):
     assert build_training_tables(other).input_hash == tables.input_hash
     write_events(other, "late", [made_event(900_000, 5, START + DAY, "purchase", 3)])
     assert build_training_tables(other).input_hash != tables.input_hash
+
+
+@given(
+    st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=30),
+    st.floats(allow_nan=False),
+    st.data(),
+)
+def test_what_lies_below_a_null_is_not_content(values, rubbish, data):
+    known = [value is not None for value in values]
+    buffers = pa.array(known, pa.bool_()).buffers()[1]
+
+    def table(below: float) -> pa.Table:
+        filled = np.array([below if value is None else value for value in values])
+        column = pa.Array.from_buffers(pa.float64(), len(values), [buffers, pa.py_buffer(filled)])
+        cut = data.draw(st.integers(0, len(values)))
+        return pa.table({"price": pa.chunked_array([column[:cut], column[cut:]])})
+
+    one, other = table(0.0), table(rubbish)
+    assert one.equals(other)
+    assert content_hash(one) == content_hash(other)
+    row = data.draw(st.integers(0, len(values) - 1))
+    changed = [1.5 if n == row and value is None else None if n == row else value for n, value in enumerate(values)]
+    assert content_hash(one) != content_hash(pa.table({"price": pa.array(changed, pa.float64())}))
 
 
 def test_the_tables_become_the_arrays_that_models_read(tables):
