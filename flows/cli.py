@@ -25,6 +25,7 @@ SUBCOMMANDS = {
     "train": "Train the models, gate the best, release it.",
     "pipeline": "Ingest, features, materialise, train: the whole way.",
     "release": "List releases, show one, or promote one.",
+    "experiment": "Try a release on real shoppers beside the champion: start, show, stop, report.",
     "rules": "Check, publish and show the shop's rules: block, pin, boost.",
     "serve": "Start the serving API.",
     "replay": "Compute a logged answer again, and say what made each place.",

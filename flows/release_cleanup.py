@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from flows.champion import read_pointer
+from flows.experiments import current_experiment
 from flows.lake import open_table
 from flows.object_client import ObjectMissing, object_client, plain_errors
 from flows.release_objects import (
@@ -159,6 +160,10 @@ def _reasons(settings: Settings, audited: frozenset[str]) -> dict[str, list[str]
         reasons.setdefault(name, []).append(f"kept by hand: {why}")
     for name in audited:
         reasons.setdefault(name, []).append("logged answers refer to it")
+    experiment = current_experiment(settings)
+    if experiment is not None and experiment.running:
+        for name in (experiment.challenger, experiment.champion):
+            reasons.setdefault(name, []).append(f"experiment {experiment.experiment_id} is about it")
     # The pointer is read last: what became champion during the other reads is seen.
     pointer = read_pointer(settings)
     for place, name in enumerate(pointer.trail if pointer else ()):

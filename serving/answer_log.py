@@ -18,6 +18,7 @@ from typing import Any
 import orjson
 
 from serving.contract import Recommendations
+from serving.exposure import TrialRecommendations
 from serving.history import UserRow
 from serving.metrics import Metrics
 from serving.recommender import Question
@@ -103,6 +104,7 @@ def _lines(batch: AnsweredBatch) -> Iterator[bytes]:
     written = datetime.now(UTC).isoformat()
     found = zip(batch.request_ids, batch.questions, batch.rows, batch.answers, strict=True)
     for place, (request_id, question, row, answer) in enumerate(found):
+        exposure = answer.experiment if isinstance(answer, TrialRecommendations) else None
         line = {
             "request_id": request_id,
             "batch_id": batch_id,
@@ -112,6 +114,9 @@ def _lines(batch: AnsweredBatch) -> Iterator[bytes]:
             "release_id": answer.release_id,
             "rules_id": answer.rules_id,
             "user_id": question.pseudonym,
+            "experiment_id": exposure and exposure.experiment_id,
+            "arm": exposure and exposure.arm,
+            "propensity": exposure and exposure.propensity,
             "question": orjson.dumps(question).decode(),
             "features": orjson.dumps(plain_row(row)).decode(),
             "answer": orjson.dumps(answer, option=ANSWER_OPTIONS).decode(),

@@ -9,9 +9,15 @@ from serving.answer_log import AnsweredBatch, AnswerLog, new_request_id, note_an
 from serving.arrangement import Limits
 from serving.catalogue import Conditions
 from serving.clock import Clock
-from serving.contract import BatchRequest, RecommendationRequest, Recommendations, Slates
+from serving.contract import (
+    BatchRequest,
+    RecommendationRequest,
+    Recommendations,
+    Slates,
+)
 from serving.event_intake import Intake
 from serving.exploration import NO_EXPLORATION, Exploration
+from serving.exposure import Exposure, exposed
 from serving.history import UserRow
 from serving.metrics import Metrics
 from serving.placement import Wishes
@@ -75,11 +81,17 @@ def answer_questions(
     questions: Sequence[Question],
     rows: Sequence[UserRow | None] | None = None,
     request_ids: Sequence[str] | None = None,
+    exposures: Sequence[Exposure | None] | None = None,
 ) -> list[Recommendations]:
-    """Answer questions together, in their order, and log them; `rows` and ids are read and made here where absent."""
+    """Answer questions together, in their order, and log them; `rows` and ids are read and made here where absent.
+
+    `exposures` are what the answers say of an experiment.
+    """
     known = read_rows(release, questions, desk.metrics) if rows is None else rows
     now = desk.clock.now(release.as_of)
     answers = recommend_many(release, questions, now, desk.metrics, known)
+    if exposures is not None:
+        answers = [exposed(answer, exposure) for answer, exposure in zip(answers, exposures, strict=True)]
     ids = [new_request_id() for _ in questions] if request_ids is None else request_ids
     note_answers(desk.answer_log, AnsweredBatch(ids, questions, known, now, answers))
     return answers

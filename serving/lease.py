@@ -29,7 +29,12 @@ class Lease:
 
 def own_lease(port: int) -> Lease:
     """Return the lease of this process, not written yet."""
-    return Lease(f"leases/{socket.gethostname()}-{port}-{os.getpid()}.json")
+    return Lease(f"leases/{server_name(port)}.json")
+
+
+def server_name(port: int) -> str:
+    """Return how this process is called in the object store."""
+    return f"{socket.gethostname()}-{port}-{os.getpid()}"
 
 
 def renew(client: Any, bucket: str, lease: Lease, release_id: str | None) -> None:

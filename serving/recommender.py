@@ -35,6 +35,7 @@ NOTHING_KNOWN = KnownRow([], [], [], [])
 #: Items up to which reasons are close unless asked otherwise: a trial costs as much as scoring all of them.
 CLOSE_ITEMS = 25_000
 UNREADABLE = "The features of users cannot be read now."
+UNSCORED = "The model could not score this request."
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +192,7 @@ def _place(release: Release, draft: Draft, now: datetime) -> None:
     """Give the places of one slate, and gather what its reasons may cite."""
     if draft.ranking is None:
         if draft.source != "popular" and draft.k > 0:
-            draft.notes.append("The model could not score this request.")
+            draft.notes.append(UNSCORED)
             draft.source = "popular"
         draft.ranking = _popular(release, draft)
     wishes, allowed = draft.question.wishes, draft.active.allowed if draft.allowed is None else draft.allowed

@@ -4,6 +4,7 @@ Whoever can write to the bucket can move the pointer, but cannot make serving an
 """
 
 from pathlib import Path
+from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature
@@ -24,16 +25,27 @@ def check_signature(folder: Path, public_keys: tuple[str, ...]) -> None:
     manifest = (folder / "manifest.json").read_bytes()
     try:
         content = orjson.loads(path.read_bytes())
+    except ValueError as error:
+        raise ReleaseRejected(f"{SIGNATURE}: expected a signature, but found {error!r}: {ADVICE}") from error
+    check_signed(manifest, content, public_keys, "manifest.json", SIGNATURE)
+
+
+def check_signed(signed: bytes, content: Any, public_keys: tuple[str, ...], document: str, name: str) -> None:
+    """Check a signature (algorithm, public_key, signature), found in `name`, over the bytes of a document.
+
+    Raises ReleaseRejected.
+    """
+    try:
         algorithm, signer, signature = content["algorithm"], content["public_key"], bytes.fromhex(content["signature"])
     except (ValueError, KeyError, TypeError) as error:
-        raise ReleaseRejected(f"{SIGNATURE}: expected a signature, but found {error!r}: {ADVICE}") from error
+        raise ReleaseRejected(f"{name}: expected a signature, but found {error!r}: {ADVICE}") from error
     if algorithm != ALGORITHM or signer not in public_keys:
         known = " or ".join(f"{key[:16]}…" for key in public_keys)
         found = f"{str(algorithm)[:20]} of the key {str(signer)[:16]}…"
         raise ReleaseRejected(
-            f"{SIGNATURE}: expected an {ALGORITHM} signature of the key {known}, but found {found}: {ADVICE}"
+            f"{name}: expected an {ALGORITHM} signature of the key {known}, but found {found}: {ADVICE}"
         )
     try:
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, manifest)
+        Ed25519PublicKey.from_public_bytes(bytes.fromhex(signer)).verify(signature, signed)
     except InvalidSignature as error:
-        raise ReleaseRejected(f"{SIGNATURE}: the signature is not of this manifest.json: {ADVICE}") from error
+        raise ReleaseRejected(f"{name}: the signature is not of this {document}: {ADVICE}") from error

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from feature_repo.slate_rules import PublishedRules
+from serving.experiment_watch import ExperimentSource
 from serving.lease import give_up, own_lease, renew
 from serving.memory import settle_memory
 from serving.metrics import Metrics
@@ -30,6 +31,7 @@ from serving.release_store import (
 from serving.rule_watch import RuleSource
 from serving.settings import Settings
 from serving.shelf_rules import bind_rules
+from serving.trial import Trial
 
 #: A release that did not load is fetched again after this many looks at the pointer.
 RETRY_POLLS = 6
@@ -43,7 +45,8 @@ class Champion:
     """The release in use and its pointer, None before the first; `problem` says why there is no newer one.
 
     `rules` are the shop's own as they were published; the release in use has them tied to its items. `refused` is the
-    pointer whose release did not load, not tried again before `retry_at` (monotonic seconds).
+    pointer whose release did not load, not tried again before `retry_at` (monotonic seconds). `trial` is the experiment
+    that its shoppers take part in.
     """
 
     release: Release | None = None
@@ -52,6 +55,7 @@ class Champion:
     rules: PublishedRules | None = None
     refused: Pointer | None = None
     retry_at: float = 0.0
+    trial: Trial | None = None
     stopping: threading.Event = field(default_factory=threading.Event)
 
 
@@ -116,9 +120,11 @@ def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
 def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> None:
     client, bucket = open_store(watch.settings.object_store), watch.settings.object_store.bucket
     champion, lease = watch.champion, own_lease(watch.settings.port)
+    experiments = ExperimentSource(watch.settings, watch.metrics)
     refresh_rules(watch, source, client)
     refresh(watch, client)
     looked.set()
+    champion.trial = experiments.trial_beside(client, champion.release, champion.rules)
     stopped = False
     while not stopped:
         renew(client, bucket, lease, champion.release.release_id if champion.release else None)
@@ -126,6 +132,7 @@ def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> No
         if not stopped:
             refresh(watch, client)
             refresh_rules(watch, source, client)
+            champion.trial = experiments.trial_beside(client, champion.release, champion.rules)
     give_up(client, bucket, lease)
 
 
@@ -148,9 +155,13 @@ def _follow_pointer(watch: Watch, client: Any) -> bool:
             raise
         _swap(watch, release, pointer)
         keep_pointer(cache, pointer)
-        forget_old_releases(cache, {pointer.release_id})
+        forget_old_releases(cache, {pointer.release_id, *_challengers(champion)})
     champion.problem = None
     return True
+
+
+def _challengers(champion: Champion) -> set[str]:
+    return set() if champion.trial is None else {champion.trial.challenger.release_id}
 
 
 def _load_kept(watch: Watch) -> None:

@@ -20,6 +20,7 @@ from serving.arrangement import Limits
 from serving.catalogue import Conditions
 from serving.contract import Recommendations
 from serving.exploration import Exploration
+from serving.exposure import Exposure, exposed
 from serving.history import Habit, Interaction, UserRow
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
@@ -45,6 +46,7 @@ def replayed(release: Release, batch: Sequence[Mapping[str, Any]], metrics: Metr
     rows = [row_of_log(orjson.loads(row["features"])) for row in batch]
     now = datetime.fromisoformat(batch[0]["as_of"])
     answers = recommend_many(release, questions, now, metrics, rows)
+    answers = [exposed(answer, _exposure(row)) for answer, row in zip(answers, batch, strict=True)]
     found = zip(batch, questions, rows, answers, strict=True)
     return [
         {
@@ -61,6 +63,13 @@ def with_rules(release: Release, publication: Any) -> Release:
     """Return the release with published rules, or with none."""
     published = None if publication is None else read_publication(orjson.dumps(publication))
     return replace(release, rules=bind_rules(published, release.catalogue, release.rules.learned))
+
+
+def _exposure(row: Mapping[str, Any]) -> Exposure | None:
+    """Return what an answer said of an experiment; rows of before there were any have no such columns."""
+    if row.get("experiment_id") is None:
+        return None
+    return Exposure(row["experiment_id"], row["arm"], row["propensity"])
 
 
 def _made_by(

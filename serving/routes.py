@@ -6,6 +6,7 @@ import orjson
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from feature_repo.schema import INTERACTION_TYPES, pseudonym
 from serving.contract import (
     BatchRequest,
     EventsReceipt,
@@ -19,9 +20,11 @@ from serving.contract import (
 )
 from serving.desk import Desk, answer_batch, answer_recommendations, release_in_use
 from serving.event_intake import take_events
+from serving.exposure import TrialRecommendations
 from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
 from serving.similar_items import similar_items
+from serving.trial import Trial
 
 
 def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
@@ -40,14 +43,25 @@ def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
 def answer_events(desk: Desk, request: EventsRequest) -> EventsReceipt:
     """Take pushed events."""
     release = release_in_use(desk)
-    return take_events(desk.intake, release, request.events, desk.clock.now(release.as_of))
+    receipt = take_events(desk.intake, release, request.events, desk.clock.now(release.as_of))
+    if desk.champion.trial is not None:
+        _note_clicks(desk, desk.champion.trial, request)
+    return receipt
+
+
+def _note_clicks(desk: Desk, trial: Trial, request: EventsRequest) -> None:
+    """Let an experiment know of deeds upon items that its users were shown."""
+    for event in request.events:
+        if event.event_type in INTERACTION_TYPES:
+            user = event.pseudonym or pseudonym(event.user_id or "", desk.settings.pseudonym_key)
+            trial.guard.note_click(user, event.item_id)
 
 
 def add_routes(app: FastAPI, desk: Desk) -> None:
     """Add the API to the app."""
 
     @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems(413, 422, 503))
-    def recommendations(request: RecommendationRequest) -> Recommendations:
+    def recommendations(request: RecommendationRequest) -> Recommendations | TrialRecommendations:
         """Give a slate for a user, an anonymous visitor, or anybody."""
         # This is the description; slate_requests.py answers before a request comes here, with the same function.
         return answer_recommendations(desk, request)

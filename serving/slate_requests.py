@@ -18,9 +18,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.answer_log import ANSWER_OPTIONS, new_request_id
 from serving.contract import RecommendationRequest, Recommendations
-from serving.desk import Desk, answer_questions, question_of, release_in_use
+from serving.desk import Desk, question_of, release_in_use
 from serving.problems import Problem, answer_error, log_unforeseen
 from serving.recommender import Question, read_rows, recommend
+from serving.trial_answers import answer_shoppers
 
 PATH = "/v1/recommendations"
 #: Questions answered together; beyond this the first waits longer than the model saves.
@@ -126,7 +127,7 @@ async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:
     if release.online is not None and release.online.waits:
         loop = asyncio.get_running_loop()
         rows = await loop.run_in_executor(queue.reader, read_rows, release, questions, desk.metrics)
-    answers = answer_questions(desk, release, questions, rows, [each.request_id for each in batch])
+    answers = answer_shoppers(desk, release, questions, rows, [each.request_id for each in batch])
     for each, answer in zip(batch, answers, strict=True):
         if not each.answer.done():  # its asker may have gone
             each.answer.set_result(answer)

@@ -16,6 +16,7 @@ PACKAGES = ("feature_repo", "expectations", "training", "serving", "flows")
 VOCABULARY = {
     "feature_repo",
     "feature_repo.schema",
+    "feature_repo.experiments",
     "feature_repo.features",
     "feature_repo.online_format",
     "feature_repo.slate_rules",

@@ -7,6 +7,7 @@ The model gives each item: popularity / 1000 + the sum over the history of e^(-a
 import gzip
 import hashlib
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -122,10 +123,20 @@ def door() -> tuple[list[onnx.ValueInfoProto], list[onnx.ValueInfoProto]]:
     return inputs, outputs
 
 
-def write_release(folder: Path, registry: Path, release_id: str, factor: float = 1.0) -> str:
-    """Write a whole release into `folder` and return the sha256 of its manifest."""
+def write_release(
+    folder: Path,
+    registry: Path,
+    release_id: str,
+    factor: float = 1.0,
+    spoil: Callable[[onnx.ModelProto], None] | None = None,
+) -> str:
+    """Write a whole release into `folder` and return the sha256 of its manifest; `spoil` may change its model."""
     folder.mkdir(parents=True)
     write_model(folder / "model.onnx", factor)
+    if spoil is not None:
+        model = onnx.load(str(folder / "model.onnx"))
+        spoil(model)
+        onnx.save(model, str(folder / "model.onnx"))
     vectors = np.zeros((COUNT + 1, 4), np.float32)
     for i in range(1, COUNT + 1):
         vectors[i, (i - 1) // 6] = 1.0

@@ -1,0 +1,115 @@
+"""`aisle experiment`: let a challenger run beside the champion, see what comes of it, end it."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from feature_repo.experiments import MODES, Bounds, Experiment, ExperimentError
+from flows.experiments import Plan, current_experiment, start_experiment, stop_experiment
+from flows.object_client import ObjectStoreError
+from flows.settings import load_settings
+
+NONE = "There is no experiment. Start one: aisle experiment start RELEASE_ID --mode shadow"
+_DEFAULTS = Bounds()
+
+
+@click.group(name="experiment")
+def command() -> None:
+    """Try a release on real shoppers beside the champion: unseen (shadow), on a few (canary), on many (ab), or mixed.
+
+    \b
+    Examples:
+      aisle experiment start r20180101-0123456789ab --mode shadow --share 0.2
+      aisle experiment start r20180101-0123456789ab --mode ab --share 0.5 --planned-users 20000
+      aisle experiment show
+      aisle experiment stop --reason "seen enough"
+    """
+
+
+@command.command(name="start")
+@click.argument("release_id")
+@click.option("--mode", type=click.Choice(MODES), default="canary", show_default=True)
+@click.option("--share", type=float, default=0.05, show_default=True, help="Of the users that meet the challenger.")
+@click.option("--planned-users", type=click.IntRange(100), default=10_000, show_default=True)
+@click.option("--window-hours", type=float, default=24.0, show_default=True, help="How long a click may come after.")
+@click.option("--slow-ms", type=float, default=_DEFAULTS.slow_ms, show_default=True, help="An answer above is slow.")
+@click.option("--most-slow", type=float, default=_DEFAULTS.slow, show_default=True, help="Share of slow answers.")
+@click.option("--most-errors", type=float, default=_DEFAULTS.errors, show_default=True, help="Share of failures.")
+@click.option("--more-fallback", type=float, default=_DEFAULTS.fallback, show_default=True, help="More than now.")
+@click.option("--least-clicks", type=float, default=_DEFAULTS.click_through, show_default=True, help="Of now.")
+def start_command(**asked: Any) -> None:
+    """Start an experiment with a stored release. Its traffic ends by itself when it costs more than the bounds say."""
+    bounds = Bounds(
+        errors=asked["most_errors"],
+        slow=asked["most_slow"],
+        slow_ms=asked["slow_ms"],
+        fallback=asked["more_fallback"],
+        click_through=asked["least_clicks"],
+    )
+    plan = Plan(
+        challenger=asked["release_id"],
+        mode=asked["mode"],
+        share=asked["share"],
+        bounds=bounds,
+        window_hours=asked["window_hours"],
+        planned_users=asked["planned_users"],
+    )
+    with _plain_failures():
+        experiment = start_experiment(load_settings(), plan)
+    click.echo(
+        f"{experiment.experiment_id}: {experiment.mode} of {experiment.challenger} beside {experiment.champion}, "
+        f"share {experiment.share:g}. Serving follows within seconds."
+    )
+
+
+@command.command(name="show")
+def show_command() -> None:
+    """Show the experiment that runs, or the one that ended last."""
+    with _plain_failures():
+        experiment = current_experiment(load_settings())
+    if experiment is None:
+        raise click.ClickException(NONE)
+    table = Table(box=None, show_header=False)
+    for name, value in _facts(experiment):
+        table.add_row(name, value)
+    Console().print(table)
+
+
+@command.command(name="stop")
+@click.option("--reason", default="stopped by hand", show_default=True)
+def stop_command(reason: str) -> None:
+    """End the experiment: all users get the champion again within seconds. The log keeps what was learned."""
+    with _plain_failures():
+        experiment = stop_experiment(load_settings(), reason)
+    click.echo(f"{experiment.experiment_id} ended: {experiment.reason}. Serving follows within seconds.")
+
+
+def _facts(experiment: Experiment) -> list[tuple[str, str]]:
+    bounds = experiment.bounds
+    facts = [
+        ("experiment", experiment.experiment_id),
+        ("state", "running" if experiment.running else f"ended {experiment.stopped_at}: {experiment.reason}"),
+        ("mode", f"{experiment.mode}, share {experiment.share:g}"),
+        ("champion", experiment.champion),
+        ("challenger", experiment.challenger),
+        ("started", experiment.started_at),
+        (
+            "bounds",
+            f"errors ≤ {bounds.errors:.2%}, slower than {bounds.slow_ms:g} ms ≤ {bounds.slow:.2%}, fallbacks ≤ "
+            f"champion + {bounds.fallback:.2%}, click-through ≥ {bounds.click_through:.0%} of the champion's",
+        ),
+    ]
+    return facts
+
+
+@contextmanager
+def _plain_failures() -> Iterator[None]:
+    """Turn errors of the store and of the plan into one line on the console."""
+    try:
+        yield
+    except (ObjectStoreError, ExperimentError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,97 @@
+"""Questions of shoppers while an experiment runs: each user's arm answers, and the answer says so.
+
+The arm is a salted hash of the pseudonym, so a visitor without one is not part of the experiment. Whatever happens to
+the challenger, a shopper is answered: its failure is counted, and the champion answers for it under the same arm.
+"""
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from feature_repo.experiments import CHALLENGER, CHAMPION, arm_of
+from serving.contract import Recommendations
+from serving.desk import Desk, answer_questions
+from serving.experiment_guard import Tally
+from serving.exposure import Exposure
+from serving.history import UserRow
+from serving.recommender import UNSCORED, Question, read_rows
+from serving.release import Release
+from serving.trial import Trial
+
+LOG = logging.getLogger("serving")
+Rows = Sequence[UserRow | None]
+
+
+@dataclass
+class _Part:
+    """The questions of one arm, their places in the batch, and what the answers say of the experiment."""
+
+    places: list[int] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    rows: list[UserRow | None] = field(default_factory=list)
+    request_ids: list[str] = field(default_factory=list)
+    exposures: list[Exposure | None] = field(default_factory=list)
+
+
+def answer_shoppers(
+    desk: Desk, release: Release, questions: Sequence[Question], rows: Rows | None, request_ids: Sequence[str]
+) -> list[Recommendations]:
+    """Answer questions together as `answer_questions` does, those of the challenger's users by the challenger."""
+    trial = desk.champion.trial
+    if trial is None or not trial.meets_shoppers(release):
+        return answer_questions(desk, release, questions, rows, request_ids)
+    known = read_rows(release, questions, desk.metrics) if rows is None else rows
+    answers: dict[int, Recommendations] = {}
+    for arm, part in _parts(trial, questions, known, request_ids).items():
+        found = _challenged(desk, trial, part) if arm == CHALLENGER else None
+        if found is None:
+            found = answer_questions(desk, release, part.questions, part.rows, part.request_ids, part.exposures)
+            if arm == CHAMPION:
+                trial.guard.note(CHAMPION, _tally(found))
+        answers.update(zip(part.places, found, strict=True))
+        for answer, exposure in zip(found, part.exposures, strict=True):
+            if exposure is not None and answer.user is not None:
+                trial.guard.note_slate(exposure.arm, answer.user, [item.item_id for item in answer.slate])
+    return [answers[place] for place in range(len(questions))]
+
+
+def _parts(
+    trial: Trial, questions: Sequence[Question], rows: Rows, request_ids: Sequence[str]
+) -> dict[str | None, _Part]:
+    """Part the questions by arm; None is who takes no part."""
+    parts: dict[str | None, _Part] = {}
+    for place, (question, row, request_id) in enumerate(zip(questions, rows, request_ids, strict=True)):
+        exposure = None
+        if question.pseudonym is not None:
+            arm, propensity = arm_of(trial.experiment, question.pseudonym)
+            exposure = Exposure(trial.experiment.experiment_id, arm, propensity)
+        part = parts.setdefault(exposure.arm if exposure else None, _Part())
+        part.places.append(place)
+        part.questions.append(question)
+        part.rows.append(row)
+        part.request_ids.append(request_id)
+        part.exposures.append(exposure)
+    return parts
+
+
+def _challenged(desk: Desk, trial: Trial, part: _Part) -> list[Recommendations] | None:
+    """Answer by the challenger; None when it fails: the champion then answers for it."""
+    began = time.perf_counter()
+    try:
+        found = answer_questions(desk, trial.challenger, part.questions, part.rows, part.request_ids, part.exposures)
+    except Exception:
+        LOG.exception("the challenger %s failed", trial.challenger.release_id)
+        count = len(part.questions)
+        trial.guard.note(CHALLENGER, Tally(answers=count, errors=count))
+        return None
+    tally = _tally(found)
+    if 1000 * (time.perf_counter() - began) > trial.experiment.bounds.slow_ms:
+        tally.slow = len(found)
+    trial.guard.note(CHALLENGER, tally)
+    return found
+
+
+def _tally(answers: Sequence[Recommendations]) -> Tally:
+    errors = sum(UNSCORED in answer.notes for answer in answers)
+    return Tally(len(answers), errors, 0, sum(answer.source == "popular" for answer in answers))
