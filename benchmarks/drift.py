@@ -3,22 +3,25 @@
 Run: python -m benchmarks.drift [--source complete_journey] [--path EXPORT]. The last line is JSON.
 
 The days fall in two parts. Rules may be chosen on the first (`--part calibration`); what counts is the second, of 30
-weeks. False alarms are counted on the shop's own days. Then shifts of known size are planted from a day on, at days
-spread over the part, and the watch has two windows (days) to tell them.
+weeks. False alarms are counted on the shop's own days, of its events and of its feature tables. Then shifts of known
+size are planted from a day on, at days spread over the part, and the watch has two windows (days) to tell them. Feature
+tables of every midnight take some minutes.
 """
 
 import argparse
 import json
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
 
+from benchmarks.drift_features import count_tables, feature_alarms, feature_shifts_told
 from benchmarks.drift_shifts import EVENT_COLUMNS, MADE_CHANNELS, NEW_CATEGORY, NEW_ITEM, SHIFTS, Shift
+from benchmarks.feature_shifts import SHIFTS as FEATURE_SHIFTS
 from expectations.drift import DriftRules, Reading, alarms_of, read_day
 from expectations.drift_profile import Profile, profile_events
 from flows.connection import connect, literal
@@ -60,9 +63,15 @@ def main() -> None:
         print(f"{arguments.source}, {arguments.part}: {len(judged)} days, {judged[0]} to {judged[-1]}\n")
         found = {name: _false_alarms(_profile(connection, name), judged, rules) for name in ("plain", "with_channels")}
         _print_alarms(found, len(judged))
-        caught = {shift.name: _caught(connection, shift, judged, rules) for shift in SHIFTS}
+        starts = _starts(judged)
+        caught = {shift.name: _caught(connection, shift, starts, rules) for shift in SHIFTS}
+        connection.close()
+        tables = count_tables(Path(home) / "shop", arguments.source, arguments.path, judged, starts, WINDOWS)
+        fresh = feature_alarms(tables, judged, rules)
+        _print_features(fresh, found, len(judged))
+        caught |= feature_shifts_told(tables, starts, WINDOWS, rules)
         _print_caught(caught)
-    _print_result(arguments, judged, {name: len(alarms) for name, alarms in found.items()}, caught, seconds)
+    _print_result(arguments, judged, _alarm_days(found, fresh), caught, seconds)
 
 
 def _open(source: str, path: Path | None, home: Path, timezone: str) -> duckdb.DuckDBPyConnection:
@@ -109,11 +118,23 @@ def _false_alarms(profile: Profile, judged: Sequence[date], rules: DriftRules) -
 
 
 def _caught(
-    connection: duckdb.DuckDBPyConnection, shift: Shift, judged: Sequence[date], rules: DriftRules
+    connection: duckdb.DuckDBPyConnection, shift: Shift, starts: Sequence[date], rules: DriftRules
 ) -> list[int | None]:
     """For each start: the number of the window (1 or 2) in which the shift was told; None when it was not."""
+    return [_told(connection, shift, start, rules) for start in starts]
+
+
+def _starts(judged: Sequence[date]) -> list[date]:
+    """Days on which shifts begin, spread over the part."""
     step = (len(judged) - WINDOWS) / STARTS
-    return [_told(connection, shift, judged[int(step * number)], rules) for number in range(STARTS)]
+    return [judged[int(step * number)] for number in range(STARTS)]
+
+
+def _alarm_days(found: dict[str, list[Alarm]], features: Mapping[date, Sequence[Reading]]) -> dict[str, int]:
+    """Days with a new alarm: of the events, of the feature tables, and of both together."""
+    days = {name: {alarm.day for alarm in alarms} for name, alarms in found.items()}
+    together = {f"{name} and features": len(of_events | features.keys()) for name, of_events in days.items()}
+    return {**{name: len(each) for name, each in days.items()}, "features": len(features), **together}
 
 
 def _told(connection: duckdb.DuckDBPyConnection, shift: Shift, start: date, rules: DriftRules) -> int | None:
@@ -144,13 +165,28 @@ def _print_alarms(found: dict[str, list[Alarm]], days: int) -> None:
         print(f"  by month: {', '.join(f'{month} {count}' for month, count in by_month.items()) or 'none'}\n")
 
 
+def _print_features(features: Mapping[date, Sequence[Reading]], found: dict[str, list[Alarm]], days: int) -> None:
+    months = days / DAYS_A_MONTH
+    print(
+        f"False alarms of feature tables: {len(features)} in {months:.1f} months, {len(features) / months:.2f} a month"
+    )
+    for day, readings in features.items():
+        for reading in readings:
+            print(f"  {day}  {reading.signal:<40} {reading.score:5.2f}  {reading.words}")
+    for name, count in _alarm_days(found, features).items():
+        if name.endswith("and features"):
+            print(f"Days with an alarm, {name} together: {count}, {count / months:.2f} a month")
+    print()
+
+
 def _print_caught(caught: dict[str, list[int | None]]) -> None:
-    print(f"{'planted shift':<36}{'must be caught':>16}{'caught':>10}{'in window 1':>14}")
-    for shift in SHIFTS:
+    width = max(map(len, caught)) + 2
+    print(f"{'planted shift':<{width}}{'must be caught':>16}{'caught':>10}{'in window 1':>14}")
+    for shift in (*SHIFTS, *FEATURE_SHIFTS):
         windows = caught[shift.name]
         told = sum(window is not None for window in windows)
         must = "yes" if shift.asked else "smaller"
-        print(f"{shift.name:<36}{must:>16}{f'{told} of {len(windows)}':>10}{windows.count(1):>14}")
+        print(f"{shift.name:<{width}}{must:>16}{f'{told} of {len(windows)}':>10}{windows.count(1):>14}")
 
 
 def _print_result(
@@ -163,7 +199,7 @@ def _print_result(
     months = len(judged) / DAYS_A_MONTH
     rates = {name: round(count / months, 2) for name, count in alarms.items()}
     shares = {name: sum(w is not None for w in windows) / len(windows) for name, windows in caught.items()}
-    asked = [shares[shift.name] for shift in SHIFTS if shift.asked]
+    asked = [shares[shift.name] for shift in (*SHIFTS, *FEATURE_SHIFTS) if shift.asked]
     figures = {
         "benchmark": "drift",
         "source": arguments.source,

@@ -144,7 +144,7 @@ def _log_rows(signal: Signal, days: np.ndarray) -> np.ndarray:
     return np.asarray(np.log(signal.counts[days].sum(axis=1) + 0.5))
 
 
-def _mean_logarithm(signal: Signal, days: np.ndarray) -> np.ndarray:
+def mean_logarithm(signal: Signal, days: np.ndarray) -> np.ndarray:
     """Of the numbers above zero."""
     logs = np.array([(int(bucket) + 0.5) / BUCKETS_A_LOGARITHM for bucket in signal.buckets])
     counts = signal.counts[days] * np.array([int(bucket) != ZERO_BUCKET for bucket in signal.buckets])
@@ -161,14 +161,14 @@ def _middle_hour(signal: Signal, days: np.ndarray) -> np.ndarray:
     return np.where(np.abs(sums) > 0, middle + away, np.nan)
 
 
-_LEVELS = {"volume": _log_rows, "numbers": _mean_logarithm, "hours": _middle_hour}
+_LEVELS = {"volume": _log_rows, "numbers": mean_logarithm, "hours": _middle_hour}
 
 
 def _read_distribution(profile: Profile, signal: Signal, position: int, rules: DriftRules) -> list[Reading]:
     """The population stability index of the day against the same weekdays, and the share of values never seen."""
     trailing, same = _trailing(position, rules.weeks), _same_weekdays(position, rules.weeks)
     now, pooled = signal.counts[position], signal.counts[same].sum(axis=0)
-    bins = _bins(signal, pooled, now.sum())
+    bins = bins_of(signal, pooled, now.sum())
     if bins.shape[1] < 2:
         return []
     index = stability_index(now @ bins, pooled @ bins)
@@ -229,7 +229,7 @@ def chi_square(quantile: float, degrees: int) -> float:
     return float(degrees * max(1 - part + NormalDist().inv_cdf(quantile) * math.sqrt(part), 0.05) ** 3)
 
 
-def _bins(signal: Signal, pooled: np.ndarray, rows: float) -> np.ndarray:
+def bins_of(signal: Signal, pooled: np.ndarray, rows: float) -> np.ndarray:
     """Zeros and ones [bucket, bin]: equal parts of what is ordered, frequent values and the rest else."""
     size = len(signal.buckets)
     if signal.kind == "share":

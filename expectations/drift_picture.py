@@ -9,7 +9,7 @@ from expectations.drift import Reading
 
 #: Signals shown, the furthest from usual first.
 SIGNALS_SHOWN = 30
-_LEFT, _TOP, _ROW, _WIDTH = 230, 30, 17, 760
+_TOP, _ROW, _DAYS_WIDTH, _LEFT_LEAST, _LETTER = 30, 17, 520, 230, 6.2
 _INK, _CALM, _WARM, _DRIFTS, _ALARM = "#808b96", "#808b96", "#d9a441", "#c2703d", "#a8324a"
 
 
@@ -18,32 +18,33 @@ def drift_svg(days: Sequence[Sequence[Reading]], alarms: Sequence[Reading]) -> s
     names = _names(days, alarms)
     if not names:
         return ""
-    step = (_WIDTH - _LEFT - 10) / len(days)
+    left = max(_LEFT_LEAST, round(_LETTER * max(map(len, names))) + 14)
+    step, width = _DAYS_WIDTH / len(days), left + _DAYS_WIDTH + 10
     height = _TOP + _ROW * len(names) + 34
     alarmed = {reading.signal for reading in alarms}
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
         'role="img" font-family="system-ui, sans-serif" font-size="11">',
         "<title>How far each signal was from usual, day by day</title>",
-        _text(_LEFT, 16, "Score of each day: 1 is where a signal begins to drift", "start", "600"),
+        _text(left, 16, "Score of each day: 1 is where a signal begins to drift", "start", "600"),
     ]
     for row, name in enumerate(names):
         top = _TOP + row * _ROW
-        parts.append(_text(_LEFT - 8, top + 12, name, "end", "600" if name in alarmed else "400"))
+        parts.append(_text(left - 8, top + 12, name, "end", "600" if name in alarmed else "400"))
         parts.append(
-            f'<rect x="{_LEFT}" y="{top}" width="{step * len(days):.0f}" height="{_ROW - 2}" fill="{_CALM}" '
+            f'<rect x="{left}" y="{top}" width="{step * len(days):.0f}" height="{_ROW - 2}" fill="{_CALM}" '
             'fill-opacity="0.10"/>'
         )
-        parts += [_cell(day, name, _LEFT + place * step, top, step) for place, day in enumerate(days)]
+        parts += [_cell(day, name, left + place * step, top, step) for place, day in enumerate(days)]
         if name in alarmed:
             edge = f'fill="none" stroke="{_ALARM}" stroke-width="1.5"'
             parts.append(
-                f'<rect x="{_LEFT}" y="{top - 0.5}" width="{step * len(days):.0f}" height="{_ROW - 1}" {edge}/>'
+                f'<rect x="{left}" y="{top - 0.5}" width="{step * len(days):.0f}" height="{_ROW - 1}" {edge}/>'
             )
     foot = _TOP + _ROW * len(names) + 16
     parts += [
-        _text(_LEFT, foot, _first_day(days)),
-        _text(_LEFT + step * len(days), foot, _last_day(days), "end"),
+        _text(left, foot, _first_day(days)),
+        _text(left + step * len(days), foot, _last_day(days), "end"),
         "</svg>",
     ]
     return "".join(parts)

@@ -66,7 +66,7 @@ def profile_events(
 
 def _query(events: str, items: str) -> str:
     """(day, signal, bucket, count), by one scan with grouping sets."""
-    numbers = ", ".join(f"{_bucket(column)} as {name}_bucket" for column, name in _NUMBERS.items())
+    numbers = ", ".join(f"{number_bucket(column)} as {name}_bucket" for column, name in _NUMBERS.items())
     missing = ", ".join(f"count(*) - count({column}) as no_{column}" for column in _COLUMNS)
     base = (
         "select cast(event_time as date) as day, extract(hour from event_time) as hour, "
@@ -110,7 +110,8 @@ def _part(name: str, bucket: str, condition: str, count: str = "n") -> str:
     )
 
 
-def _bucket(column: str) -> str:
+def number_bucket(column: str) -> str:
+    """Return the SQL of a number's bucket: a sixteenth of a logarithm, zero by itself, null below."""
     return (
         f"case when {column} > 0 then cast(floor(ln({column}) * {BUCKETS_A_LOGARITHM}) as int) "
         f"when {column} = 0 then {ZERO_BUCKET} end"

@@ -8,6 +8,16 @@ from expectations.drift_picture import drift_data_uri
 
 #: Signals listed that are not in alarm, the furthest from usual first.
 _OTHERS_LISTED = 12
+_ALARM_NOTE = "Alarm: 1 or more on two days in a row."
+EVENTS_NOTE = (
+    "A day is held against the same weekdays of the weeks before it. Score 1: the change is of a size that matters "
+    f"and beyond what those weeks vary by themselves. {_ALARM_NOTE}"
+)
+FEATURES_NOTE = (
+    "The tables as of the midnight (UTC) that ends the day are held against those of a week before, and the change "
+    "against the weekly changes of the weeks before that. Score 1: it is of a size that matters and far beyond what "
+    f"those vary by. {_ALARM_NOTE}"
+)
 
 
 def drift_headline(alarms: Sequence[Reading], judged: int) -> str:
@@ -19,8 +29,13 @@ def drift_headline(alarms: Sequence[Reading], judged: int) -> str:
     return f"{len(alarms)} of {judged} signals in alarm: {'; '.join(reading.signal for reading in alarms)}"
 
 
-def drift_markdown(source: str, day: date, days: Sequence[Sequence[Reading]], alarms: Sequence[Reading]) -> str:
-    """Return the page of one shop's newest whole day; `days` are the days shown, oldest first."""
+def drift_markdown(
+    source: str, day: date, days: Sequence[Sequence[Reading]], alarms: Sequence[Reading], note: str = EVENTS_NOTE
+) -> str:
+    """Return the page of one shop's newest whole day (or of the feature tables'); `days` shown are oldest first.
+
+    `note` says how a day is judged.
+    """
     readings = days[-1] if days else ()
     alarmed = {reading.signal for reading in alarms}
     others = sorted((r for r in readings if r.signal not in alarmed), key=lambda r: -r.score)[:_OTHERS_LISTED]
@@ -36,8 +51,7 @@ def drift_markdown(source: str, day: date, days: Sequence[Sequence[Reading]], al
         *(_row(reading, "in alarm") for reading in sorted(alarms, key=lambda r: -r.score)),
         *(_row(reading, "drifts, first day" if reading.drifts else "as usual") for reading in others),
         "",
-        "A day is held against the same weekdays of the weeks before it. Score 1: the change is of a size that matters "
-        "and beyond what those weeks vary by themselves. Alarm: 1 or more on two days in a row.",
+        note,
     ]
     return "\n".join(lines) + "\n"
 

@@ -13,6 +13,7 @@ import pyarrow.dataset as ds
 
 from expectations.drift import WEEK, DriftRules, Reading, alarms_of, read_day
 from expectations.drift_profile import PROFILE_COLUMNS, profile_events
+from expectations.drift_report import EVENTS_NOTE
 from flows import lake
 from flows.connection import connect
 from flows.settings import Settings
@@ -24,12 +25,16 @@ DAYS_SHOWN = 28
 
 @dataclass(frozen=True)
 class DriftReport:
-    """A shop's newest whole day: readings of the days shown (oldest first), and the signals in alarm on the last."""
+    """A shop's newest whole day: readings of the days shown (oldest first), and the signals in alarm on the last.
+
+    `source` is the shop, or FEATURE_TABLES; `note` says how a day is judged.
+    """
 
     source: str
     day: date
     days: tuple[tuple[Reading, ...], ...]
     alarms: tuple[Reading, ...]
+    note: str = EVENTS_NOTE
 
 
 def sources_of(settings: Settings) -> list[str]:

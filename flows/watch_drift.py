@@ -1,4 +1,4 @@
-"""The story of the drift watch: judge each shop's last whole day, show it, and do what the operator declared."""
+"""The story of the drift watch: judge each shop's last whole day and the feature tables, show, do what is declared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from expectations.drift import Reading
 from expectations.drift_report import drift_headline, drift_markdown
 from flows.automations import DRIFT_BREACHED, RETRAIN_WANTED, announce
 from flows.drift_days import DriftReport, fresh_alarms, judge_drift, remember_told, sources_of
+from flows.feature_days import judge_features
 from flows.settings import load_settings
 from flows.stops import put_stop
 from flows.watch_policy import load_policy
@@ -20,7 +21,7 @@ from flows.watch_policy import load_policy
 
 @dataclass(frozen=True)
 class DriftSummary:
-    """One shop's day: what is in alarm, what of it is new, and the actions that the new alarms triggered."""
+    """The day of a shop (or the feature tables): what is in alarm, what of it is new, the actions it triggered."""
 
     source: str
     day: date
@@ -32,16 +33,21 @@ class DriftSummary:
 
 @flow(name="watch-drift")
 def watch_drift(source: str | None = None, day: date | None = None) -> list[DriftSummary]:
-    """Hold each shop's last whole day against the weeks before it; a new alarm triggers what watch.toml says.
+    """Hold each shop's last whole day, and the feature tables as of its end, against the weeks before.
 
-    Args: `source`, one shop (None: all of the lake); `day`, by default the last whole one before the newest event.
-    Running it again tells nothing twice. Raises PolicyError (watch.toml) and LookupError (the shop has no events).
+    A new alarm triggers what watch.toml says. Args: `source`, one shop (None: all of the lake, and the feature
+    tables); `day`, by default the last whole one before the newest event. Running it again tells nothing twice. Raises
+    PolicyError (watch.toml) and LookupError (the shop has no events).
     """
     summaries = []
     for name in [source] if source else find_sources():
         report = judge(name, day)
         show(report)
         summaries.append(act(report))
+    tables = None if source else judge_tables(day)
+    if tables:
+        show(tables)
+        summaries.append(act(tables))
     return summaries
 
 
@@ -61,11 +67,18 @@ def judge(source: str, day: date | None) -> DriftReport:
     return judge_drift(settings, load_policy(settings), source, day)
 
 
+@task(cache_policy=NO_CACHE, retries=2, retry_delay_seconds=exponential_backoff(2))
+def judge_tables(day: date | None) -> DriftReport | None:
+    """Count the feature tables of the weeks that were not counted yet, and judge; None when none was ever built."""
+    settings = load_settings()
+    return judge_features(settings, load_policy(settings), day)
+
+
 def show(report: DriftReport) -> None:
     """Put the day on the run's page; the key's page is the shop's history."""
     headline = drift_headline(report.alarms, len(report.days[-1]))
     create_markdown_artifact(
-        drift_markdown(report.source, report.day, report.days, report.alarms),
+        drift_markdown(report.source, report.day, report.days, report.alarms, report.note),
         key=artifact_key(report.source),
         description=f"{report.day}: {headline}",
     )

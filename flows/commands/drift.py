@@ -14,7 +14,7 @@ from flows.watch_policy import PolicyError
 
 @click.group(name="drift")
 def command() -> None:
-    """Hold the last whole day against the weeks before it; see and acknowledge a stop.
+    """Hold the last whole day and the feature tables against the weeks before; see and acknowledge a stop.
 
     \b
     Examples:
@@ -26,7 +26,7 @@ def command() -> None:
 
 
 @command.command(name="check")
-@click.option("--source", default=None, help="Only this shop; by default all of the lake.")
+@click.option("--source", default=None, help="Only this shop; by default all, and the feature tables.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Default: the last whole day.")
 def check_command(source: str | None, day: datetime | None) -> None:
     """Judge a day, print what is in alarm, and do what AISLE_HOME/watch.toml says of new alarms."""
