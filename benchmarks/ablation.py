@@ -86,7 +86,7 @@ def _row(name: str, recommend: Recommend, sequences: Sequences, seconds: float, 
     return {"piece": name, "n10": found["n10"], "r10": found["r10"], "ratio": ratio, "seconds": seconds}
 
 
-def _quiet(_: str) -> None:
+def _quiet(_: object) -> None:
     return
 
 

@@ -4,6 +4,8 @@ Leave-one-out, full ranking, history masked; beside it unmasked, and with the or
 anew). Every choice is made on the validation cut. The last line is JSON: model -> metrics, means over seeds.
 """
 
+import functools
+import hashlib
 import json
 import resource
 import time
@@ -11,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import click
 import numpy as np
@@ -28,54 +31,61 @@ from training.sequence_ranking import Recommend, rank_quality
 #: The widths of the two Transformers that the blend starts from.
 WIDTHS = (64, 128)
 METRICS = ("r10", "n10", "r10_unmasked", "n10_unmasked", "r10_cold")
+CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
 Fit = Callable[[Sequences], Recommend]
 
 
-def say(line: str) -> None:
+def say(line: object) -> None:
     """Print a line of progress."""
     click.echo(line, err=True)
 
 
-def run_seed(sequences: Sequences, text: np.ndarray, seed: int, only_best: bool = False) -> Results:
-    """Fit every model with one seed and return its metrics on the test cut; `only_best` leaves the baselines out."""
+def fit_counted(sequences: Sequences, text: np.ndarray) -> tuple[Results, dict[str, Recommend]]:
+    """Fit the parts of the blend that need no seed, once for all of them; return their results, and themselves."""
     results: Results = {}
+    fits: dict[str, Fit] = {
+        "item-kNN": sequence_neighbours.item_knn,
+        "EASE": sequence_neighbours.ease,
+        "text": lambda data: sequence_neighbours.text_nearness(data, text),
+    }
+    return results, {name: _timed(results, name, sequences, fit) for name, fit in fits.items()}
+
+
+def run_seed(
+    sequences: Sequences, text: np.ndarray, seed: int, counted: tuple[Results, dict[str, Recommend]]
+) -> Results:
+    """Fit the Transformers with one seed, blend them with the counted parts; return the metrics on the test cut."""
+    results: Results = dict(counted[0])
     parts: dict[str, Recommend] = {}
     for width in WIDTHS:
         settings = settings_for(sequences, width, seed)
         parts[f"transformer {width}"] = _timed(results, f"transformer {width}", sequences, _fit(text, settings))
-    if not only_best:
-        for name, fit in _baselines(sequences, text, seed).items():
-            _timed(results, name, sequences, fit)
-    for name, fit in _COUNTED.items():
-        parts[name] = _timed(results, name, sequences, fit)
-    parts["text"] = _timed(results, "text", sequences, lambda data: sequence_neighbours.text_nearness(data, text))
+    parts |= counted[1]
     alone = {f"transformer {width}": 1 / len(WIDTHS) for width in WIDTHS}
-    spent = sum(results[name]["seconds"] for name in parts)
     lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
     lent["text"] = parts["text"]
     blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, alone))
-    results["blend"]["seconds"] += spent
+    for clock in CLOCKS:
+        results["blend"][clock] += sum(results[name][clock] for name in parts)
     say(f"seed {seed}: weights {getattr(blend, 'weights', {})}")
     return results
 
 
-def _baselines(sequences: Sequences, text: np.ndarray, seed: int) -> dict[str, Fit]:
-    """Return the models that no part of the blend is, by name: without text, from random vectors."""
+def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
+    """Fit the models that no part of the blend is: without text, from random vectors; return their test metrics."""
     plain = replace(settings_for(sequences, WIDTHS[0], seed), text=False, spectral=False)
-    return {
+    results: Results = {}
+    fits: dict[str, Fit] = {
+        "popularity": sequence_neighbours.popularity,
+        "iALS": lambda data: sequence_factors.implicit_factors(data, seed),
         "SASRec, full softmax": _fit(text, plain),
         "GRU4Rec, full softmax": _fit(text, replace(plain, cell="gru")),
         "LSTM language model": _fit(text, replace(plain, cell="lstm")),
-        "iALS": lambda data: sequence_factors.implicit_factors(data, seed),
-        "popularity": sequence_neighbours.popularity,
     }
-
-
-_COUNTED: dict[str, Fit] = {
-    "item-kNN": sequence_neighbours.item_knn,
-    "EASE": sequence_neighbours.ease,
-}
+    for name, fit in fits.items():
+        _timed(results, name, sequences, fit)
+    return results
 
 
 def _fit(text: np.ndarray, settings: SequenceSettings) -> Fit:
@@ -88,14 +98,37 @@ def _fit(text: np.ndarray, settings: SequenceSettings) -> Fit:
 
 def _timed(results: Results, name: str, sequences: Sequences, fit: Fit) -> Recommend:
     """Fit, time it, and put the test metrics into `results[name]`."""
-    started = time.monotonic()
+    started, cpu = time.monotonic(), time.process_time()
     recommend = fit(sequences)
-    seconds = time.monotonic() - started
+    seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     metrics = rank_quality(recommend, sequences, "test")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    results[name] = {**metrics, "seconds": seconds, "peak_mb": peak}
+    results[name] = {**metrics, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak}
     say(f"{name}: {seconds:.0f} s, R@10 {metrics['r10']:.4f}, NDCG@10 {metrics['n10']:.4f}")
     return recommend
+
+
+def kept(folder: Path | None, name: str, run: Callable[[], Results]) -> Results:
+    """Return the results kept under that name, or run and keep them: a benchmark that was ended goes on from there."""
+    path = folder / f"{name}.json" if folder else None
+    if path and path.exists():
+        return cast(Results, json.loads(path.read_text()))
+    results = run()
+    if path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps(results))
+        unfinished.rename(path)
+    return results
+
+
+def run_order(sequences: Sequences, text: np.ndarray, seeds: range, folder: Path | None) -> Results:
+    """Return the means of the blend and its parts over seeds, for one order of the rows."""
+    counted = functools.cache(lambda: fit_counted(sequences, text))
+    mark = hashlib.sha256(sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()).hexdigest()[:12]
+    return mean_over_seeds(
+        [kept(folder, f"{mark}-blend-{seed}", lambda s=seed: run_seed(sequences, text, s, counted())) for seed in seeds]
+    )
 
 
 def mean_over_seeds(runs: list[Results]) -> Results:
@@ -113,12 +146,10 @@ def mean_over_seeds(runs: list[Results]) -> Results:
 
 def table(results: Results) -> str:
     """Return the models as markdown, best NDCG@10 first."""
-    columns = [*METRICS, "r10_ties", "n10_ties", "seconds", "peak_mb"]
+    columns = [*METRICS, "r10_ties", "n10_ties", *CLOCKS, "peak_mb"]
     lines = ["| model | " + " | ".join(columns) + " |", "|---" + "|---:" * len(columns) + "|"]
     for model, metrics in sorted(results.items(), key=lambda each: -each[1]["n10"]):
-        cells = [
-            f"{metrics.get(name, float('nan')):.{0 if name in ('seconds', 'peak_mb') else 4}f}" for name in columns
-        ]
+        cells = [f"{metrics.get(name, float('nan')):.{0 if name in (*CLOCKS, 'peak_mb') else 4}f}" for name in columns]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -129,12 +160,12 @@ def table(results: Results) -> str:
 )
 @click.option("--items", type=click.Path(path_type=Path, exists=True), required=True, help="item, title.")
 @click.option("--seeds", default=5, show_default=True, help="Seeds 1 … N; the table is their mean.")
-@click.option("--first-seed", default=1, show_default=True)
 @click.option("--threads", default=0, show_default=True, help="torch threads; 0: as many as torch takes.")
 @click.option("--ties/--no-ties", default=True, show_default=True, help="Also train with the order of a day shuffled.")
 @click.option("--baseline-seeds", default=0, help="Seeds of models that are not in the blend; 0: as many as --seeds.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep each seed's results here, and go on from them.")
 def main(
-    interactions: Path, items: Path, seeds: int, first_seed: int, threads: int, ties: bool, baseline_seeds: int
+    interactions: Path, items: Path, seeds: int, threads: int, ties: bool, baseline_seeds: int, folder: Path | None
 ) -> None:
     """Fit every model on a leave-one-out set and print the table, then one line of JSON."""
     if threads:
@@ -145,15 +176,13 @@ def main(
     titles = catalogue["title"].fillna("").astype(str).tolist() if "title" in catalogue else [""] * len(catalogue)
     vectors = text_vectors(titles)
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
-    numbers = range(first_seed, first_seed + seeds)
-    last = first_seed + (baseline_seeds or seeds)
-    results = mean_over_seeds([run_seed(sequences, text, seed, only_best=seed >= last) for seed in numbers])
+    results = run_order(sequences, text, range(1, seeds + 1), folder)
     if ties:
-        shuffled = mean_over_seeds(
-            [run_seed(read_sequences(rows, catalogue, seed), text, seed, only_best=True) for seed in numbers]
-        )
+        shuffled = run_order(read_sequences(rows, catalogue, shuffle_ties=1), text, range(1, seeds + 1), folder)
         for model, metrics in shuffled.items():
             results[model] |= {"r10_ties": metrics["r10"], "n10_ties": metrics["n10"]}
+    numbers = range(1, (baseline_seeds or seeds) + 1)
+    results |= mean_over_seeds([run_baselines(sequences, text, seed) for seed in numbers])
     click.echo(table(results))
     click.echo(json.dumps(results))
 

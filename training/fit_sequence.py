@@ -24,8 +24,23 @@ _START_LENGTH = 0.5
 _WINDOW = 5
 #: Batches whose sequences are sorted by length together, so that little of a batch is padding.
 _BUCKETS = 20
-Report = Callable[[str], None]
 NextItemModel = SequenceModel | RecurrentModel
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What is known after an epoch: its number from 1, mean loss, and NDCG@10 of the validation cut, masked."""
+
+    model: str
+    number: int
+    loss: float
+    quality: float
+
+    def __str__(self) -> str:
+        return f"{self.model}, epoch {self.number}: loss {self.loss:.3f}, validation NDCG@10 {self.quality:.4f}"
+
+
+Report = Callable[[Epoch], None]
 
 
 @dataclass(frozen=True)
@@ -73,8 +88,7 @@ def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, repo
     for epoch in range(settings.epochs if rows else 0):
         loss = _one_epoch(model, optimiser, rows, epoch, settings)
         quality = rank_quality(recommender(model), sequences, "validation")["n10"]
-        kind = settings.cell or "transformer"
-        report(f"{kind} {settings.width}, epoch {epoch + 1}: loss {loss:.3f}, validation NDCG@10 {quality:.4f}")
+        report(Epoch(f"{settings.cell or 'transformer'} {settings.width}", epoch + 1, loss, quality))
         without_gain = 0 if quality > best else without_gain + 1
         if quality > best:
             best, best_weights = quality, copy.deepcopy(model.state_dict())

@@ -40,21 +40,20 @@ class _ChunkedSoftmax(torch.autograd.Function):
     def forward(  # type: ignore[override]
         ctx: Any, users: torch.Tensor, items: torch.Tensor, bias: torch.Tensor, target: torch.Tensor
     ) -> torch.Tensor:
-        narrow_items = items.bfloat16()
+        narrow_items, narrow_bias = items.bfloat16(), bias.bfloat16()
         across = narrow_items.t().contiguous()
         to_users, to_items, to_bias = torch.empty_like(users), torch.zeros_like(items), torch.zeros_like(bias)
         total = users.new_zeros(())
         for start in range(0, len(users), SOFTMAX_CHUNK):
             narrow, wanted = users[start : start + SOFTMAX_CHUNK].bfloat16(), target[start : start + SOFTMAX_CHUNK]
-            logits = (narrow @ across).float().add_(bias)
-            mass = torch.logsumexp(logits, dim=1)
-            total += (mass - logits.gather(1, wanted[:, None])[:, 0]).sum()
-            share = logits.sub_(mass[:, None]).exp_()
-            share[torch.arange(len(wanted)), wanted] -= 1
-            to_bias += share.sum(dim=0)
-            narrow_share = share.bfloat16()
-            to_users[start : start + SOFTMAX_CHUNK] = (narrow_share @ narrow_items).float()
-            to_items += (narrow_share.t() @ narrow).float()
+            # One pass over the logits, a row in cache at a time: the kernel itself sums in float32.
+            share = torch.softmax(torch.addmm(narrow_bias, narrow, across), dim=1)
+            own = share.gather(1, wanted[:, None])
+            total -= own.float().clamp(min=1e-30).log().sum()
+            share.scatter_(1, wanted[:, None], own - 1)
+            to_bias += share.sum(dim=0, dtype=torch.float32)
+            to_users[start : start + SOFTMAX_CHUNK] = (share @ narrow_items).float()
+            to_items += (share.t() @ narrow).float()
         rows = max(len(users), 1)
         ctx.save_for_backward(to_users.div_(rows), to_items.div_(rows), to_bias.div_(rows))
         return total / rows

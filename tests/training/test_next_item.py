@@ -1,6 +1,7 @@
 """The next-item models on planted sequences, against plain loops and hand-made tensors."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from benchmarks import ablation
-from benchmarks.quality import run_seed, table
+from benchmarks.quality import fit_counted, kept, run_seed, table
 from training import fit_sequence, sequence_blend, sequence_neighbours
 from training.fit_sequence import SequenceSettings, settings_for
 from training.item_vectors import SHARPNESS, whitened_text
@@ -51,7 +52,7 @@ def tiny(seed: int = 1) -> SequenceSettings:
     )
 
 
-def silent(line: str) -> None:
+def silent(line: object) -> None:
     """Say nothing."""
 
 
@@ -196,9 +197,17 @@ def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text
     )
     sequences = read_sequences(rows, pd.DataFrame({"item": np.arange(items)}))
     without_text = whitened_text(np.zeros((items + 1, 384), dtype=np.float32))
-    results = run_seed(sequences, without_text, 1, only_best=True)
+    results = run_seed(sequences, without_text, 1, fit_counted(sequences, without_text))
     assert all(0 <= metrics["n10"] <= 1 for metrics in results.values())
     assert "| blend |" in table(results)
+
+
+def test_a_seed_that_was_kept_is_not_run_again(tmp_path: Path) -> None:
+    runs = [{"blend": {"n10": 0.5}}, {"blend": {"n10": 0.7}}]
+    assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
+    assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
+    assert kept(tmp_path, "two", lambda: runs.pop(0)) == {"blend": {"n10": 0.7}}
+    assert kept(None, "two", lambda: {}) == {}
 
 
 def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, text: np.ndarray) -> None:
