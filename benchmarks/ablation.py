@@ -16,12 +16,12 @@ import pandas as pd
 import torch
 
 from training import fit_sequence, sequence_blend, sequence_neighbours
-from training.fit_sequence import SequenceSettings, settings_for
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_quality
+from training.sequence_settings import SequenceSettings, settings_for
 
 Row = dict[str, float | str]
 

@@ -28,8 +28,9 @@ import torch
 
 from benchmarks.peer_environment import REQUIREMENTS, make_environment
 from training import fit_sequence
-from training.fit_sequence import Epoch, settings_for
+from training.fit_sequence import Epoch
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
+from training.sequence_settings import settings_for
 
 PROJECT = Path(__file__).parent.parent
 WIDTH = 64

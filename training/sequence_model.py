@@ -62,9 +62,15 @@ class SequenceModel(nn.Module):
         self.register_buffer("distance", (steps[:, None] - steps[None]).clamp(min=0))
         self.register_buffer("causal", torch.full((length, length), float("-inf")).triu(1))
 
-    def items(self) -> torch.Tensor:
-        """Return the vectors of all items, float32 [n + 1, d]; row 0 stands for padding."""
-        return self.identity if self.project is None else self.identity + self.project(self.text)
+    def items(self, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the vectors of all items, float32 [n + 1, d], row 0 stands for padding; or of some rows, int64 [m].
+
+        The gradient of some rows is sparse: what the other items cost is not paid.
+        """
+        if rows is None:
+            return self.identity if self.project is None else self.identity + self.project(self.text)
+        identity = functional.embedding(rows, self.identity, sparse=True)
+        return identity if self.project is None else identity + self.project(self.text[rows])
 
     def outputs(self, vectors: torch.Tensor) -> torch.Tensor:
         """Return the vectors that score items: the same `vectors`, tied."""

@@ -4,9 +4,9 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 
-from training.fit_sequence import window_counts
 from training.leave_one_out import HELD_OUT, Sequences
 from training.sequence_ranking import Recommend, rank_quality
+from training.sequence_starts import window_counts
 
 #: How much less each older item of a history counts: chosen on validation.
 DECAYS = (0.5, 0.7, 0.85, 1.0)
@@ -37,11 +37,8 @@ def ease(sequences: Sequences) -> Recommend:
     kept = np.sort(np.argsort(-counts, kind="stable")[:EASE_ITEMS])
     kept = kept[counts[kept] > 0]
     gram = (matrix[:, kept].T @ matrix[:, kept]).toarray().astype(np.float32)
-    found = []
-    for ridge in RIDGES:
-        weights = _spread(_ease_weights(gram, ridge), kept, sequences.item_count)
-        found.append(_best_decay(weights, sequences))
-    return max(found, key=lambda each: each[0])[1]
+    candidates = [_best_decay(_ease_weights(gram, ridge), sequences, kept) for ridge in RIDGES]
+    return max(candidates, key=lambda each: each[0])[1]
 
 
 def item_knn(sequences: Sequences) -> Recommend:
@@ -75,31 +72,33 @@ def _ease_weights(gram: np.ndarray, ridge: float) -> np.ndarray:
     return weights
 
 
-def _spread(weights: np.ndarray, kept: np.ndarray, item_count: int) -> np.ndarray:
-    """Place the weights of the kept items into a matrix of all items, float32 [n + 1, n + 1]."""
-    if len(kept) == item_count + 1:
-        return weights
-    whole = np.zeros((item_count + 1, item_count + 1), dtype=np.float32)
-    whole[np.ix_(kept, kept)] = weights
-    return whole
-
-
-def _best_decay(weights: np.ndarray | sp.csr_matrix, sequences: Sequences) -> tuple[float, Recommend]:
-    candidates = [(_Linear(weights, decay), decay) for decay in DECAYS]
-    qualities = [rank_quality(each, sequences, "validation")["n10"] for each, _ in candidates]
+def _best_decay(
+    weights: np.ndarray | sp.csr_matrix, sequences: Sequences, kept: np.ndarray | None = None
+) -> tuple[float, Recommend]:
+    candidates = [_Linear(weights, decay, sequences.item_count, kept) for decay in DECAYS]
+    qualities = [rank_quality(each, sequences, "validation")["n10"] for each in candidates]
     best = int(np.argmax(qualities))
-    return qualities[best], candidates[best][0]
+    return qualities[best], candidates[best]
 
 
 class _Linear:
-    """Score = Σ over the history of decay^(steps back) · weights[item]."""
+    """Score = Σ over the history of decay^(steps back) · weights[item]; the weights are of `kept` items, or of all."""
 
-    def __init__(self, weights: np.ndarray | sp.csr_matrix, decay: float) -> None:
+    def __init__(
+        self, weights: np.ndarray | sp.csr_matrix, decay: float, item_count: int, kept: np.ndarray | None
+    ) -> None:
         self.weights = weights
         self.decay = decay
+        self.width = item_count + 1
+        self.kept = kept
 
     def __call__(self, histories: list[np.ndarray]) -> torch.Tensor:
-        scores = _weights(histories, self.weights.shape[0], self.decay) @ self.weights
+        history = _weights(histories, self.width, self.decay)
+        if self.kept is not None:
+            whole = np.zeros((len(histories), self.width), dtype=np.float32)
+            whole[:, self.kept] = history[:, self.kept] @ self.weights
+            return torch.from_numpy(whole)
+        scores = history @ self.weights
         return torch.from_numpy(scores.toarray() if sp.issparse(scores) else np.asarray(scores))
 
 

@@ -11,18 +11,24 @@ from training.leave_one_out import HELD_OUT, Sequences
 Recommend = Callable[[list[np.ndarray]], torch.Tensor]
 K = 10
 _BATCH = 512
+#: Scores that stand in memory at a time, at most.
+_SCORES = 16_000_000
 
 
-def rank_quality(recommend: Recommend, sequences: Sequences, cut: str) -> dict[str, float]:
+def rank_quality(recommend: Recommend, sequences: Sequences, cut: str, users: int = 0) -> dict[str, float]:
     """Return r10, n10 with the history masked, r10_unmasked, n10_unmasked, and r10_cold on one cut.
 
     With one wanted item NDCG@10 is 1 / log2(rank + 1) within the first ten, and Recall@10 is the hit rate. `r10_cold`
     is over wanted items that no training sequence names; NaN where there are none. Equal scores count against the item.
+    `users` above 0 takes that many users, always the same.
     """
-    masked, unmasked = wanted_ranks(recommend, sequences, cut)
+    chosen = np.arange(len(sequences))
+    if 0 < users < len(chosen):
+        chosen = np.sort(np.random.default_rng(0).choice(len(chosen), users, replace=False))
+    masked, unmasked = wanted_ranks(recommend, sequences, cut, chosen)
     trained = np.concatenate(sequences.before(HELD_OUT["validation"]))
     known = np.bincount(trained, minlength=sequences.item_count + 1) > 0
-    cold = ~known[sequences.wanted(HELD_OUT[cut])]
+    cold = ~known[sequences.wanted(HELD_OUT[cut])[chosen]]
     return {
         "r10": float((masked < K).mean()),
         "n10": float(_gain(masked).mean()),
@@ -32,13 +38,18 @@ def rank_quality(recommend: Recommend, sequences: Sequences, cut: str) -> dict[s
     }
 
 
-def wanted_ranks(recommend: Recommend, sequences: Sequences, cut: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 0-based rank of each user's wanted item, int64 [users]: with the history masked, and without."""
-    histories, wanted = sequences.before(HELD_OUT[cut]), sequences.wanted(HELD_OUT[cut])
+def wanted_ranks(
+    recommend: Recommend, sequences: Sequences, cut: str, chosen: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the 0-based rank of each (chosen) user's wanted item, int64: with the history masked, and without."""
+    chosen = np.arange(len(sequences)) if chosen is None else chosen
+    every, wanted = sequences.before(HELD_OUT[cut]), sequences.wanted(HELD_OUT[cut])[chosen]
+    histories = [every[user] for user in chosen]
     order = np.argsort([len(row) for row in histories], kind="stable")
     masked, unmasked = np.zeros(len(order), dtype=np.int64), np.zeros(len(order), dtype=np.int64)
-    for start in range(0, len(order), _BATCH):
-        users = order[start : start + _BATCH]
+    batch = max(1, min(_BATCH, _SCORES // (sequences.item_count + 1)))
+    for start in range(0, len(order), batch):
+        users = order[start : start + batch]
         rows = [histories[user] for user in users]
         scores = recommend(rows).clone()
         target = torch.from_numpy(wanted[users])[:, None]

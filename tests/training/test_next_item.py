@@ -12,13 +12,13 @@ from torch.nn import functional
 from benchmarks import ablation
 from benchmarks.quality import fit_counted, kept, run_seed, table
 from training import fit_sequence, sequence_blend, sequence_neighbours
-from training.fit_sequence import SequenceSettings, settings_for
 from training.item_vectors import SHARPNESS, whitened_text
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors
 from training.sequence_ranking import rank_quality, wanted_ranks
+from training.sequence_settings import SequenceSettings, settings_for
 
 ITEMS = 24
 

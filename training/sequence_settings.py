@@ -1,0 +1,58 @@
+"""What a fit of the next-item model may vary, and the defaults that follow the data."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from training.leave_one_out import Sequences
+
+#: Up to so many items the softmax is over all of them.
+FULL_SOFTMAX_ITEMS = 100_000
+#: Beyond that: items sampled a batch, and users whose validation is looked at after an epoch.
+NEGATIVES = 4096
+VALIDATION_USERS = 2000
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """What a fit may vary; `settings_for` takes dropout and length from the data. Epochs end by early stopping.
+
+    `cell` 'gru' or 'lstm' puts a recurrent cell in the place of the Transformer, without text or spectral start.
+    `negatives` above 0 takes that many sampled items a batch in place of the full softmax (Transformer only);
+    `validation_users` above 0 looks at that many users after each epoch.
+    """
+
+    width: int = 64
+    heads: int = 2
+    blocks: int = 2
+    dropout: float = 0.5
+    length: int = 50
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    epochs: int = 24
+    patience: int = 2
+    seed: int = 1
+    text: bool = True
+    spectral: bool = True
+    cell: str = ""
+    negatives: int = 0
+    validation_users: int = 0
+
+
+def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSettings:
+    """Return settings that follow the data: short sequences need much dropout, long ones a longer window,
+    and a catalogue too large for the full softmax is sampled, from random start vectors, and judged by some users."""
+    lengths = np.diff(sequences.starts)
+    length = int(np.clip(2 ** math.ceil(math.log2(max(2, np.quantile(lengths, 0.98)))), 16, 200))
+    many = sequences.item_count > FULL_SOFTMAX_ITEMS
+    return SequenceSettings(
+        width=width,
+        heads=max(1, width // 32),
+        dropout=0.5 if lengths.mean() < 30 else 0.2,
+        length=length,
+        seed=seed,
+        spectral=not many,
+        negatives=NEGATIVES if many else 0,
+        validation_users=VALIDATION_USERS if many else 0,
+    )
