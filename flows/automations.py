@@ -18,6 +18,7 @@ RELEASE_PROMOTED = "aisle.release.promoted"
 RELEASE_REFUSED = "aisle.release.refused"
 DRIFT_BREACHED = "aisle.drift.breached"
 FRESHNESS_BREACHED = "aisle.freshness.breached"
+EXPERIMENT_DECIDED = "aisle.experiment.decided"
 RETRAIN_WANTED = "aisle.retrain.wanted"
 FEATURES_AFTER_INGEST = "aisle: features after ingest"
 REPORT_FAILED_RUNS = "aisle: report failed runs"
@@ -140,10 +141,10 @@ def _alert_on_breach(deployment_id: UUID) -> AutomationCore:
     """To send it to people too, add an action "Send a notification" to this automation's page, or one of your own."""
     return AutomationCore(
         name=ALERT_ON_BREACH,
-        description="Drift or a freshness limit was breached: keep it as an artifact and an error line.",
+        description="A breach, or the verdict of an experiment: keep it as an artifact and an error line.",
         enabled=True,
         trigger=EventTrigger(
-            expect={DRIFT_BREACHED, FRESHNESS_BREACHED},
+            expect={DRIFT_BREACHED, FRESHNESS_BREACHED, EXPERIMENT_DECIDED},
             for_each={"prefect.resource.id"},
             posture=Posture.Reactive,
             threshold=1,

@@ -4,18 +4,17 @@ import gzip
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from feature_repo.features import USER_HABITS, USER_HISTORY
-from feature_repo.schema import ANSWERS, pseudonym
+from feature_repo.schema import ANSWERS
 from flows import lake
-from flows.answers import SOURCE
 from flows.feature_tables import snapshot_path
-from flows.freshness import PROBE_PREFIX, SHOPPERS
+from flows.live_events import probe_shoppers, pushed_events
 from flows.online_rows import read_ledger
 from flows.releases import fetch_release
 from flows.served_features import Comparison, compare_row, logged_row
@@ -38,7 +37,7 @@ def compare_served(settings: Settings, most: int) -> Comparison:
         path = snapshot_path(settings, entry.view, datetime.fromisoformat(entry.as_of))
         for row in pq.read_table(path, filters=[("user_id", "in", users)]).to_pylist() if users else ():
             offline[row["user_id"]].update(row)
-    return _compare(settings, answers, offline, _pushed(settings, users))
+    return _compare(settings, answers, offline, pushed_events(settings, users))
 
 
 _VIEWS = (USER_HISTORY.name, USER_HABITS.name)
@@ -64,29 +63,11 @@ def _compare(
 
 
 def _answers(settings: Settings, since: datetime, most: int) -> list[dict[str, Any]]:
-    probes = [pseudonym(f"{PROBE_PREFIX}{number}", settings.pseudonym_key) for number in range(SHOPPERS)]
+    probes = probe_shoppers(settings)
     wanted = (ds.field("answered_at") > since) & ds.field("user_id").is_valid() & ~ds.field("user_id").isin(probes)
     table = lake.arrow_dataset(settings, ANSWERS.name).to_table(filter=wanted)
     rows: list[dict[str, Any]] = table.sort_by([("answered_at", "descending")]).slice(0, most).to_pylist()
     return rows
-
-
-def _pushed(settings: Settings, users: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
-    """Live events of these users by user, oldest known first: those in the lake, and those on their way there."""
-    wanted = (ds.field("source") == SOURCE) & ds.field("user_id").isin(list(users))
-    events = {
-        row["event_id"]: row for row in lake.arrow_dataset(settings, "events").to_table(filter=wanted).to_pylist()
-    }
-    for path in sorted(settings.spool_path.glob("events-*.jsonl")):
-        for line in path.read_bytes().splitlines():
-            row = json.loads(line)
-            if row["user_id"] in set(users):
-                times = {name: datetime.fromisoformat(row[name]).astimezone(UTC) for name in ("event_time", "known_at")}
-                events.setdefault(row["event_id"], {**row, **times})
-    by_user: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for row in sorted(events.values(), key=lambda row: row["known_at"]):
-        by_user[row["user_id"]].append(row)
-    return by_user
 
 
 def _item_ids(settings: Settings, release_id: str) -> set[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from feature_repo.slate_rules import publication
+from flows.experiments import past_experiment
 from flows.releases import fetch_release
 from flows.settings import Settings, environment_for_children
 from flows.slate_rules import read_rules
@@ -38,7 +39,13 @@ def replay(settings: Settings, batches: Sequence[Sequence[dict[str, Any]]]) -> d
 def _asked(settings: Settings, batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
     folder = fetch_release(settings, batch[0]["release_id"], settings.home / "releases")
     rows = [{**row, "as_of": row["as_of"].isoformat(), "answered_at": ""} for row in batch]
-    return {"release": str(folder), "rules": _rules(settings, batch[0]["rules_id"]), "batch": rows}
+    asked = {"release": str(folder), "rules": _rules(settings, batch[0]["rules_id"]), "batch": rows}
+    said = json.loads(batch[0]["answer"]).get("experiment") or {}
+    if said.get("challenger_ranks") is None:
+        return asked
+    experiment = past_experiment(settings, said["experiment_id"])
+    challenger = fetch_release(settings, experiment.challenger, settings.home / "releases")
+    return {**asked, "challenger": str(challenger), "salt": experiment.salt}
 
 
 def _rules(settings: Settings, rules_id: str | None) -> Any:

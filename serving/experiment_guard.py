@@ -98,6 +98,8 @@ class Guard:
             if found is None or found.clicked or item_id not in found.items:
                 return
             found.clicked = True
+            if found.arm not in self.totals:
+                return
             self.totals[found.arm].clicked += 1
             self.stopped = self.stopped or self._click_through()
 

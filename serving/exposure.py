@@ -16,6 +16,9 @@ class Exposure:
     experiment_id: Annotated[str, Field(examples=["x20180101-0123abcd"])]
     arm: Arm
     propensity: Annotated[float, Field(description="the probability with which a user gets this arm", examples=[0.5])]
+    challenger_ranks: Annotated[
+        list[int] | None, Field(description="interleaved: the places that are the challenger's choice")
+    ] = None
 
 
 @dataclass(slots=True)

@@ -1,12 +1,13 @@
 """Logged answers computed again: `python -m serving.replay` reads one JSON object a line and writes one a line.
 
-In: {"release": folder, "rules": publication or null, "batch": [rows of the answer log, by place]}. Out, a list: for
-each row whether the bytes are the same, and what made each place. `aisle replay` fetches what is needed and calls this.
+In: {"release": folder, "rules": publication or null, "batch": [rows of the answer log, by place]}, and for interleaved
+slates "challenger": folder, "salt". Out, a list: for each row whether the bytes are the same, and what made each place.
+`aisle replay` fetches what is needed and calls this.
 """
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from serving.contract import Recommendations
 from serving.exploration import Exploration
 from serving.exposure import Exposure, exposed
 from serving.history import Habit, Interaction, UserRow
+from serving.interleaved_answers import interleaved
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.placement import Wishes
@@ -30,23 +32,33 @@ from serving.release import Release, load_release
 from serving.shelf_rules import bind_rules
 
 
+@dataclass(frozen=True)
+class Beside:
+    """The other release of an interleaved batch, and what its drafts were drawn with."""
+
+    challenger: Release
+    salt: str
+
+
 def main() -> None:
     """Replay what comes in, line by line."""
     metrics = make_metrics()
     for line in sys.stdin.buffer:
         asked = orjson.loads(line)
-        release = with_rules(_release(asked["release"]), asked["rules"])
-        sys.stdout.buffer.write(orjson.dumps(replayed(release, asked["batch"], metrics)) + b"\n")
+        release, beside = with_rules(_release(asked["release"]), asked["rules"]), None
+        if asked.get("challenger"):
+            beside = Beside(with_rules(_release(asked["challenger"]), asked["rules"]), asked["salt"])
+        sys.stdout.buffer.write(orjson.dumps(replayed(release, asked["batch"], metrics, beside)) + b"\n")
         sys.stdout.buffer.flush()
 
 
-def replayed(release: Release, batch: Sequence[Mapping[str, Any]], metrics: Metrics) -> list[dict[str, Any]]:
-    """Compute a batch of the log again and compare, byte by byte."""
+def replayed(
+    release: Release, batch: Sequence[Mapping[str, Any]], metrics: Metrics, beside: Beside | None = None
+) -> list[dict[str, Any]]:
+    """Compute a batch of the log again and compare, byte by byte; `beside` is what it was interleaved with."""
     questions = [question_of_log(orjson.loads(row["question"])) for row in batch]
     rows = [row_of_log(orjson.loads(row["features"])) for row in batch]
-    now = datetime.fromisoformat(batch[0]["as_of"])
-    answers = recommend_many(release, questions, now, metrics, rows)
-    answers = [exposed(answer, _exposure(row)) for answer, row in zip(answers, batch, strict=True)]
+    answers = _answers((release, beside), batch, questions, rows, metrics)
     found = zip(batch, questions, rows, answers, strict=True)
     return [
         {
@@ -59,6 +71,26 @@ def replayed(release: Release, batch: Sequence[Mapping[str, Any]], metrics: Metr
     ]
 
 
+def _answers(
+    releases: tuple[Release, Beside | None],
+    batch: Sequence[Mapping[str, Any]],
+    questions: Sequence[Question],
+    rows: Sequence[UserRow | None],
+    metrics: Metrics,
+) -> list[Recommendations]:
+    """Return the answers as they were given: by one release, or drafted from two."""
+    (release, beside), now = releases, datetime.fromisoformat(batch[0]["as_of"])
+    exposures = [_exposure(row) for row in batch]
+    alone = recommend_many(release, questions, now, metrics, rows)
+    if beside is None:
+        return [exposed(answer, exposure) for answer, exposure in zip(alone, exposures, strict=True)]
+    theirs = recommend_many(beside.challenger, questions, now, metrics, rows)
+    return [
+        interleaved(own, other, f"{beside.salt}:{row['request_id']}", exposure) if exposure else own
+        for own, other, row, exposure in zip(alone, theirs, batch, exposures, strict=True)
+    ]
+
+
 def with_rules(release: Release, publication: Any) -> Release:
     """Return the release with published rules, or with none."""
     published = None if publication is None else read_publication(orjson.dumps(publication))
@@ -66,10 +98,9 @@ def with_rules(release: Release, publication: Any) -> Release:
 
 
 def _exposure(row: Mapping[str, Any]) -> Exposure | None:
-    """Return what an answer said of an experiment; rows of before there were any have no such columns."""
-    if row.get("experiment_id") is None:
-        return None
-    return Exposure(row["experiment_id"], row["arm"], row["propensity"])
+    """Return what an answer said of an experiment; most say nothing."""
+    said = orjson.loads(row["answer"]).get("experiment")
+    return None if said is None else Exposure(**said)
 
 
 def _made_by(

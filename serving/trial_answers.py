@@ -9,12 +9,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from feature_repo.experiments import CHALLENGER, CHAMPION, arm_of
+from feature_repo.experiments import CHALLENGER, CHAMPION, INTERLEAVED, arm_of
+from serving.answer_log import AnsweredBatch, note_answers
 from serving.contract import Recommendations
 from serving.desk import Desk, answer_questions
 from serving.experiment_guard import Tally
 from serving.exposure import Exposure
 from serving.history import UserRow
+from serving.interleaved_answers import both_slates, draft_seed, interleaved
 from serving.recommender import UNSCORED, Question, read_rows
 from serving.release import Release
 from serving.trial import Trial
@@ -45,6 +47,8 @@ def answer_shoppers(
     answers: dict[int, Recommendations] = {}
     for arm, part in _parts(trial, questions, known, request_ids).items():
         found = _challenged(desk, trial, part) if arm == CHALLENGER else None
+        if arm == INTERLEAVED:
+            found = _interleaved(desk, trial, release, part)
         if found is None:
             found = answer_questions(desk, release, part.questions, part.rows, part.request_ids, part.exposures)
             if arm == CHAMPION:
@@ -90,6 +94,29 @@ def _challenged(desk: Desk, trial: Trial, part: _Part) -> list[Recommendations] 
         tally.slow = len(found)
     trial.guard.note(CHALLENGER, tally)
     return found
+
+
+def _interleaved(desk: Desk, trial: Trial, release: Release, part: _Part) -> list[Recommendations] | None:
+    """Answer by both; None when the challenger fails: the champion then answers alone."""
+    began, now, ids = time.perf_counter(), desk.clock.now(release.as_of), part.request_ids
+    try:
+        pairs = both_slates((release, trial.challenger), part.questions, now, desk.metrics, part.rows)
+    except Exception:
+        LOG.exception("the challenger %s failed", trial.challenger.release_id)
+        trial.guard.note(CHALLENGER, Tally(answers=len(ids), errors=len(ids)))
+        return None
+    tally = _tally(pairs[1])
+    if 1000 * (time.perf_counter() - began) > trial.experiment.bounds.slow_ms:
+        tally.slow = len(ids)
+    trial.guard.note(CHAMPION, _tally(pairs[0]))
+    trial.guard.note(CHALLENGER, tally)
+    answers = [
+        interleaved(ours, theirs, draft_seed(trial.experiment, request_id), exposure)
+        for ours, theirs, request_id, exposure in zip(*pairs, ids, part.exposures, strict=True)
+        if exposure is not None
+    ]
+    note_answers(desk.answer_log, AnsweredBatch(ids, part.questions, part.rows, now, answers))
+    return answers
 
 
 def _tally(answers: Sequence[Recommendations]) -> Tally:

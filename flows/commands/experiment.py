@@ -2,14 +2,18 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from feature_repo.experiments import MODES, Bounds, Experiment, ExperimentError
-from flows.experiments import Plan, current_experiment, start_experiment, stop_experiment
+from flows.answers import land_answers
+from flows.experiment_report import page_of, publish_report, report_of
+from flows.experiments import Plan, current_experiment, past_experiment, start_experiment, stop_experiment
 from flows.object_client import ObjectStoreError
 from flows.settings import load_settings
 
@@ -26,6 +30,7 @@ def command() -> None:
       aisle experiment start r20180101-0123456789ab --mode shadow --share 0.2
       aisle experiment start r20180101-0123456789ab --mode ab --share 0.5 --planned-users 20000
       aisle experiment show
+      aisle experiment report --html report.html
       aisle experiment stop --reason "seen enough"
     """
 
@@ -86,6 +91,30 @@ def stop_command(reason: str) -> None:
     with _plain_failures():
         experiment = stop_experiment(load_settings(), reason)
     click.echo(f"{experiment.experiment_id} ended: {experiment.reason}. Serving follows within seconds.")
+
+
+@command.command(name="report")
+@click.option("--id", "experiment_id", help="One that has ended; the newest when absent.")
+@click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the page with its plots there.")
+def report_command(experiment_id: str | None, html: Path | None) -> None:
+    """Land what serving has logged and say what came of the experiment so far; nothing is ended by it."""
+    settings = load_settings()
+    with _plain_failures():
+        experiment = past_experiment(settings, experiment_id) if experiment_id else current_experiment(settings)
+        if experiment is None:
+            raise click.ClickException(NONE)
+        land_answers(settings)
+        report = report_of(settings, experiment)
+        key = publish_report(settings, report)
+    click.echo(f"{report.headline}.\n{report.sentence}")
+    for header, *rows in report.tables:
+        table = Table(*header, box=box.SIMPLE_HEAD)
+        for row in rows:
+            table.add_row(*row)
+        Console().print(table)
+    if html is not None:
+        html.write_text(page_of(report))
+    click.echo(f"With plots: {html or f'{key} in bucket {settings.object_store.bucket}'}")
 
 
 def _facts(experiment: Experiment) -> list[tuple[str, str]]:

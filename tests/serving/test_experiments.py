@@ -74,8 +74,9 @@ def test_each_user_is_answered_by_their_arm_which_the_answer_and_the_log_say(
             asked = USERS * 3
             answers = list(pool.map(lambda user: ask(server, question(user)), asked))
         for user, answer in zip(asked, answers, strict=True):
-            own = {"experiment_id": experiment.experiment_id, "arm": expected[user], "propensity": 0.5}
-            assert answer["experiment"] == own
+            said = answer["experiment"]
+            assert (said["experiment_id"], said["arm"]) == (experiment.experiment_id, expected[user])
+            assert (said["propensity"], said["challenger_ranks"]) == (0.5, None)
             assert answer["release_id"] == (SECOND if expected[user] == "challenger" else FIRST)
         nobody = ask(server, {"k": 3})
         assert (nobody["release_id"], "experiment" in nobody) == (FIRST, False)
@@ -88,6 +89,38 @@ def test_each_user_is_answered_by_their_arm_which_the_answer_and_the_log_say(
     assert {row["propensity"] for row in rows} == {0.5}
     found = replay(settings, batches_of(settings, [row["request_id"] for row in rows]))
     assert [row["request_id"] for row in rows if not found[row["request_id"]]["same"]] == []
+
+
+def test_interleaved_slates_say_whose_each_place_is_and_are_computed_again(
+    object_store: FlowSettings, shop: Path, tmp_path: Path
+):
+    settings = shop_settings(object_store, tmp_path, "interleaved-tests")
+    other = "r20180101-other"
+    sha256 = tiny_shop.write_release(shop / other, shop / "registry.db", other, factor=-1.0)
+    tiny_shop.publish(object_client(settings), settings.object_store.bucket, shop / other, sha256)
+    publish_tiny(settings, shop, FIRST)
+    experiment = start_experiment(settings, Plan(other, "interleave", 0.5))
+    mixed = in_arm(experiment, "interleaved")
+    with running_server(settings, shop) as server:
+        until_arms(server, experiment)
+        alone = {user: ids(ask(server, question(user))) for user in in_arm(experiment, "champion")}
+        (best,) = {tuple(slate) for slate in alone.values()}
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda user: ask(server, question(user)), mixed * 3))
+    ranks = {tuple(answer["experiment"]["challenger_ranks"]) for answer in answers}
+    assert len(ranks) > 4, "each draft is drawn anew"
+    for answer in answers:
+        places, own = ids(answer), answer["experiment"]["challenger_ranks"]
+        assert [item["rank"] for item in answer["slate"]] == [1, 2, 3, 4, 5]
+        assert len(set(places)) == 5
+        champions = [item for rank, item in enumerate(places, 1) if rank not in own]
+        assert champions == [item for item in best if item in champions], "in the champion's order"
+        assert set(places) - set(best), "both had their turn"
+    land_answers(settings)
+    rows = [row for row in lake.read_table(settings, "answers").to_pylist() if row["arm"] == "interleaved"]
+    assert len(rows) >= len(answers)
+    found = replay(settings, batches_of(settings, [row["request_id"] for row in rows]))
+    assert [name for name, each in found.items() if not each["same"]] == []
 
 
 def test_an_experiment_that_we_did_not_sign_or_with_another_champion_changes_nothing(

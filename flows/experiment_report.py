@@ -1,0 +1,137 @@
+"""An experiment so far, for people: verdict, figures and picture, for a run's page and as a page that stands alone."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+
+from feature_repo.experiments import CHALLENGER, CHAMPION, Experiment
+from flows.experiment_outcomes import Outcomes, outcomes_of
+from flows.experiment_picture import arms_picture, data_uri, preference_picture
+from flows.experiments import own_key
+from flows.object_client import object_client, plain_errors
+from flows.release_objects import put_object, read_or_none
+from flows.settings import Settings
+from training.experiment_analysis import Verdict, analyse_arms, analyse_preferences
+
+_COUNTED = ("answers", "errors", "slow", "fallbacks", "clicked")
+_STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse}td,th{padding:.2rem .8rem;text-align:right;border-bottom:1px solid #ddd}"
+    "td:first-child,th:first-child{text-align:left}img{max-width:100%}"
+)
+
+
+@dataclass(frozen=True)
+class ExperimentReport:
+    """What is known of an experiment: its verdict in a word and in a sentence, tables (header first), and a PNG."""
+
+    experiment: Experiment
+    verdict: Verdict
+    sentence: str
+    tables: tuple[tuple[tuple[str, ...], ...], ...]
+    picture: bytes | None
+
+    @property
+    def headline(self) -> str:
+        """The state of the experiment in a few words."""
+        experiment = self.experiment
+        state = "running" if experiment.running else f"ended: {experiment.reason}"
+        return f"{experiment.mode} of {experiment.challenger} beside {experiment.champion}, {state}"
+
+
+def report_of(settings: Settings, experiment: Experiment) -> ExperimentReport:
+    """Gather and analyse what came of an experiment; what serving has logged must have landed."""
+    outcomes = outcomes_of(settings, experiment)
+    tables = (_slates_table(outcomes), _servers_table(server_counts(settings, experiment)))
+    if experiment.mode == "interleave":
+        preferred = outcomes.preferred[outcomes.challenged]
+        preference = analyse_preferences(preferred, experiment.planned_users)
+        picture = preference_picture(preference, preferred) if len(preferred) else None
+        return ExperimentReport(experiment, preference.verdict, preference.sentence(), tables, picture)
+    if experiment.mode == "shadow":
+        return ExperimentReport(experiment, "open", "Nobody has seen a slate of the challenger.", tables, None)
+    arms = analyse_arms(outcomes.challenged, outcomes.clicked, experiment.share, experiment.planned_users)
+    picture = None
+    if len(outcomes.challenged):
+        picture = arms_picture(arms, outcomes.challenged, outcomes.clicked, experiment.share)
+    return ExperimentReport(experiment, arms.verdict, arms.sentence(), tables, picture)
+
+
+def server_counts(settings: Settings, experiment: Experiment) -> dict[str, dict[str, int]]:
+    """Return what servers counted of each arm's answers, all servers together."""
+    prefix, found = own_key(experiment.experiment_id, "servers/"), {CHAMPION: _nothing(), CHALLENGER: _nothing()}
+    with plain_errors(settings, "list the servers of an experiment"):
+        pages = object_client(settings).get_paginator("list_objects_v2")
+        listed = pages.paginate(Bucket=settings.object_store.bucket, Prefix=prefix)
+        keys = [entry["Key"] for page in listed for entry in page.get("Contents", [])]
+    for key in keys:
+        body = read_or_none(settings, key, f"read {key}")
+        for arm, tally in (json.loads(body)["arms"] if body else {}).items():
+            for name in _COUNTED:
+                found[arm][name] += tally[name]
+    return found
+
+
+def publish_report(settings: Settings, report: ExperimentReport) -> str:
+    """Write the page into the object store, in place of the one before; return its key."""
+    key = own_key(report.experiment.experiment_id, "report.html")
+    put_object(settings, key, page_of(report).encode())
+    return key
+
+
+def markdown_of(report: ExperimentReport) -> str:
+    """Return the report as markdown, for an artifact."""
+    lines = [f"# {report.experiment.experiment_id}", "", report.headline + ".", "", f"**{_capital(report.sentence)}**"]
+    if report.picture is not None:
+        lines += ["", f"![effect, evidence and shares, user after user]({data_uri(report.picture)})"]
+    for header, *rows in report.tables:
+        lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
+        lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def page_of(report: ExperimentReport) -> str:
+    """Return the report as one HTML page that needs nothing else."""
+    experiment = report.experiment
+    tables = "".join(
+        "<table><tr>"
+        + "".join(f"<th>{escape(cell)}</th>" for cell in header)
+        + "</tr>"
+        + "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        + "</table><p></p>"
+        for header, *rows in report.tables
+    )
+    picture = "" if report.picture is None else f'<p><img alt="plots" src="{data_uri(report.picture)}"></p>'
+    return (
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f"<title>{escape(experiment.experiment_id)}</title><style>{_STYLE}</style>"
+        f"<h1>{escape(experiment.experiment_id)}</h1><p>{escape(report.headline)}.</p>"
+        f"<p><b>{escape(_capital(report.sentence))}</b></p>{picture}{tables}"
+        f"<p>Share {experiment.share:g}, a click counts within {experiment.window_hours:g} h of a user's first slate, "
+        f"started {escape(experiment.started_at[:16])} UTC. The verdict holds however often it is looked at.</p></html>"
+    )
+
+
+def _slates_table(outcomes: Outcomes) -> tuple[tuple[str, ...], ...]:
+    ours, theirs = int(outcomes.challenged.sum()), int((~outcomes.challenged).sum())
+    rows = [(arm, f"{count:,}") for arm, count in sorted(outcomes.slates.items())]
+    return (
+        ("logged", "slates"),
+        *rows,
+        ("settled users who met the challenger, and others", f"{ours:,} and {theirs:,}"),
+        ("users whose window is still open", f"{outcomes.waiting:,}"),
+    )
+
+
+def _servers_table(counts: Mapping[str, Mapping[str, int]]) -> tuple[tuple[str, ...], ...]:
+    rows = [(arm, *(f"{tally[name]:,}" for name in _COUNTED)) for arm, tally in counts.items()]
+    return (("counted by servers", "answers", "failed", "slow", "not personal", "slates with a click"), *rows)
+
+
+def _nothing() -> dict[str, int]:
+    return dict.fromkeys(_COUNTED, 0)
+
+
+def _capital(sentence: str) -> str:
+    return sentence[:1].upper() + sentence[1:]
