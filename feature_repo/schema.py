@@ -184,6 +184,28 @@ ANSWERS = Table(
         Column("source", "string", "live", False),
     ),
 )
+#: What a challenger would have answered, unseen, beside what was answered; one row a slate.
+SHADOWS = Table(
+    "shadows",
+    ("request_id",),
+    (
+        Column("request_id", "string", "the answer that it stands beside", False, unique=True),
+        Column("experiment_id", "string", "the experiment", False),
+        Column("answered_at", "timestamp", "when that answer was logged", False),
+        Column("as_of", "timestamp", "the moment both were computed for", False),
+        Column("release_id", "string", "the challenger", False),
+        Column("champion", "string", "the release that answered", False),
+        Column("user_id", "string", "pseudonym, null for an anonymous visitor"),
+        Column("slate", "string", "the challenger's items as JSON, best first", False),
+        Column("overlap", "float", "share of the longer slate that both have", False, minimum=0, maximum=1),
+        Column("correlation", "float", "Kendall's tau over the items of both; null for fewer than two"),
+        Column("seconds", "float", "time of the challenger's answer", False, minimum=0),
+        Column("fallback", "bool", "the challenger's answer was not personal", False),
+        Column("champion_fallback", "bool", "the answer was not personal", False),
+        Column("error", "string", "why the challenger failed, null where it did not"),
+        Column("source", "string", "live", False),
+    ),
+)
 TABLES = {table.name: table for table in (EVENTS, ITEMS, OFFERS, USERS)}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.dataset as ds
 
-from feature_repo.schema import ANSWERS
+from feature_repo.schema import ANSWERS, SHADOWS, Table
 from flows import lake
 from flows.settings import Settings
 from flows.spool_files import seal_spool
@@ -29,11 +29,20 @@ def land_answers(settings: Settings) -> int:
 
     A file is removed once all of it is in the lake.
     """
-    sealed = seal_spool(settings.spool_path / KIND, KIND)
+    return _land_log(settings, ANSWERS)
+
+
+def land_shadows(settings: Settings) -> int:
+    """Land what challengers would have answered, in the same way."""
+    return _land_log(settings, SHADOWS)
+
+
+def _land_log(settings: Settings, table: Table) -> int:
+    sealed = seal_spool(settings.spool_path / KIND, table.name)
     windows: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
     for row in _rows(sealed):
         windows[f"{row['answered_at']:%Y-%m-%dT%H}"][row["request_id"]] = row
-    landed = sum(_land(settings, name, rows) for name, rows in sorted(windows.items()))
+    landed = sum(_land(settings, table, name, rows) for name, rows in sorted(windows.items()))
     for path in sealed:
         path.unlink()
     return landed
@@ -67,13 +76,13 @@ def newest_request_ids(settings: Settings, most: int) -> list[str]:
     return ids[:most]
 
 
-def _land(settings: Settings, name: str, rows: dict[str, dict[str, Any]]) -> int:
-    window = lake.Window(ANSWERS.name, SOURCE, name)
+def _land(settings: Settings, table: Table, name: str, rows: dict[str, dict[str, Any]]) -> int:
+    window = lake.Window(table.name, SOURCE, name)
     existing, read_at = lake.read_window(settings, window)
     known = set(existing["request_id"].to_pylist())
     new = [{**row, "source": SOURCE, "window": name} for row in rows.values() if row["request_id"] not in known]
     if new:
-        schema = lake.arrow_schema(ANSWERS)
+        schema = lake.arrow_schema(table)
         fresh = pa.Table.from_pylist(new, schema=schema)
         lake.write_window(
             settings, window, pa.concat_tables([existing.select(schema.names).cast(schema), fresh]), read_at

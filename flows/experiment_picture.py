@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from flows.shadow_comparisons import ShadowComparisons
 from training.experiment_analysis import (
     RATIO_EVIDENCE,
     VERDICT_EVIDENCE,
@@ -58,6 +59,21 @@ def preference_picture(found: PreferenceAnalysis, preferred: Floats) -> bytes:
     counts.legend(frameon=False, fontsize=8)
     _told(counts, "Users who clicked more of its items", "users")
     _evidence(evidence, users, shown, (found.better, found.worse))
+    return _png(figure)
+
+
+def shadow_picture(found: ShadowComparisons) -> bytes:
+    """Return a PNG of a shadow experiment: how alike the slates are, and how long the challenger takes."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    overlap, correlation, times = figure.subplots(1, 3)
+    overlap.hist(found.overlap, bins=np.linspace(0, 1, 21), color=_OURS)
+    _told(overlap, "Share of items in both slates", "slates by share")
+    correlation.hist(found.correlation[~np.isnan(found.correlation)], bins=np.linspace(-1, 1, 21), color=_OURS)
+    _told(correlation, "Rank correlation of those items", "slates by Kendall's tau")
+    shown = _points(len(found.seconds))
+    times.plot(shown + 1, 1000 * found.seconds[shown], ".", color=_OURS, markersize=3)
+    times.set_ylim(bottom=0)
+    _told(times, "Time of the challenger's answer (ms)", "slates")
     return _png(figure)
 
 

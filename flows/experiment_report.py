@@ -7,11 +7,12 @@ from html import escape
 
 from feature_repo.experiments import CHALLENGER, CHAMPION, Experiment
 from flows.experiment_outcomes import Outcomes, outcomes_of
-from flows.experiment_picture import arms_picture, data_uri, preference_picture
+from flows.experiment_picture import arms_picture, data_uri, preference_picture, shadow_picture
 from flows.experiments import own_key
 from flows.object_client import object_client, plain_errors
 from flows.release_objects import put_object, read_or_none
 from flows.settings import Settings
+from flows.shadow_comparisons import comparison_table, comparisons_of
 from training.experiment_analysis import Verdict, analyse_arms, analyse_preferences
 
 _COUNTED = ("answers", "errors", "slow", "fallbacks", "clicked")
@@ -42,6 +43,8 @@ class ExperimentReport:
 
 def report_of(settings: Settings, experiment: Experiment) -> ExperimentReport:
     """Gather and analyse what came of an experiment; what serving has logged must have landed."""
+    if experiment.mode == "shadow":
+        return _shadow_report(settings, experiment)
     outcomes = outcomes_of(settings, experiment)
     tables = (_slates_table(outcomes), _servers_table(server_counts(settings, experiment)))
     if experiment.mode == "interleave":
@@ -49,13 +52,19 @@ def report_of(settings: Settings, experiment: Experiment) -> ExperimentReport:
         preference = analyse_preferences(preferred, experiment.planned_users)
         picture = preference_picture(preference, preferred) if len(preferred) else None
         return ExperimentReport(experiment, preference.verdict, preference.sentence(), tables, picture)
-    if experiment.mode == "shadow":
-        return ExperimentReport(experiment, "open", "Nobody has seen a slate of the challenger.", tables, None)
     arms = analyse_arms(outcomes.challenged, outcomes.clicked, experiment.share, experiment.planned_users)
     picture = None
     if len(outcomes.challenged):
         picture = arms_picture(arms, outcomes.challenged, outcomes.clicked, experiment.share)
     return ExperimentReport(experiment, arms.verdict, arms.sentence(), tables, picture)
+
+
+def _shadow_report(settings: Settings, experiment: Experiment) -> ExperimentReport:
+    """Report what nobody has seen; there is no verdict on it."""
+    found = comparisons_of(settings, experiment)
+    tables = (comparison_table(found), _servers_table(server_counts(settings, experiment)))
+    picture = shadow_picture(found) if len(found.overlap) else None
+    return ExperimentReport(experiment, "open", found.sentence(), tables, picture)
 
 
 def server_counts(settings: Settings, experiment: Experiment) -> dict[str, dict[str, int]]:

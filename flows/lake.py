@@ -17,12 +17,12 @@ import pyarrow.dataset as ds
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from feature_repo.schema import ANSWERS, QUARANTINE, TABLES, WINDOWS, Table
+from feature_repo.schema import ANSWERS, QUARANTINE, SHADOWS, TABLES, WINDOWS, Table
 from flows import object_client
 from flows.connection import connect, literal, quoted
 from flows.settings import Settings
 
-_TABLES = {**TABLES, QUARANTINE.name: QUARANTINE, WINDOWS.name: WINDOWS, ANSWERS.name: ANSWERS}
+_TABLES = {**TABLES, **{table.name: table for table in (QUARANTINE, WINDOWS, ANSWERS, SHADOWS)}}
 _TYPES = {
     "string": pa.string(),
     "timestamp": pa.timestamp("us", tz="UTC"),

@@ -9,6 +9,8 @@ from flows.settings import load_settings
 @flow(name="land-answers")
 def land_answers() -> int:
     """Bring serving's answer log into the lake; return how many answers were new. Running it again changes nothing."""
-    landed = answers.land_answers(load_settings())
+    settings = load_settings()
+    landed = answers.land_answers(settings)
+    answers.land_shadows(settings)
     get_run_logger().info("%d answers landed", landed)
     return landed

@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger
 from prefect.artifacts import create_markdown_artifact
 
 from feature_repo.experiments import Experiment
-from flows.answers import land_answers
+from flows.answers import land_answers, land_shadows
 from flows.automations import EXPERIMENT_DECIDED, announce
 from flows.champion import read_pointer
 from flows.experiment_report import ExperimentReport, markdown_of, publish_report, report_of
@@ -34,6 +34,7 @@ def watch_experiment() -> ExperimentReport | None:
     if reason is not None:
         experiment = stop_experiment(settings, reason)
     land_answers(settings)
+    land_shadows(settings)
     report = act(settings, report_of(settings, experiment))
     log.log(30 if report.verdict != "open" or reason else 20, "%s. %s", report.headline, report.sentence)
     create_markdown_artifact(markdown_of(report), key=ARTIFACT_KEY, description=report.sentence[:200])

@@ -9,7 +9,7 @@ import queue
 import random
 import secrets
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -44,13 +44,21 @@ class AnsweredBatch:
     answers: Sequence[Recommendations]
 
 
+def _nobody(_: list[bytes]) -> None:
+    """Hear nothing."""
+
+
 @dataclass
 class AnswerLog:
-    """The open end of one process's log; `share` of the batches is kept, 0 keeps none."""
+    """The open end of one process's log; `share` of the batches is kept, 0 keeps none.
+
+    `overheard` is told each line before it is written; it must not wait.
+    """
 
     folder: Path
     share: float
     metrics: Metrics
+    overheard: Callable[[list[bytes]], None] = _nobody
     waiting: "queue.Queue[AnsweredBatch | None]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
     writer: threading.Thread | None = None
 
@@ -92,8 +100,10 @@ def _write_on(log: AnswerLog) -> None:
             batches.append(log.waiting.get())
         ended = batches[-1] is None or None in batches
         whole = [batch for batch in batches if batch is not None]
+        lines = [line for batch in whole for line in _lines(batch)]
+        log.overheard(lines)
         try:
-            append_lines(log.folder, KIND, b"".join(line for batch in whole for line in _lines(batch)))
+            append_lines(log.folder, KIND, b"".join(lines))
         except Exception as error:
             log.metrics.answers_unlogged.inc(sum(len(batch.answers) for batch in whole))
             LOG.warning("answers could not be logged: %s", type(error).__name__)

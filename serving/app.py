@@ -26,6 +26,7 @@ from serving.problems import ProblemDocument, install_problem_answers
 from serving.release_watch import Champion, Watch, start
 from serving.routes import add_routes
 from serving.settings import Settings, load_settings
+from serving.shadow import offer_lines
 from serving.slate_requests import DirectSlates
 from serving.spool import open_spool
 from serving.storefront import add_storefront
@@ -44,8 +45,10 @@ def create_app(settings: Settings) -> FastAPI:
     """Wire the app from settings; the release is loaded when the server starts (lifespan)."""
     metrics = make_metrics()
     intake = Intake(open_spool(settings.spool_path), settings.pseudonym_key, metrics)
-    answer_log = AnswerLog(settings.spool_path / "answers", settings.answer_log_share, metrics)
-    desk = Desk(settings, Champion(), Clock(settings.clock), metrics, intake, answer_log)
+    champion = Champion()
+    overheard = partial(_let_shadow_hear, champion)
+    answer_log = AnswerLog(settings.spool_path / "answers", settings.answer_log_share, metrics, overheard)
+    desk = Desk(settings, champion, Clock(settings.clock), metrics, intake, answer_log)
     open_online = partial(opened_with_breaker, partial(open_online_features, settings.online_store), Breaker())
     watch = Watch(settings, desk.champion, metrics, open_online)
     app = FastAPI(
@@ -64,6 +67,12 @@ def create_app(settings: Settings) -> FastAPI:
     ring = open_key_ring(settings.api_keys_path, settings.api_keys == "required")
     app.add_middleware(MeteredAccess, metrics=metrics, admission=Admission(ring, settings.max_body_bytes))
     return app
+
+
+def _let_shadow_hear(champion: Champion, lines: list[bytes]) -> None:
+    trial = champion.trial
+    if trial is not None and trial.shadow is not None:
+        offer_lines(trial.shadow, lines)
 
 
 def application() -> FastAPI:

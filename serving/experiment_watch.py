@@ -15,12 +15,12 @@ from feature_repo.experiments import EXPERIMENT_KEY, Experiment, ExperimentError
 from feature_repo.slate_rules import PublishedRules
 from serving.experiment_guard import Guard
 from serving.lease import server_name
-from serving.metrics import Metrics
-from serving.online_rows import OnlineRows, OnlineStoreUnavailable
+from serving.online_rows import no_online_rows
 from serving.release import Release, ReleaseRejected, load_release
 from serving.release_signature import check_signed
 from serving.release_store import MANIFEST_BYTES, Pointer, StoreUnavailable, fetch_release
 from serving.settings import Settings
+from serving.shadow import follow_rules, start_shadow, stop_shadow
 from serving.shelf_rules import bind_rules
 from serving.trial import Trial
 from serving.trial_records import call_stop, tell_counts, told_stop
@@ -35,8 +35,8 @@ _MISSING = ("NoSuchKey", "404", "NotFound")
 class ExperimentSource:
     """Where the experiment comes from. For one thread."""
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        self.settings, self.metrics = settings, metrics
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.etag: str | None = None
         self.experiment: Experiment | None = None
         self.trial: Trial | None = None
@@ -92,7 +92,8 @@ class ExperimentSource:
         if trial is None or trial.experiment.experiment_id != experiment.experiment_id:
             if time.monotonic() < self.retry_at:
                 return
-            trial = Trial(experiment, self._challenger(client, experiment), Guard(experiment.bounds), None)
+            self._end("another experiment begins")
+            trial = self._begin(self._fetch(client, experiment), experiment)
             trial, self.called, self.counted = tied_to(trial, rules), False, -1
             LOG.info("experiment %s: %s beside the champion", experiment.experiment_id, experiment.challenger)
         self.trial, self.problem = (trial if trial.rules == rules else tied_to(trial, rules)), None
@@ -112,26 +113,38 @@ class ExperimentSource:
             tell_counts(client, bucket, trial, self.server)
             self.counted = counted
 
-    def _challenger(self, client: Any, experiment: Experiment) -> Release:
+    def _fetch(self, client: Any, experiment: Experiment) -> Path:
         settings = self.settings
         pointer = Pointer(experiment.challenger, experiment.challenger_manifest_sha256)
         keys, most = settings.release_keys, settings.max_release_bytes
-        folder = fetch_release(client, settings.object_store.bucket, pointer, settings.cache_path, keys, most)
-        return load_release(folder, rows_of_the_champion)
+        return fetch_release(client, settings.object_store.bucket, pointer, settings.cache_path, keys, most)
+
+    def _begin(self, folder: Path, experiment: Experiment) -> Trial:
+        guard = Guard(experiment.bounds)
+        if experiment.mode == "shadow":
+            shadow = start_shadow(experiment, guard, folder, self.settings.spool_path / "answers")
+            return Trial(experiment, guard, None, shadow=shadow)
+        return Trial(experiment, guard, None, challenger=load_release(folder, no_online_rows))
+
+    def close(self) -> None:
+        """Let go of a challenger."""
+        if self.trial is not None and self.trial.shadow is not None:
+            stop_shadow(self.trial.shadow)
+        self.trial = None
 
     def _end(self, why: str) -> None:
         if self.trial is not None or (why != self.problem and why.startswith("no experiment")):
             LOG.warning("%s", why)
-        self.trial, self.problem = None, why
-
-
-def rows_of_the_champion(_: Path) -> OnlineRows:
-    """A challenger opens no online store: it is given the rows that the champion's side has read."""
-    raise OnlineStoreUnavailable("a challenger answers from the rows that were read for the champion")
+        self.close()
+        self.problem = why
 
 
 def tied_to(trial: Trial, rules: PublishedRules | None) -> Trial:
     """Return the trial with its challenger tied to the shop's rules."""
     challenger = trial.challenger
-    bound = bind_rules(rules, challenger.catalogue, challenger.rules.learned)
-    return replace(trial, challenger=replace(challenger, rules=bound), rules=rules)
+    if trial.shadow is not None:
+        follow_rules(trial.shadow, rules)
+    if challenger is not None:
+        bound = bind_rules(rules, challenger.catalogue, challenger.rules.learned)
+        challenger = replace(challenger, rules=bound)
+    return replace(trial, challenger=challenger, rules=rules)

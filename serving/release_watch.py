@@ -120,7 +120,7 @@ def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
 def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> None:
     client, bucket = open_store(watch.settings.object_store), watch.settings.object_store.bucket
     champion, lease = watch.champion, own_lease(watch.settings.port)
-    experiments = ExperimentSource(watch.settings, watch.metrics)
+    experiments = ExperimentSource(watch.settings)
     refresh_rules(watch, source, client)
     refresh(watch, client)
     looked.set()
@@ -133,6 +133,7 @@ def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> No
             refresh(watch, client)
             refresh_rules(watch, source, client)
             champion.trial = experiments.trial_beside(client, champion.release, champion.rules)
+    experiments.close()
     give_up(client, bucket, lease)
 
 
@@ -161,7 +162,7 @@ def _follow_pointer(watch: Watch, client: Any) -> bool:
 
 
 def _challengers(champion: Champion) -> set[str]:
-    return set() if champion.trial is None else {champion.trial.challenger.release_id}
+    return set() if champion.trial is None else {champion.trial.experiment.challenger}
 
 
 def _load_kept(watch: Watch) -> None:

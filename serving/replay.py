@@ -25,7 +25,7 @@ from serving.exposure import Exposure, exposed
 from serving.history import Habit, Interaction, UserRow
 from serving.interleaved_answers import interleaved
 from serving.metrics import Metrics, make_metrics
-from serving.online_rows import OnlineRows, OnlineStoreUnavailable
+from serving.online_rows import no_online_rows
 from serving.placement import Wishes
 from serving.recommender import Question, recommend_many
 from serving.release import Release, load_release
@@ -167,11 +167,7 @@ def row_of_log(said: Mapping[str, Any] | None) -> UserRow | None:
 
 @lru_cache(maxsize=4)
 def _release(folder: str) -> Release:
-    return load_release(Path(folder), _no_online)
-
-
-def _no_online(_: Path) -> OnlineRows:
-    raise OnlineStoreUnavailable("a replay reads the log, not the store")
+    return load_release(Path(folder), no_online_rows)
 
 
 if __name__ == "__main__":

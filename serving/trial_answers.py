@@ -41,14 +41,15 @@ def answer_shoppers(
 ) -> list[Recommendations]:
     """Answer questions together as `answer_questions` does, those of the challenger's users by the challenger."""
     trial = desk.champion.trial
-    if trial is None or not trial.meets_shoppers(release):
+    challenger = None if trial is None else trial.challenger_of(release)
+    if trial is None or challenger is None:
         return answer_questions(desk, release, questions, rows, request_ids)
     known = read_rows(release, questions, desk.metrics) if rows is None else rows
     answers: dict[int, Recommendations] = {}
     for arm, part in _parts(trial, questions, known, request_ids).items():
-        found = _challenged(desk, trial, part) if arm == CHALLENGER else None
+        found = _challenged(desk, trial, challenger, part) if arm == CHALLENGER else None
         if arm == INTERLEAVED:
-            found = _interleaved(desk, trial, release, part)
+            found = _interleaved(desk, trial, (release, challenger), part)
         if found is None:
             found = answer_questions(desk, release, part.questions, part.rows, part.request_ids, part.exposures)
             if arm == CHAMPION:
@@ -79,13 +80,13 @@ def _parts(
     return parts
 
 
-def _challenged(desk: Desk, trial: Trial, part: _Part) -> list[Recommendations] | None:
+def _challenged(desk: Desk, trial: Trial, challenger: Release, part: _Part) -> list[Recommendations] | None:
     """Answer by the challenger; None when it fails: the champion then answers for it."""
     began = time.perf_counter()
     try:
-        found = answer_questions(desk, trial.challenger, part.questions, part.rows, part.request_ids, part.exposures)
+        found = answer_questions(desk, challenger, part.questions, part.rows, part.request_ids, part.exposures)
     except Exception:
-        LOG.exception("the challenger %s failed", trial.challenger.release_id)
+        LOG.exception("the challenger %s failed", trial.experiment.challenger)
         count = len(part.questions)
         trial.guard.note(CHALLENGER, Tally(answers=count, errors=count))
         return None
@@ -96,13 +97,15 @@ def _challenged(desk: Desk, trial: Trial, part: _Part) -> list[Recommendations] 
     return found
 
 
-def _interleaved(desk: Desk, trial: Trial, release: Release, part: _Part) -> list[Recommendations] | None:
+def _interleaved(
+    desk: Desk, trial: Trial, releases: tuple[Release, Release], part: _Part
+) -> list[Recommendations] | None:
     """Answer by both; None when the challenger fails: the champion then answers alone."""
-    began, now, ids = time.perf_counter(), desk.clock.now(release.as_of), part.request_ids
+    began, now, ids = time.perf_counter(), desk.clock.now(releases[0].as_of), part.request_ids
     try:
-        pairs = both_slates((release, trial.challenger), part.questions, now, desk.metrics, part.rows)
+        pairs = both_slates(releases, part.questions, now, desk.metrics, part.rows)
     except Exception:
-        LOG.exception("the challenger %s failed", trial.challenger.release_id)
+        LOG.exception("the challenger %s failed", trial.experiment.challenger)
         trial.guard.note(CHALLENGER, Tally(answers=len(ids), errors=len(ids)))
         return None
     tally = _tally(pairs[1])

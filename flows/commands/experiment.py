@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from feature_repo.experiments import MODES, Bounds, Experiment, ExperimentError
-from flows.answers import land_answers
+from flows.answers import land_answers, land_shadows
 from flows.experiment_report import page_of, publish_report, report_of
 from flows.experiments import Plan, current_experiment, past_experiment, start_experiment, stop_experiment
 from flows.object_client import ObjectStoreError
@@ -104,6 +104,7 @@ def report_command(experiment_id: str | None, html: Path | None) -> None:
         if experiment is None:
             raise click.ClickException(NONE)
         land_answers(settings)
+        land_shadows(settings)
         report = report_of(settings, experiment)
         key = publish_report(settings, report)
     click.echo(f"{report.headline}.\n{report.sentence}")

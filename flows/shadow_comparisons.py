@@ -1,0 +1,70 @@
+"""What a shadow experiment has shown: how alike the slates of both releases are, and what the challenger's cost."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.dataset as ds
+
+from feature_repo.experiments import Experiment
+from feature_repo.schema import SHADOWS
+from flows import lake
+from flows.settings import Settings
+
+
+@dataclass(frozen=True)
+class ShadowComparisons:
+    """All compared slates, in the order of the answers (arrays over slates). `correlation` is NaN where there is none.
+
+    `failed`, `fallback`, `champion_fallback` are bools; `seconds` is the time of the challenger's answer.
+    """
+
+    overlap: np.ndarray
+    correlation: np.ndarray
+    seconds: np.ndarray
+    failed: np.ndarray
+    fallback: np.ndarray
+    champion_fallback: np.ndarray
+
+    def sentence(self) -> str:
+        """Return what was found in one sentence."""
+        if not len(self.overlap):
+            return "no slate has been compared yet."
+        good = ~self.failed
+        if not good.any():
+            return f"of {len(self.overlap):,} slates compared, the challenger failed at every one."
+        same = np.mean((self.overlap == 1) & ~(self.correlation < 1) & good)
+        return (
+            f"of {len(self.overlap):,} slates compared {same:.1%} are the same; {self.overlap[good].mean():.1%} of the "
+            f"items are in both, and the challenger failed {int(self.failed.sum()):,} times."
+        )
+
+
+def comparisons_of(settings: Settings, experiment: Experiment) -> ShadowComparisons:
+    """Read the comparisons of a shadow experiment; what serving has logged must have landed."""
+    wanted = ds.field("experiment_id") == experiment.experiment_id
+    columns = ["answered_at", "overlap", "correlation", "seconds", "error", "fallback", "champion_fallback"]
+    table = lake.arrow_dataset(settings, SHADOWS.name).to_table(columns=columns, filter=wanted)
+    table = table.sort_by("answered_at")
+    numbers = {
+        name: table[name].to_numpy().astype(np.float64, copy=False) for name in ("overlap", "correlation", "seconds")
+    }
+    flags = {name: np.array(table[name].to_pylist(), dtype=bool) for name in ("fallback", "champion_fallback")}
+    failed = np.array([error is not None for error in table["error"].to_pylist()], dtype=bool)
+    return ShadowComparisons(**numbers, **flags, failed=failed)
+
+
+def comparison_table(found: ShadowComparisons) -> tuple[tuple[str, ...], ...]:
+    """Return the figures as rows of a table, header first."""
+    header = ("slates of the challenger, unseen", "")
+    if not len(found.overlap):
+        return (header, ("compared", "0"))
+    tau = found.correlation[~np.isnan(found.correlation)]
+    return (
+        header,
+        ("compared", f"{len(found.overlap):,}"),
+        ("items in both slates, mean", f"{found.overlap.mean():.1%}"),
+        ("rank correlation of those, mean (Kendall)", f"{tau.mean():.3f}" if len(tau) else ""),
+        ("failed", f"{found.failed.mean():.2%}"),
+        ("not personal: challenger, champion", f"{found.fallback.mean():.2%}, {found.champion_fallback.mean():.2%}"),
+        ("ms: median, p99", f"{1000 * np.median(found.seconds):.1f}, {1000 * np.quantile(found.seconds, 0.99):.1f}"),
+    )
