@@ -17,7 +17,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from benchmarks.serving_floor import floor_ms
 from benchmarks.serving_shop import ShopSize, fill_online_store, pseudonym_of, publish_shop
 from flows.object_store import start_object_store, stop_object_store
 from flows.settings import Settings, environment_for_children, load_settings
+from training.item_index import INDEXED_FROM, IndexFound
 
 SERVER_CORE, LOAD_CORE = 0, 1
 READY_SECONDS = 180
@@ -75,6 +76,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each load")
     parser.add_argument("--nice", type=int, default=0, help="priority of server, peer, load and floor; -15 as root")
     parser.add_argument("--online", choices=("sqlite", "redis"), default="sqlite")
+    parser.add_argument("--indexed-from", type=int, default=INDEXED_FROM, help="items from which there is an index")
     arguments = parser.parse_args()
     size = ShopSize(arguments.users, arguments.items)
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:
@@ -83,14 +85,22 @@ def main() -> None:
         stack.callback(stop_object_store, settings)
         print(f"{size.users:,} users, {size.items:,} items, {arguments.online}: building the shop", flush=True)
         os.nice(arguments.nice)
-        publish_shop(settings, size, settings.home / "shop")
+        index = publish_shop(settings, size, settings.home / "shop", arguments.indexed_from)
+        print(f"Item index: {_said(index)}", flush=True)
         fill_online_store(settings, size)
         ours, theirs, same, batch = _measure_both(settings, size, arguments.seconds)
         floor = floor_ms(settings, size, arguments.seconds)
     _print_table(ours, theirs, floor, same)
     print(f"One caller: {batch.single:.0f} slates/s one by one, {batch.batch:.0f} slates/s in batches.")
     summary = _summary(ours, theirs, floor, arguments)
-    print(json.dumps({**summary, "batch_rps": round(batch.batch), "batch_ratio": round(batch.batch / batch.single, 2)}))
+    summary |= {"batch_rps": round(batch.batch), "batch_ratio": round(batch.batch / batch.single, 2)}
+    print(json.dumps({**summary, "index": None if index is None else asdict(index)}))
+
+
+def _said(index: IndexFound | None) -> str:
+    if index is None:
+        return "none, every item is scored."
+    return f"recall@100 at least {index.recall:.4f}, looking at {index.share:.1%} of the items."
 
 
 def _settings(home: Path, online: str, stack: ExitStack) -> Settings:

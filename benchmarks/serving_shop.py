@@ -24,6 +24,7 @@ from serving.settings import OnlineStoreSettings
 from serving.stored_rows import RowStore, WrittenRow, open_row_store
 from training.copy_head import CopyHead
 from training.export import write_model
+from training.item_index import INDEXED_FROM, IndexFound, write_index
 from training.transformer import UserEncoder
 from training.transformer_scorer import TransformerScorer
 
@@ -65,12 +66,16 @@ def module_of(size: ShopSize) -> TransformerScorer:
     return TransformerScorer(encoder, head, vectors, torch.zeros(size.items + 1), np.array([1, 0.5, 0.5, 0.1])).eval()
 
 
-def publish_shop(settings: Settings, size: ShopSize, folder: Path) -> None:
-    """Write a whole release into `folder` and make it champion in the object store."""
+def publish_shop(
+    settings: Settings, size: ShopSize, folder: Path, indexed_from: int = INDEXED_FROM
+) -> IndexFound | None:
+    """Write a whole release into `folder` and make it champion; return what its item index finds, if it has one."""
     folder.mkdir(parents=True)
     generator = np.random.default_rng(size.seed)
     rows = size.items + 1
-    write_model(module_of(size), size.items, folder / "model.onnx")
+    module = module_of(size)
+    write_model(module, size.items, folder / "model.onnx")
+    found = write_index(module, folder) if size.items >= indexed_from else None
     vectors = generator.normal(size=(rows, TEXT_WIDTH)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     vectors[0] = 0
@@ -95,6 +100,7 @@ def publish_shop(settings: Settings, size: ShopSize, folder: Path) -> None:
         "vocabulary_sha256": hashlib.sha256(names.encode()).hexdigest(),
     }
     publish(settings, folder, manifest, None)
+    return found
 
 
 def fill_online_store(settings: Settings, size: ShopSize) -> None:

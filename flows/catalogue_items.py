@@ -9,10 +9,6 @@ from flows.feature_rows import historical_rows
 from flows.feature_source import open_items
 from flows.settings import Settings
 
-#: Items in a vocabulary: the most interacted with come first, then the newest of the catalogue.
-#: 20,000 items keep a full softmax and the top-k of one request affordable on two cores.
-VOCABULARY_LIMIT = 20_000
-
 # Duplicates of an item in the catalogue: the newest row wins. Not available, not recommended, not learned.
 _VOCABULARY = """
 WITH newest AS (
@@ -28,14 +24,16 @@ SELECT * FROM chosen ORDER BY item_id
 
 
 def catalogue_items(
-    settings: Settings, as_of: datetime, source: str | None = None, limit: int = VOCABULARY_LIMIT
+    settings: Settings, as_of: datetime, source: str | None = None, limit: int | None = None
 ) -> pa.Table:
     """Return the vocabulary in its order (item_id): catalogue columns and the features of ITEM_SERVICE as of a moment.
 
+    At most `limit` items (else the settings' limit: 20,000 keep a full softmax and one request's top-k affordable on
+    two cores): those most interacted with come first, then the newest.
     The item views must have a snapshot at `as_of`. `price` is the catalogue's, else the last one paid. A new item
     without interactions is in as long as there is room: its text speaks for it.
     """
     features = historical_rows(settings, (as_of,), ITEM_VIEWS)
     with open_items(settings, source) as connection:
         connection.register("item_features", features.drop_columns(["event_timestamp"]))
-        return connection.sql(_VOCABULARY, params={"limit": limit}).to_arrow_table()
+        return connection.sql(_VOCABULARY, params={"limit": limit or settings.vocabulary_limit}).to_arrow_table()

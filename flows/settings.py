@@ -75,6 +75,8 @@ class Settings:
     object_store: ObjectStoreSettings
     feature_store: FeatureStoreSettings
     services: ServiceSettings
+    #: Items that a model may recommend (flows/catalogue_items.py).
+    vocabulary_limit: int = 20_000
     #: Read the lake as it was at this moment (flows/known_lake.py); None: as it is.
     known_at: datetime | None = None
 
@@ -102,6 +104,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             serving_host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
             serving_port=_port(env, "AISLE_SERVING_PORT", 8000),
         ),
+        vocabulary_limit=_count(env, "AISLE_VOCABULARY_LIMIT", 20_000),
     )
 
 
@@ -132,6 +135,7 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "AISLE_PREFECT_PORT": str(services.prefect_port),
         "AISLE_SERVING_HOST": services.serving_host,
         "AISLE_SERVING_PORT": str(services.serving_port),
+        "AISLE_VOCABULARY_LIMIT": str(settings.vocabulary_limit),
         **_quiet(settings.home),
         "PREFECT_API_URL": services.prefect_api_url,
         "PREFECT_SERVER_API_HOST": services.prefect_host,
@@ -228,6 +232,13 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) < 65536:
         raise ValueError(f"{name} must be a port between 1 and 65535, but is {text!r}.")
+    return int(text)
+
+
+def _count(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, str(default)).replace("_", "")
+    if not text.isdigit() or int(text) < 1:
+        raise ValueError(f"{name} must be a whole number from 1 on, but is {text!r}.")
     return int(text)
 
 

@@ -5,6 +5,7 @@ import json
 import logging
 import shutil
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,10 @@ from training.export import write_model
 from training.gate import GateReport, judge
 from training.gate_checks import GateLimits
 from training.gate_report import picture_of, render_markdown
+from training.item_index import INDEXED_FROM, write_index
 from training.model import FittedModel
 from training.onnx_ranking import Contender
+from training.transformer_scorer import TransformerScorer
 
 logger = logging.getLogger(__name__)
 
@@ -113,6 +116,15 @@ def channels_of(histories: pa.Table, user_ids: Sequence[str]) -> dict[str, np.nd
     return {name: users for name, users in found.items() if users.any()}
 
 
+def _index(module: torch.nn.Module, item_count: int, folder: Path) -> dict[str, float] | None:
+    """Write an item index where the catalogue is large and the model is a product of vectors; say what it finds."""
+    if item_count < INDEXED_FROM or not isinstance(module, TransformerScorer):
+        return None
+    found = write_index(module, folder)
+    logger.info("item index: %s", found or "none, since too many items would have to be looked at")
+    return None if found is None else asdict(found)
+
+
 def _judge(
     run: TrainingRun,
     role: str,
@@ -168,6 +180,7 @@ def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: Tra
     shutil.rmtree(run.release_folder, ignore_errors=True)
     run.release_folder.mkdir()
     shutil.copyfile(run.folder / f"{role}.onnx", run.release_folder / "model.onnx")
+    index = _index(_modules(run)[role], training_set.catalogue.item_count, run.release_folder)
     write_contents(settings, run.release_folder, tables, training_set.catalogue.text_vectors, run.as_of, run.source)
     metrics = {"validation": outcome["validation"], "test": outcome["test"]}
     model = outcome["models"][role]
@@ -179,7 +192,7 @@ def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: Tra
         "metrics": metrics,
         "gate": {"challenger": report.challenger, "passed": report.passed, "reasons": list(report.reasons)},
     }
-    named = {"name": model["name"], "kind": model["kind"]}
+    named = {"name": model["name"], "kind": model["kind"], **({} if index is None else {"item_index": index})}
     _write_json(run.release_folder / "metrics.json", metrics)
     _write_json(run.release_folder / "gate.json", report.as_dict())
     (run.release_folder / "gate.md").write_text(render_markdown(report), encoding="utf-8")

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VIEWS
 from feature_repo.prepared_events import fingerprint, microseconds
 from feature_repo.transforms import code_hash
-from flows.catalogue_items import VOCABULARY_LIMIT, catalogue_items
+from flows.catalogue_items import catalogue_items
 from flows.feature_moments import TRUTH_SPAN, TrainingMoments, training_moments
 from flows.feature_rows import historical_rows
 from flows.feature_source import LakeState, event_span, lake_state, open_events
@@ -90,7 +90,7 @@ def build_training_tables(
             "moments": {
                 as_of.isoformat(): fingerprint(connection, as_of) for as_of in (*moments.all, moments.test + TRUTH_SPAN)
             },
-            "vocabulary_limit": VOCABULARY_LIMIT,
+            "vocabulary_limit": settings.vocabulary_limit,
         }
         truths = {
             "validation": _truth(connection, moments.validation),
@@ -149,7 +149,7 @@ def _folder(settings: Settings, input_hash: str) -> Path:
 
 
 def _request_key(settings: Settings, lake: LakeState) -> str:
-    return f"{lake.key}-{code_hash()}-{VOCABULARY_LIMIT}"
+    return f"{lake.key}-{code_hash()}-{settings.vocabulary_limit}"
 
 
 def _read_requests(settings: Settings) -> dict[str, str]:

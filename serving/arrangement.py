@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from serving.catalogue import Catalogue, first_category
-from serving.scorer import Ranking
+from serving.item_index import Ranking
 
 
 @dataclass(frozen=True, slots=True)

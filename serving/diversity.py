@@ -7,7 +7,7 @@ Maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998) over the releas
 import numpy as np
 import numpy.typing as npt
 
-from serving.scorer import Ranking
+from serving.item_index import Ranking
 
 
 def diversify(vectors: npt.NDArray[np.float32], ranking: Ranking, places: int, strength: float) -> Ranking:

@@ -9,8 +9,8 @@ import numpy.typing as npt
 from serving.arrangement import NO_LIMITS, Limits, arrange
 from serving.diversity import diversify
 from serving.exploration import NO_EXPLORATION, POOL_SIZE, Exploration, explore
+from serving.item_index import Ranking
 from serving.release import Release
-from serving.scorer import Ranking
 from serving.shelf_rules import ActiveRules
 
 

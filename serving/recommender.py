@@ -17,6 +17,7 @@ from serving.candidate_sources import candidate_sources
 from serving.catalogue import Conditions, allowed_items
 from serving.contract import CandidateSource, Reason, Recommendations, Source
 from serving.history import Interaction, UserRow
+from serving.item_index import Ranking
 from serving.metrics import Metrics
 from serving.model_inputs import KnownRow, known_row, model_inputs
 from serving.online_rows import OnlineStoreUnavailable
@@ -25,7 +26,7 @@ from serving.placement import NO_WISHES, Asker, Places, Wishes, candidates_for, 
 from serving.reasons import Evidence, citations, gather_evidence, is_own, reason_for
 from serving.release import Release
 from serving.removal import Removals, remove_everything, try_removals
-from serving.scorer import Ranking, best_items
+from serving.scorer import best_items
 from serving.shelf_rules import ActiveRules, HeldBack
 from serving.slate_items import slate_of
 

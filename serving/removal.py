@@ -13,10 +13,11 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
+from serving.item_index import Ranking
 from serving.model_inputs import KnownRow, model_inputs
 from serving.reasons import EVERYTHING, Citation
 from serving.release import Release
-from serving.scorer import Ranking, best_items
+from serving.scorer import best_items
 
 #: Trials for one slate: the sets of items that most of its reasons could cite. One costs as much as an answer.
 MOST_TRIALS = 4

@@ -1,4 +1,7 @@
-"""The release's model.onnx behind one function: users' sequences in, the best k items of each out."""
+"""The release's model behind one function: users' sequences in, the best k items of each out.
+
+A release of a large catalogue brings an item index, which then answers in place of model.onnx.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,17 +13,19 @@ import numpy.typing as npt
 import onnxruntime
 
 from feature_repo.features import MODEL_INPUTS, MODEL_OUTPUTS
-
-#: Vocabulary indices and scores of some items, best first.
-Ranking = tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]
+from serving.item_index import INDEX_FILES, ItemIndex, Ranking, read_index, search
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """An ONNX Runtime session and the inputs that its model asks for; safe to call from several threads."""
+    """An ONNX Runtime session and the inputs that its model asks for; safe to call from several threads.
+
+    With an `index` the session is that of its query.
+    """
 
     session: Any
     inputs: tuple[str, ...]
+    index: ItemIndex | None = None
 
     @property
     def hears_users(self) -> bool:
@@ -29,16 +34,14 @@ class Scorer:
 
 
 def open_scorer(path: Path) -> Scorer:
-    """Load the model with one thread: the requests of one moment are scored together.
+    """Load the model, or the index that stands beside it, with one thread: requests of one moment are scored together.
 
     Raises ValueError when its inputs or outputs are not those of feature_repo/features.py.
     """
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    if all((path.parent / name).exists() for name in INDEX_FILES):
+        session = _session(path.parent / "query.onnx")
+        return Scorer(session, tuple(MODEL_INPUTS[:6]), read_index(path.parent, session))
+    session = _session(path)
     inputs = {value.name for value in session.get_inputs()}
     outputs = {value.name for value in session.get_outputs()}
     # A model may not need every input (popularity needs none); it may not need another.
@@ -50,6 +53,15 @@ def open_scorer(path: Path) -> Scorer:
     return Scorer(session, tuple(inputs))
 
 
+def _session(path: Path) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+
 def best_items(
     scorer: Scorer, inputs: Mapping[str, npt.NDArray[Any]], allowed: npt.NDArray[np.bool_], k: int
 ) -> list[Ranking]:
@@ -58,6 +70,8 @@ def best_items(
     `allowed` bool [users, n + 1], or [1, n + 1] where all may have the same. What the model could not score (not
     finite, padding or not allowed) is left out, so there may be fewer.
     """
+    if scorer.index is not None:
+        return search(scorer.index, inputs, allowed, k)
     named = {**inputs, "allowed": allowed, "k": np.array([k], np.int64)}
     items, scores = scorer.session.run(MODEL_OUTPUTS, {name: named[name] for name in scorer.inputs})
     users = len(next(iter(inputs.values())))

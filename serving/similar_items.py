@@ -7,11 +7,11 @@ import numpy as np
 
 from serving.catalogue import Conditions, allowed_items
 from serving.contract import Reason, SimilarItems
+from serving.item_index import Ranking
 from serving.placement import Places
 from serving.reasons import SIMILAR_COSINE, readable
 from serving.recommender import top_of
 from serving.release import Release
-from serving.scorer import Ranking
 from serving.slate_items import slate_of
 
 #: Candidates looked at for similar items.

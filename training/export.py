@@ -7,7 +7,7 @@ ONNX's TopK puts the lower index first among equals, which torch's does not prom
 import copy
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def write_model(module: torch.nn.Module, item_count: int, path: Path) -> None:
         shape = tuple(still(*example).shape)
     if shape != (3, item_count + 1):
         raise ValueError(f"A model must give scores [B, items + 1] = (3, {item_count + 1}), but gave {shape}.")
-    graph = _scores_graph(still, example)
+    graph = exported_graph(still, example, SEQUENCE_INPUTS, ("all_scores",))
     _add_top_k(graph)
     onnx.checker.check_model(graph)
     path.write_bytes(graph.SerializeToString(deterministic=True))
@@ -70,7 +70,7 @@ def write_model(module: torch.nn.Module, item_count: int, path: Path) -> None:
 
 def _still(module: torch.nn.Module) -> torch.nn.Module:
     """Return a copy on the CPU in evaluation mode; the module itself is left as it is."""
-    return _SixInputs(copy.deepcopy(module).cpu()).eval()
+    return copy.deepcopy(module).cpu().eval()
 
 
 def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
@@ -156,40 +156,32 @@ def _difference(items: np.ndarray, scores: np.ndarray, expected: np.ndarray) -> 
     return largest
 
 
-class _SixInputs(torch.nn.Module):
-    """Names the six inputs, whatever the model's own forward calls them."""
+class _Inputs(torch.nn.Module):
+    """Takes its inputs by place, whatever the model's own forward calls them."""
 
     def __init__(self, model: torch.nn.Module) -> None:
         super().__init__()
         self.model = model
 
-    def forward(
-        self,
-        history_items: torch.Tensor,
-        history_types: torch.Tensor,
-        history_ages: torch.Tensor,
-        habit_items: torch.Tensor,
-        habit_counts: torch.Tensor,
-        habit_ages: torch.Tensor,
-    ) -> torch.Tensor:
-        scores: torch.Tensor = self.model(
-            history_items, history_types, history_ages, habit_items, habit_counts, habit_ages
-        )
-        return scores
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
+        found: torch.Tensor | tuple[torch.Tensor, ...] = self.model(*inputs)
+        return found
 
 
-def _scores_graph(module: torch.nn.Module, example: tuple[torch.Tensor, ...]) -> onnx.ModelProto:
-    """Export the module alone: six inputs, one output named all_scores; no paths or traces of this machine inside."""
+def exported_graph(
+    module: torch.nn.Module, example: tuple[torch.Tensor, ...], inputs: Sequence[str], outputs: Sequence[str]
+) -> onnx.ModelProto:
+    """Export a module alone, for any batch size; no paths or traces of this machine are inside."""
     batch = torch.export.Dim("batch")
     with _quiet_exporter():
         program = torch.onnx.export(
-            module,
+            _Inputs(module),
             example,
             dynamo=True,
             opset_version=OPSET,
-            input_names=list(SEQUENCE_INPUTS),
-            output_names=["all_scores"],
-            dynamic_shapes=tuple({0: batch} for _ in example),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_shapes=(tuple({0: batch} for _ in example),),
             external_data=False,
             verbose=False,
             # The exporter's optimiser drops `+ 1e-9` as if it were + 0, which turns 0 / 1e-9 into NaN.

@@ -1,0 +1,159 @@
+"""A release's item index: a user's best items, found in the cells that can hold them.
+
+training/item_index.py makes it. An item new to the user has the score query · row + standing, one of the past `extra`
+beside. A cell promises centre · query + its highest standing + margin · |query| · spread; cells are looked at from the
+most promising on, until none promises more than the worst of the k best found. Where that would not pay, all items
+are scored.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from feature_repo.features import MODEL_INPUTS
+
+INDEX_FILES = ("query.onnx", "item_rows.npy", "item_index.npz")
+QUERY_INPUTS, QUERY_OUTPUTS = {*MODEL_INPUTS[:6], "past_rows"}, ("query", "extra")
+#: Cells looked at before the first halt; each further step looks at twice as many.
+FIRST_CELLS = 16
+#: Best items up to which cells are searched, and the share of items that must be allowed; else all items are scored.
+MOST_SEARCHED, SEARCHED_SHARE = 500, 0.05
+
+Floats = npt.NDArray[np.float32]
+#: Vocabulary indices and scores of some items, best first.
+Ranking = tuple[npt.NDArray[np.int64], Floats]
+
+
+@dataclass(frozen=True)
+class ItemIndex:
+    """Cells of items; arrays over n items stand in the order of cells (training/item_index.py), `rows` in the file.
+
+    `places` int64 [n + 1] is where each vocabulary index stands; that of padding is 0, and never read.
+    """
+
+    session: Any
+    rows: Floats
+    standing: Floats
+    items: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+    starts: Sequence[int]
+    centres: Floats
+    tops: Floats
+    spreads: Floats
+    margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One user's question: what multiplies rows, and the past items, each once, with their scores."""
+
+    query: Floats
+    past: npt.NDArray[np.int64]
+    past_scores: Floats
+
+
+def read_index(folder: Path, session: Any) -> ItemIndex:
+    """Read the index of a verified release folder; item rows are mapped, so that only those looked at take memory.
+
+    Raises ValueError when the files do not fit each other.
+    """
+    with np.load(folder / "item_index.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    rows: Floats = np.asarray(np.load(folder / "item_rows.npy", mmap_mode="r", allow_pickle=False))
+    items, starts = arrays["items"], arrays["starts"]
+    whole = len(rows) == len(items) == len(arrays["standing"]) == starts[-1] and rows.dtype == np.float32
+    if not whole or not np.array_equal(np.sort(items), np.arange(1, len(items) + 1)):
+        raise ValueError(f"item_index.npz: expected each of {len(rows)} items once, in cells that hold them all")
+    if not all(np.isfinite(arrays[name]).all() for name in ("standing", "centres", "tops", "spreads", "margin")):
+        raise ValueError("item_index.npz: expected finite numbers only")
+    if {value.name for value in session.get_inputs()} != QUERY_INPUTS:
+        raise ValueError(f"query.onnx: expected the inputs {sorted(QUERY_INPUTS)}")
+    places = np.zeros(len(items) + 1, np.int64)
+    places[items] = np.arange(len(items))
+    return ItemIndex(
+        session,
+        rows,
+        arrays["standing"],
+        items.astype(np.int64),
+        places,
+        starts.tolist(),
+        arrays["centres"],
+        arrays["tops"],
+        arrays["spreads"],
+        float(arrays["margin"]),
+    )
+
+
+def search(
+    index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]], allowed: npt.NDArray[np.bool_], k: int
+) -> list[Ranking]:
+    """Return the best k allowed items of each user, best first; equal scores keep the vocabulary's order.
+
+    `allowed` bool [users, n + 1], or [1, n + 1] where all may have the same.
+    """
+    found = list[Ranking]()
+    for user, asked in enumerate(_ask(index, inputs)):
+        mask = allowed[user if len(allowed) > 1 else 0]
+        searched = k <= MOST_SEARCHED and np.count_nonzero(mask) >= SEARCHED_SHARE * len(mask)
+        found.append((_search_cells if searched else _score_all)(index, asked, mask, k))
+    return found
+
+
+def _ask(index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]]) -> list[Asked]:
+    past = np.concatenate([inputs["habit_items"], inputs["history_items"]], axis=1)
+    places = index.places[past]
+    rows = index.rows[places] * (past > 0)[:, :, None]
+    feed = {name: inputs[name] for name in MODEL_INPUTS[:6]}
+    queries, extras = index.session.run(QUERY_OUTPUTS, {**feed, "past_rows": rows})
+    scores = np.einsum("upd,ud->up", rows, queries) + index.standing[places] + extras
+    live = np.isfinite(scores) & (past > 0)
+    return [
+        Asked(query, items[own], found[own])
+        for query, items, found, own in zip(queries, past, scores, live, strict=True)
+    ]
+
+
+def _search_cells(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:
+    may = allowed.copy()
+    may[asked.past] = False  # they have scores of their own
+    own = allowed[asked.past]
+    items, scores = [asked.past[own]], [asked.past_scores[own]]
+    query = asked.query
+    promised = index.centres @ query + index.tops
+    promised += index.margin * float(np.sqrt(query @ query)) * index.spreads
+    order = np.argsort(-promised)
+    at, step, threshold, found = 0, FIRST_CELLS, -np.inf, len(items[0])
+    while at < len(order) and promised[order[at]] > threshold:
+        part = order[at : at + step].tolist()
+        for cell in part:
+            start, stop = index.starts[cell], index.starts[cell + 1]
+            members = index.items[start:stop]
+            fits = may[members]
+            items.append(members[fits])
+            scores.append((index.rows[start:stop] @ query + index.standing[start:stop])[fits])
+            found += len(items[-1])
+        at, step = at + step, 2 * step
+        if found >= k:
+            threshold = float(np.partition(np.concatenate(scores), found - k)[found - k])
+    return _best(np.concatenate(items), np.concatenate(scores), k)
+
+
+def _score_all(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:
+    scores = np.full(len(allowed), -np.inf, np.float32)
+    scores[index.items] = index.rows @ asked.query + index.standing
+    scores[asked.past] = asked.past_scores
+    fit = np.flatnonzero(allowed & np.isfinite(scores))
+    return _best(fit, scores[fit], k)
+
+
+def _best(items: npt.NDArray[np.int64], scores: Floats, k: int) -> Ranking:
+    if len(items) > k:
+        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
+        near = scores >= threshold
+        items, scores = items[near], scores[near]
+    order = np.lexsort((items, -scores))[:k]
+    return items[order], scores[order]
