@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from expectations.drift import WEEK, DriftRules, Reading, bins_of, mean_logarithm, stability_index
-from expectations.drift_profile import Profile, Signal
+from expectations.drift_profile import ZERO_BUCKET, Profile, Signal
 from expectations.drift_wording import words_of_level, words_of_mix, words_of_numbers, words_of_share, words_of_volume
 
 #: Rows (users or items) that a signal needs on both days to be judged.
@@ -21,8 +21,8 @@ FEWEST_ROWS = 50
 FEWEST_STEPS = 4
 #: The least change that matters, beyond what the reference's steps would have brought.
 SMALLEST = {"share": 0.05, "mix": 0.1, "numbers": 0.1, "new": 0.02, "vanished": 0.02}
-#: The same of levels, as |log ratio|: rows, and the geometric mean of a feature.
-SMALLEST_LEVEL = {"volume": 0.2, "numbers": 0.25}
+#: The same of levels, as |log ratio|: rows, the geometric mean of a feature, and how many rows are above zero.
+SMALLEST_LEVEL = {"volume": 0.2, "numbers": 0.25, "above zero": 0.3}
 #: Features that follow the shop's campaigns, not its users or our code: of these only missing values are judged.
 FOLLOWS_CAMPAIGNS = (
     "user_activity.event_count_",
@@ -88,13 +88,15 @@ def _judge(step: _Step) -> list[tuple[str, str, float, str]]:
     """(name, kind, score, words) of everything that is read of a signal."""
     signal = step.signal
     if signal.kind == "volume":
-        return [(signal.name, "volume", *_level(step, np.log(signal.counts.sum(axis=1) + 0.5), words_of_volume))]
+        rows = np.log(signal.counts.sum(axis=1) + 0.5)
+        return [(signal.name, "volume", *_level(step, "volume", rows, words_of_volume))]
     if signal.kind == "share":
         return [(signal.name, "share", *_share(step))]
     found = [(signal.name, signal.kind, *_distribution(step))]
     if signal.kind == "numbers":
-        levels = mean_logarithm(signal, np.arange(len(signal.counts)))
-        found.append((f"{signal.name}, level", "numbers", *_level(step, levels, words_of_level)))
+        levels, above = mean_logarithm(signal, np.arange(len(signal.counts))), _rows_above_zero(signal)
+        found.append((f"{signal.name}, level", "numbers", *_level(step, "numbers", levels, words_of_level)))
+        found.append((f"{signal.name}, above zero", "volume", *_level(step, "above zero", above, words_of_volume)))
     else:
         found += [
             (f"new {signal.name}", "new", *_appeared(step)),
@@ -103,7 +105,13 @@ def _judge(step: _Step) -> list[tuple[str, str, float, str]]:
     return found
 
 
-def _level(step: _Step, values: np.ndarray, words: Words) -> tuple[float, str]:
+def _rows_above_zero(signal: Signal) -> np.ndarray:
+    """Their logarithm; most rows of a sparse feature are zero, and its distribution hardly shows the others."""
+    rows = signal.counts @ np.array([float(int(bucket) != ZERO_BUCKET) for bucket in signal.buckets])
+    return np.where(rows >= FEWEST_ROWS, np.log(rows + 0.5), np.nan)
+
+
+def _level(step: _Step, kind: str, values: np.ndarray, words: Words) -> tuple[float, str]:
     """A logarithm's change in a week against the changes of the reference, whose median is what was expected."""
     steps = values[step.pairs[:, 0]] - values[step.pairs[:, 1]]
     steps = steps[np.isfinite(steps)]
@@ -112,7 +120,7 @@ def _level(step: _Step, values: np.ndarray, words: Words) -> tuple[float, str]:
         return 0.0, "not judged"
     usual = float(np.median(steps))
     beyond = abs(change - usual)
-    score = min(beyond / SMALLEST_LEVEL[step.signal.kind], beyond / _bound(np.abs(steps - usual)))
+    score = min(beyond / SMALLEST_LEVEL[kind], beyond / _bound(np.abs(steps - usual)))
     return score, words(float(values[step.position - WEEK]) + usual, float(change) - usual)
 
 
