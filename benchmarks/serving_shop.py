@@ -20,8 +20,9 @@ from feature_repo.store import StoreAddress, apply_definitions, open_store
 from flows.releases import publish
 from flows.settings import Settings
 from serving.feast_values import registry_project, write_list
+from serving.row_store import RowStore, WrittenRow
 from serving.settings import OnlineStoreSettings
-from serving.stored_rows import RowStore, WrittenRow, open_row_store
+from serving.stored_rows import open_row_store
 from training.copy_head import CopyHead
 from training.export import write_model
 from training.item_index import INDEXED_FROM, IndexFound, write_index

@@ -33,10 +33,26 @@ if stored and stored > ARGV[2] then return 0 end
 redis.call('HSET', KEYS[1], unpack(ARGV))
 return 1
 """
+#: Feast's own table of a view; a row a feature.
+POSTGRES_CREATE = """
+CREATE TABLE IF NOT EXISTS "{table}" (
+    entity_key BYTEA, feature_name TEXT, value BYTEA, value_text TEXT NULL, vector_value BYTEA NULL,
+    event_ts TIMESTAMPTZ, created_ts TIMESTAMPTZ, PRIMARY KEY (entity_key, feature_name)
+)
+"""
+#: One statement for many rows (five arrays): a value replaces another only when its moment is not before the stored
+#: one. Rows in the order of their keys, so that two writers never wait for each other in a circle; a key once.
+POSTGRES_WRITE = """
+INSERT INTO "{table}" AS stored (entity_key, feature_name, value, event_ts, created_ts)
+SELECT * FROM unnest(%s::bytea[], %s::text[], %s::bytea[], %s::timestamptz[], %s::timestamptz[])
+ON CONFLICT (entity_key, feature_name) DO UPDATE
+SET value = excluded.value, value_text = NULL, event_ts = excluded.event_ts, created_ts = excluded.created_ts
+WHERE (excluded.event_ts, excluded.created_ts) >= (stored.event_ts, coalesce(stored.created_ts, '-infinity'))
+"""
 
 
 def table_name(project: str, view: str) -> str:
-    """Return the name of a view's table in SQLite."""
+    """Return the name of a view's table in SQLite and Postgres."""
     return f"{project}_{view}"
 
 

@@ -37,7 +37,7 @@ OnlineRow = tuple[EntityKey, dict[str, Value], datetime, datetime | None]
 OnlineRead = tuple[datetime | None, dict[str, Value] | None]
 Progress = Callable[[int], Any] | None
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A reader or writer waits this long for another process's write, then fails.
 _BUSY_SECONDS = 20
 
@@ -83,11 +83,11 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
     ) -> None:
         """Write rows of one view in one transaction; a row older than the stored one is left out."""
         connection = self._get_conn(config)
-        name = _table_name(config, table)
+        name = stored_table(config, table)
         connection.execute(CREATE_VALUES.format(table=name))
         with connection:
             for entity_key, values, event_time, created_time in data:
-                key = _key(config, entity_key)
+                key = stored_key(config, entity_key)
                 times = (microseconds(event_time), microseconds(created_time))
                 if connection.execute(SQLITE_GUARD, (name, key, *times)).rowcount:
                     rows = [(key, feature, value.SerializeToString()) for feature, value in values.items()]
@@ -103,8 +103,8 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         requested_features: list[str] | None = None,
     ) -> list[OnlineRead]:
         """Read rows of one view in the order of the keys; a view that was never written has no rows."""
-        connection, name = self._get_conn(config), _table_name(config, table)
-        keys = [_key(config, entity_key) for entity_key in entity_keys]
+        connection, name = self._get_conn(config), stored_table(config, table)
+        keys = [stored_key(config, entity_key) for entity_key in entity_keys]
         marks = ", ".join("?" * len(keys))
         query = (
             f'SELECT entity_key, feature_name, value, event_us FROM "{name}" JOIN row_times USING (entity_key) '
@@ -121,7 +121,7 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         for key, feature, value, event_us in found:
             if requested_features is None or feature in requested_features:
                 rows[key][feature] = Value.FromString(value)
-                times[key] = _EPOCH + timedelta(microseconds=event_us)
+                times[key] = EPOCH + timedelta(microseconds=event_us)
         return [(times[key], rows[key]) if key in rows else (None, None) for key in keys]
 
     def update(
@@ -136,9 +136,9 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         """Create the tables of the views that are kept, drop those of the others."""
         with self._get_conn(config) as connection:
             for table in tables_to_keep:
-                connection.execute(CREATE_VALUES.format(table=_table_name(config, table)))
+                connection.execute(CREATE_VALUES.format(table=stored_table(config, table)))
             for table in tables_to_delete:
-                name = _table_name(config, table)
+                name = stored_table(config, table)
                 connection.execute(f'DROP TABLE IF EXISTS "{name}"')
                 connection.execute("DELETE FROM row_times WHERE feature_table = ?", (name,))
 
@@ -173,14 +173,16 @@ def microseconds(moment: datetime | None) -> int:
     if moment is None:
         return 0
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // timedelta(microseconds=1)
+    return (aware - EPOCH) // timedelta(microseconds=1)
 
 
-def _table_name(config: RepoConfig, table: FeatureView) -> str:
+def stored_table(config: RepoConfig, table: FeatureView) -> str:
+    """Return the name of a view's table."""
     name: str = compute_table_id(config.project, table, config.registry.enable_online_feature_view_versioning)
     return name
 
 
-def _key(config: RepoConfig, entity_key: EntityKey) -> bytes:
+def stored_key(config: RepoConfig, entity_key: EntityKey) -> bytes:
+    """Return an entity's serialised key."""
     version = config.entity_key_serialization_version
     return serialize_entity_key(entity_key, entity_key_serialization_version=version)

@@ -17,6 +17,7 @@ from feature_repo.features import USER_SERVICE
 ONLINE_STORE_CLASSES = {
     "sqlite": "feature_repo.online_store.GuardedSqliteOnlineStore",
     "redis": "feature_repo.online_store.GuardedRedisOnlineStore",
+    "postgres": "feature_repo.postgres_store.GuardedPostgresOnlineStore",
 }
 _TEMPLATE = Path(__file__).parent / "feature_store.yaml"
 _DEFINITIONS_TAG = "definitions"
@@ -24,12 +25,13 @@ _DEFINITIONS_TAG = "definitions"
 
 @dataclass(frozen=True)
 class StoreAddress:
-    """Where a feature store is: its registry file, and the online store ('sqlite' or 'redis') with its address."""
+    """Where a feature store is: its registry file, and the online store (a name above) with its address."""
 
     registry_path: str
     online_type: str
     online_path: str
     redis_url: str
+    postgres_url: str = ""
 
 
 def store_environment(address: StoreAddress) -> dict[str, str]:
@@ -39,6 +41,7 @@ def store_environment(address: StoreAddress) -> dict[str, str]:
         "AISLE_ONLINE_STORE_CLASS": ONLINE_STORE_CLASSES[address.online_type],
         "AISLE_ONLINE_PATH": address.online_path,
         "AISLE_REDIS_URL": address.redis_url,
+        "AISLE_POSTGRES_URL": address.postgres_url,
     }
 
 

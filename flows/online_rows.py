@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -123,6 +124,9 @@ def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 
 def _online_store_name(settings: Settings) -> str:
     place = settings.feature_store
+    if place.online_type == "postgres":
+        parts = urlsplit(place.postgres_url)  # without user and password
+        return f"postgres {parts.hostname}:{parts.port or 5432}{parts.path}"
     return f"{place.online_type} {place.redis_url if place.online_type == 'redis' else place.online_path}"
 
 

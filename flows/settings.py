@@ -32,13 +32,14 @@ class ObjectStoreSettings:
 
 @dataclass(frozen=True)
 class FeatureStoreSettings:
-    """Where Feast keeps its registry and online values; `online_type` is 'sqlite' or 'redis'."""
+    """Where Feast keeps its registry and online values; `online_type` is 'sqlite', 'redis' or 'postgres'."""
 
     offline_path: str
     registry_path: str
     online_type: str
     online_path: str
     redis_url: str
+    postgres_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,7 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "AISLE_ONLINE_STORE": features.online_type,
         "AISLE_ONLINE_PATH": features.online_path,
         "AISLE_REDIS_URL": features.redis_url,
+        "AISLE_POSTGRES_URL": features.postgres_url,
         "AISLE_PREFECT_HOST": services.prefect_host,
         "AISLE_PREFECT_PORT": str(services.prefect_port),
         "AISLE_SERVING_HOST": services.serving_host,
@@ -217,14 +219,15 @@ def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
 
 def _feature_store(env: Mapping[str, str], home: Path) -> FeatureStoreSettings:
     online_type = env.get("AISLE_ONLINE_STORE", "sqlite")
-    if online_type not in ("sqlite", "redis"):
-        raise ValueError(f"AISLE_ONLINE_STORE must be 'sqlite' or 'redis', but is {online_type!r}.")
+    if online_type not in ("sqlite", "redis", "postgres"):
+        raise ValueError(f"AISLE_ONLINE_STORE must be 'sqlite', 'redis' or 'postgres', but is {online_type!r}.")
     return FeatureStoreSettings(
         offline_path=env.get("AISLE_FEATURES_PATH", str(home / "features")),
         registry_path=env.get("AISLE_FEAST_REGISTRY", str(home / "feast" / "registry.db")),
         online_type=online_type,
         online_path=env.get("AISLE_ONLINE_PATH", str(home / "feast" / "online.db")),
         redis_url=env.get("AISLE_REDIS_URL", "127.0.0.1:6379"),
+        postgres_url=env.get("AISLE_POSTGRES_URL", "postgresql://127.0.0.1:5432/aisle"),
     )
 
 

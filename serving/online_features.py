@@ -15,8 +15,9 @@ from feature_repo.features import USER_HABITS, USER_HISTORY, FeatureView
 from serving.feast_values import read_value, registry_project, write_list
 from serving.history import Habit, Interaction, UserRow, with_interactions
 from serving.online_rows import BrokenRow, OnlineRows, OnlineStoreUnavailable
+from serving.row_store import RowStore, StoredUser, StoredView, WrittenRow
 from serving.settings import OnlineStoreSettings
-from serving.stored_rows import RowStore, StoredUser, StoredView, WrittenRow, open_row_store
+from serving.stored_rows import open_row_store
 
 #: Seconds since 1970 beyond which a stored time is no time (the year 2242).
 LATEST_SECONDS = 2**33

@@ -5,11 +5,11 @@ The variables and key files are those of flows/settings.py; serving only reads w
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CLOCKS = ("release", "wall")
-ONLINE_STORES = ("sqlite", "redis")
+ONLINE_STORES = ("sqlite", "redis", "postgres")
 API_KEYS = ("optional", "required")
 
 
@@ -26,11 +26,12 @@ class ObjectStoreSettings:
 
 @dataclass(frozen=True)
 class OnlineStoreSettings:
-    """Where a user's newest features are: `online_type` is 'sqlite' (a file) or 'redis' (host:port)."""
+    """Where a user's newest features are: `online_type` is 'sqlite' (a file), 'redis' (host:port) or 'postgres'."""
 
     online_type: str
     online_path: str
     redis_url: str
+    postgres_url: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ def _online_store(env: Mapping[str, str], home: Path) -> OnlineStoreSettings:
         online_type=_one_of(env, "AISLE_ONLINE_STORE", ONLINE_STORES),
         online_path=env.get("AISLE_ONLINE_PATH", str(home / "feast" / "online.db")),
         redis_url=env.get("AISLE_REDIS_URL", "127.0.0.1:6379"),
+        postgres_url=env.get("AISLE_POSTGRES_URL", "postgresql://127.0.0.1:5432/aisle"),
     )
 
 

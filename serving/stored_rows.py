@@ -1,4 +1,4 @@
-"""Rows as the online store keeps them, in SQLite or Redis: bytes by feature, and the moment of each view's row.
+"""Rows as the online store keeps them, in SQLite, Redis or Postgres (postgres_rows.py).
 
 Feast writes the same rows through feature_repo/online_store.py; feature_repo/online_format.py is the form of both.
 """
@@ -6,8 +6,7 @@ Feast writes the same rows through feature_repo/online_store.py; feature_repo/on
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,8 @@ from feature_repo.online_format import (
     table_name,
 )
 from serving.feast_values import read_timestamp, write_timestamp
+from serving.postgres_rows import postgres_store
+from serving.row_store import RowStore, StoredUser, StoredView, WrittenRow
 from serving.settings import OnlineStoreSettings
 
 #: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other.
@@ -36,45 +37,12 @@ SQLITE_WRITE_PATIENCE = 20_000  # milliseconds
 REDIS_PATIENCE = {"socket_connect_timeout": 0.5, "socket_timeout": 1.0, "retry": None}
 
 
-@dataclass(frozen=True)
-class StoredView:
-    """One view's row of one user: stored values by feature (absent: never written), and its event time."""
-
-    values: dict[str, bytes]
-    event_us: int
-
-
-#: A user's row of each view that was asked for, None where there is none.
-StoredUser = tuple[StoredView | None, ...]
-
-
-@dataclass(frozen=True)
-class WrittenRow:
-    """One view's row to write: whose, what, and when it was true (microseconds since 1970)."""
-
-    view: FeatureView
-    user: str
-    values: dict[str, bytes]
-    event_us: int
-    created_us: int
-
-
-@dataclass(frozen=True)
-class RowStore:
-    """Reads users' rows of `views` and writes a row unless a newer one is stored; both raise what the driver raises.
-
-    `waits` says that reading waits for another process: not to be done where other requests are served.
-    """
-
-    read: Callable[[Sequence[str]], list[StoredUser]]
-    write: Callable[[WrittenRow], None]
-    waits: bool
-
-
 def open_row_store(settings: OnlineStoreSettings, project: str, views: Sequence[FeatureView]) -> RowStore:
     """Open the online store of a Feast project for these views of one entity; nothing is read yet."""
     if settings.online_type == "redis":
         return _redis_store(settings.redis_url, project, views)
+    if settings.online_type == "postgres":
+        return postgres_store(settings.postgres_url, project, views)
     return _sqlite_store(settings.online_path, project, views)
 
 

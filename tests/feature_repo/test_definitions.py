@@ -59,7 +59,7 @@ def test_other_definitions_are_registered(address, tmp_path):
     assert "elsewhere" in store.get_feature_view("user_history").batch_source.path
 
 
-@pytest.mark.parametrize("online_type", ["sqlite", "redis"])
+@pytest.mark.parametrize("online_type", ["sqlite", "redis", "postgres"])
 def test_feasts_own_command_line_reads_the_same_configuration(address, monkeypatch, online_type):
     place = StoreAddress(address.registry_path, online_type, address.online_path, "127.0.0.1:6379,db=1")
     for name, value in store_environment(place).items():

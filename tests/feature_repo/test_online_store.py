@@ -2,9 +2,12 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-from feast import FeatureStore
+from feast import FeatureStore, RepoConfig
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from feature_repo.feature_definitions import HISTORY_PUSH_SOURCE
 from feature_repo.features import USER_HISTORY
@@ -15,10 +18,11 @@ MICROSECOND = timedelta(microseconds=1)
 FEATURES = [f"user_history:{name}" for name in USER_HISTORY.feature_names]
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def address(request, tmp_path: Path) -> StoreAddress:
-    url = request.getfixturevalue("redis_url") if request.param == "redis" else ""
-    return StoreAddress(str(tmp_path / "feast" / "registry.db"), request.param, str(tmp_path / "online.db"), url)
+    urls = {name: request.getfixturevalue(f"{name}_url") for name in ("redis", "postgres") if name == request.param}
+    paths = str(tmp_path / "feast" / "registry.db"), request.param, str(tmp_path / "online.db")
+    return StoreAddress(*paths, urls.get("redis", ""), urls.get("postgres", ""))
 
 
 @pytest.fixture
@@ -58,6 +62,29 @@ def test_the_newest_row_stays_whatever_the_order_of_pushes(request, store, order
     for number in order:
         write(store, user, f"item {number}", MOMENT + number * MICROSECOND)
     assert read(store, user) == [["item 3"]]
+
+
+@given(
+    orders=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2)), min_size=1, max_size=12), batch=st.integers(1, 4)
+)
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pushes_in_any_order_and_in_batches_of_any_size_end_in_the_newest_row(request, store, orders, batch):
+    user = name(request, f"u {orders} {batch}")
+    for start in range(0, len(orders), batch):
+        part = orders[start : start + batch]
+        moments = [MOMENT + event * MICROSECOND for event, _ in part]
+        store.write_to_online_store(
+            "user_history",
+            inputs={
+                "user_id": [user] * len(part),
+                "history_item_ids": [[str(pushed)] for pushed in part],
+                "history_event_types": [["view"]] * len(part),
+                "history_event_times": [[moment] for moment in moments],
+                "event_timestamp": moments,
+                "created_timestamp": [MOMENT + created * MICROSECOND for _, created in part],
+            },
+        )
+    assert read(store, user) == [[str(max(orders))]]
 
 
 def test_one_batch_with_several_rows_of_a_user_keeps_the_newest(request, store):
@@ -141,8 +168,42 @@ def test_a_store_without_tables_knows_nobody(tmp_path):
     assert read(elsewhere, "u") == [None]
 
 
-def test_removing_a_view_removes_its_rows_and_their_guard(tmp_path):
-    store = open_store(StoreAddress(str(tmp_path / "registry.db"), "sqlite", str(tmp_path / "online.db"), ""))
+def test_a_postgres_without_tables_knows_nobody_and_takes_the_first_row(tmp_path, postgres_url):
+    registry = tmp_path / "registry.db"
+    first = open_store(StoreAddress(str(registry), "sqlite", str(tmp_path / "one.db"), ""))
+    apply_definitions(first, str(tmp_path / "offline"))
+    elsewhere = open_store(StoreAddress(str(registry), "postgres", "", "", postgres_url))
+    assert read(elsewhere, "u") == [None]
+    write(elsewhere, "u", "first", MOMENT)
+    assert read(elsewhere, "u") == [["first"]]
+
+
+def test_feasts_own_postgres_store_reads_our_rows_and_ours_reads_its(tmp_path, postgres_url):
+    ours = open_store(StoreAddress(str(tmp_path / "registry.db"), "postgres", "", "", postgres_url))
+    apply_definitions(ours, str(tmp_path / "offline"))
+    parts = urlsplit(postgres_url)
+    place = {"host": parts.hostname, "port": parts.port, "database": parts.path[1:], "user": "aisle", "password": ""}
+    config = RepoConfig(
+        project=ours.config.project,
+        provider="local",
+        registry=str(tmp_path / "registry.db"),
+        offline_store={"type": "duckdb"},
+        online_store={"type": "postgres", "sslmode": "disable", **place},
+        entity_key_serialization_version=ours.config.entity_key_serialization_version,
+    )
+    theirs = FeatureStore(config=config)
+    write(ours, "from ours", "item 1", MOMENT)
+    write(theirs, "from theirs", "item 2", MOMENT)
+    assert read(theirs, "from ours", "from theirs", "nobody") == [["item 1"], ["item 2"], None]
+    assert read(ours, "from ours", "from theirs", "nobody") == [["item 1"], ["item 2"], None]
+    write(ours, "from theirs", "older", MOMENT - MICROSECOND)
+    assert read(ours, "from theirs") == [["item 2"]]
+
+
+@pytest.mark.parametrize("online_type", ["sqlite", "postgres"])
+def test_removing_a_view_removes_its_rows_and_their_guard(request, tmp_path, online_type):
+    url = request.getfixturevalue("postgres_url") if online_type == "postgres" else ""
+    store = open_store(StoreAddress(str(tmp_path / "registry.db"), online_type, str(tmp_path / "online.db"), "", url))
     apply_definitions(store, str(tmp_path / "offline"))
     write(store, "u", "new", MOMENT)
     view = store.get_feature_view("user_history")

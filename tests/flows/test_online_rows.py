@@ -27,7 +27,7 @@ def built(tmp_path_factory) -> Settings:
     return settings
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def settings(request, built: Settings, tmp_path) -> Settings:
     """The same tables with an online store and a registry of the test's own."""
     url = f"{request.getfixturevalue('redis_url')},db=3" if request.param == "redis" else ""
@@ -37,6 +37,7 @@ def settings(request, built: Settings, tmp_path) -> Settings:
         online_type=request.param,
         online_path=str(tmp_path / "online.db"),
         redis_url=url,
+        postgres_url=request.getfixturevalue("postgres_url") if request.param == "postgres" else "",
     )
     mine = replace(built, feature_store=place)
     yield mine

@@ -1,4 +1,4 @@
-"""Serving's own reading and writing of the online store equals that of Feast's SDK: values, keys, rows, both stores."""
+"""Serving's own reading and writing of the online store equals that of Feast's SDK: values, keys, rows, all stores."""
 
 import random
 from collections.abc import Sequence
@@ -24,8 +24,9 @@ from feature_repo.features import USER_ACTIVITY, USER_CHANNELS, USER_VIEWS, Feat
 from feature_repo.online_format import entity_key, redis_key
 from feature_repo.store import StoreAddress, apply_definitions, open_store
 from serving.feast_values import read_timestamp, read_value, registry_project, write_list, write_timestamp
+from serving.row_store import WrittenRow
 from serving.settings import OnlineStoreSettings
-from serving.stored_rows import WrittenRow, open_row_store
+from serving.stored_rows import open_row_store
 
 DATABASE = 8
 NOON = datetime(2024, 2, 29, 12, 30, 15, 123_457, UTC)
@@ -104,14 +105,20 @@ def test_a_registry_of_no_project_or_two_is_refused(tmp_path: Path):
             registry_project(path)
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> StoreAddress:
     redis_url = ""
+    postgres_url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
     if request.param == "redis":
         host_and_port = request.getfixturevalue("redis_url")
         redis.Redis.from_url(f"redis://{host_and_port}/{DATABASE}").flushdb()
         redis_url = f"{host_and_port},db={DATABASE}"
-    return StoreAddress(str(tmp_path / "registry.db"), request.param, str(tmp_path / "online.db"), redis_url)
+    paths = str(tmp_path / "registry.db"), request.param, str(tmp_path / "online.db")
+    return StoreAddress(*paths, redis_url, postgres_url)
+
+
+def serving_settings(address: StoreAddress) -> OnlineStoreSettings:
+    return OnlineStoreSettings(address.online_type, address.online_path, address.redis_url, address.postgres_url)
 
 
 def random_column(generator: random.Random, dtype: str, nullable: bool) -> Any:
@@ -155,7 +162,7 @@ def test_random_rows_that_feast_wrote_read_the_same_by_both(address: StoreAddres
     apply_definitions(store, str(tmp_path / "offline"))
     users = [f"u_{number}" for number in range(12)]
     write_random(store, users, seed=3)
-    settings = OnlineStoreSettings(address.online_type, address.online_path, address.redis_url)
+    settings = serving_settings(address)
     ours = open_row_store(settings, registry_project(tmp_path / "registry.db"), USER_VIEWS)
     asked = [*users, "u_never_seen"]
     rows, seen, missing = ours.read(asked), 0, 0
@@ -174,7 +181,7 @@ def test_random_rows_that_feast_wrote_read_the_same_by_both(address: StoreAddres
 def test_rows_that_serving_wrote_are_read_by_feast_and_obey_one_guard(address: StoreAddress, tmp_path: Path):
     store = open_store(address)
     apply_definitions(store, str(tmp_path / "offline"))
-    settings = OnlineStoreSettings(address.online_type, address.online_path, address.redis_url)
+    settings = serving_settings(address)
     view = next(view for view in USER_VIEWS if view.name == "user_habits")
     ours = open_row_store(settings, registry_project(tmp_path / "registry.db"), (view,))
     noon = round(NOON.timestamp() * 1_000_000)

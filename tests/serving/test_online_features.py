@@ -4,6 +4,7 @@ import threading
 from datetime import timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 import redis
 
@@ -22,14 +23,16 @@ DAY = 86_400
 DATABASE = 9
 
 
-@pytest.fixture(params=["sqlite", "redis"])
+@pytest.fixture(params=["sqlite", "redis", "postgres"])
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> StoreAddress:
     redis_url = ""
+    postgres_url = request.getfixturevalue("postgres_url") if request.param == "postgres" else ""
     if request.param == "redis":
         host_and_port = request.getfixturevalue("redis_url")
         redis.Redis.from_url(f"redis://{host_and_port}/{DATABASE}").flushdb()
         redis_url = f"{host_and_port},db={DATABASE}"
-    return StoreAddress(str(tmp_path / "registry.db"), request.param, str(tmp_path / "online.db"), redis_url)
+    paths = str(tmp_path / "registry.db"), request.param, str(tmp_path / "online.db")
+    return StoreAddress(*paths, redis_url, postgres_url)
 
 
 @pytest.fixture
@@ -39,7 +42,7 @@ def online(address: StoreAddress) -> OnlineRows:
 
 
 def opened(address: StoreAddress) -> OnlineRows:
-    settings = OnlineStoreSettings(address.online_type, address.online_path, address.redis_url)
+    settings = OnlineStoreSettings(address.online_type, address.online_path, address.redis_url, address.postgres_url)
     return open_online_features(settings, Path(address.registry_path))
 
 
@@ -155,12 +158,23 @@ def test_a_broken_row_is_missing_and_its_neighbours_are_read(address: StoreAddre
         online.read(broken)
 
 
+def test_a_connection_that_postgres_cut_is_opened_anew(tmp_path: Path, postgres_url: str):
+    place = StoreAddress(str(tmp_path / "registry.db"), "postgres", "", "", postgres_url)
+    fill_online_store(place)
+    online = opened(place)
+    before = online.read(REGULAR)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+    assert online.read(REGULAR) == before
+
+
 def test_a_store_that_is_gone_or_broken_says_so(address: StoreAddress, tmp_path: Path):
     fill_online_store(address)
     (tmp_path / "garbage.db").write_bytes(b"this is no database" * 100)
     for broken in (
         OnlineStoreSettings("sqlite", str(tmp_path / "garbage.db"), ""),
         OnlineStoreSettings("redis", "", "127.0.0.1:9"),
+        OnlineStoreSettings("postgres", "", "", "postgresql://127.0.0.1:9/gone"),
     ):
         rows = open_online_features(broken, Path(address.registry_path))
         with pytest.raises(OnlineStoreUnavailable):

@@ -19,7 +19,7 @@ def test_serving_reads_what_the_flows_made(tmp_path: Path):
         store, flow_store = ours.object_store, flow.object_store
         for name in ("endpoint_url", "bucket", "access_key", "secret_key", "region"):
             assert getattr(store, name) == getattr(flow_store, name)
-        for name in ("online_type", "online_path", "redis_url"):
+        for name in ("online_type", "online_path", "redis_url", "postgres_url"):
             assert getattr(ours.online_store, name) == getattr(flow.feature_store, name)
         assert (ours.host, ours.port) == (flow.services.serving_host, flow.services.serving_port)
 
