@@ -79,6 +79,7 @@ def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
     fits: dict[str, Fit] = {
         "popularity": sequence_neighbours.popularity,
         "iALS": lambda data: sequence_factors.implicit_factors(data, seed),
+        "BPR": lambda data: sequence_factors.pairwise_factors(data, seed),
         "SASRec, full softmax": _fit(text, plain),
         "GRU4Rec, full softmax": _fit(text, replace(plain, cell="gru")),
         "LSTM language model": _fit(text, replace(plain, cell="lstm")),

@@ -16,7 +16,7 @@ from training.item_vectors import SHARPNESS, whitened_text
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
 from training.sequence_cold import lend_to_cold
-from training.sequence_factors import fold_in, implicit_factors
+from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
 from training.sequence_ranking import rank_quality, wanted_ranks
 from training.sequence_settings import SequenceSettings, settings_for
 
@@ -183,6 +183,22 @@ def test_the_factors_of_a_history_solve_the_users_normal_equations(cycle: Sequen
     assert found == pytest.approx(np.linalg.solve(left, 6.0 * (factors[1] + factors[3])))
     scores = implicit_factors(cycle)([np.array([1, 2, 3])])
     assert float(scores[0, 1:4].mean()) > float(scores[0, 4:].mean())
+
+
+def test_pairwise_factors_know_each_user_by_the_training_part_and_prefer_the_users_half_of_the_shop() -> None:
+    random = np.random.default_rng(5)
+    half = ITEMS // 2
+    walks = [random.permutation(half)[:7] + half * (user % 2) for user in range(80)]
+    rows = [(user, f"i{item}", step) for user, walk in enumerate(walks) for step, item in enumerate(walk)]
+    sequences = read_sequences(pd.DataFrame(rows, columns=["user", "item", "ts"]), catalogue())
+    recommend = pairwise_factors(sequences)
+    scores = recommend([sequences.before(held_out)[user] for held_out in (2, 1) for user in (0, 1)])
+    lower, upper = scores[:, 1 : half + 1].mean(dim=1), scores[:, half + 1 :].mean(dim=1)
+    assert (lower > upper).tolist() == [True, False, True, False]
+    assert torch.equal(scores[:2], scores[2:])
+    unknown = recommend([np.array([1, 2, 3, 4])])
+    assert torch.isfinite(unknown).all()
+    assert not torch.equal(unknown[0], scores[0])
 
 
 @pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300)])
