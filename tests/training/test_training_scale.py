@@ -107,5 +107,7 @@ def test_only_a_large_catalogue_is_sampled() -> None:
 def test_two_processes_walk_the_path_of_one(walks: Sequences, tmp_path: Path, negatives: int) -> None:
     found = compare_processes(walks, tmp_path, 3, "--dropout", "0", "--negatives", str(negatives))
     assert found["two"]["processes"] == 2
-    assert found["apart"] < 2e-3
+    # Without the sum of gradients they are 6e-4 to 1e-3 apart, with it at most 1e-5: the sums of bfloat16 chunks.
+    assert found["apart"] < 1e-4
+    assert found["two"]["n10_validation"] == pytest.approx(found["one"]["n10_validation"], abs=1e-3)
     assert found["two"]["losses"][-1] < found["two"]["losses"][0]
