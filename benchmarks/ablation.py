@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from training import fit_sequence, sequence_blend, sequence_neighbours
+from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
@@ -52,7 +52,7 @@ def run(sequences: Sequences, text: np.ndarray, whole: SequenceSettings, say: Ca
     assert recommend is not None
     parts = {"transformer": lend_to_cold(recommend, sequences, text)}
     rows.append(_row("whole, lent to cold items", parts["transformer"], sequences, 0.0, rows))
-    for name, fit in (("item-kNN", sequence_neighbours.item_knn), ("EASE", sequence_neighbours.ease)):
+    for name, fit in (("item-kNN", sequence_knn.item_knn), ("EASE", sequence_neighbours.ease)):
         started = time.monotonic()
         parts[name] = lend_to_cold(fit(sequences), sequences, text)
         blend = sequence_blend.fit(sequences, parts, {"transformer": 1.0})

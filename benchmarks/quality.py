@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from training import fit_sequence, sequence_blend, sequence_factors, sequence_neighbours
+from training import fit_sequence, sequence_blend, sequence_factors, sequence_knn, sequence_neighbours
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
@@ -45,7 +45,7 @@ def fit_counted(sequences: Sequences, text: np.ndarray) -> tuple[Results, dict[s
     """Fit the parts of the blend that need no seed, once for all of them; return their results, and themselves."""
     results: Results = {}
     fits: dict[str, Fit] = {
-        "item-kNN": sequence_neighbours.item_knn,
+        "item-kNN": sequence_knn.item_knn,
         "EASE": sequence_neighbours.ease,
         "text": lambda data: sequence_neighbours.text_nearness(data, text),
     }

@@ -8,7 +8,8 @@ import torch
 from training.leave_one_out import HELD_OUT, Sequences
 from training.sequence_ranking import K, Recommend
 
-GRID = (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0)
+#: Tried for each part, in units of how far the scores of one user spread: 1 gives it as much say as the first part.
+GRID = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)
 #: Users of the validation cut that the weights are chosen on, and candidates taken from each part.
 _USERS = 8_000
 _DEPTH = 60
@@ -36,6 +37,7 @@ def fit(sequences: Sequences, parts: dict[str, Recommend], start: dict[str, floa
     """Weigh the parts by validation NDCG@10, one after the other, from `start`; parts it names stay as they are."""
     scores, wanted = _panel(sequences, list(parts.values()))
     names = list(parts)
+    spread = _spread(scores)
     weights = np.array([start.get(name, 0.0) for name in names], dtype=np.float32)
     best = _quality(scores, wanted, weights)
     for _ in range(2):
@@ -43,7 +45,7 @@ def fit(sequences: Sequences, parts: dict[str, Recommend], start: dict[str, floa
         for column, name in enumerate(names):
             for value in () if name in start else GRID:
                 trial = weights.copy()
-                trial[column] = value
+                trial[column] = value * spread[0] / spread[column]
                 quality = _quality(scores, wanted, trial)
                 if quality > best:
                     best, weights = quality, trial
@@ -82,6 +84,16 @@ def _batch(
     again = candidates[:, 1:] == candidates[:, :-1]
     picked[:, 1:][again] = -1e9
     return picked.numpy(), own.numpy()
+
+
+def _spread(scores: np.ndarray) -> np.ndarray:
+    """Return the mean over users of the standard deviation of their candidates' scores, for each part; above 0."""
+    live = scores > -1e8
+    count = np.maximum(live.sum(axis=1), 1)
+    centre = np.where(live, scores, 0).sum(axis=1) / count
+    square = np.where(live, (scores - centre[:, None]) ** 2, 0).sum(axis=1) / count
+    spread: np.ndarray = np.maximum(np.sqrt(square).mean(axis=0), 1e-9)
+    return spread
 
 
 def _quality(scores: np.ndarray, wanted: np.ndarray, weights: np.ndarray) -> float:

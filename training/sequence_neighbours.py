@@ -1,12 +1,12 @@
-"""What counting says of the next item: EASE, item-kNN over nearby steps, text, popularity; each a `Recommend`."""
+"""What counting says of the next item: EASE, text, popularity; each a `Recommend`."""
 
 import numpy as np
 import scipy.sparse as sp
 import torch
 
+from training.history_scores import HistoryScores, decayed
 from training.leave_one_out import HELD_OUT, Sequences
 from training.sequence_ranking import Recommend, rank_quality
-from training.sequence_starts import window_counts
 
 #: How much less each older item of a history counts: chosen on validation.
 DECAYS = (0.5, 0.7, 0.85, 1.0)
@@ -14,9 +14,6 @@ DECAYS = (0.5, 0.7, 0.85, 1.0)
 RIDGES = (50.0, 150.0, 500.0)
 #: EASE inverts items × items; beyond this many only the most popular ones take part.
 EASE_ITEMS = 15_000
-_KNN_WINDOW = 7
-#: Following counts more than preceding.
-_BACKWARD = 0.5
 
 
 def popularity(sequences: Sequences) -> Recommend:
@@ -41,20 +38,11 @@ def ease(sequences: Sequences) -> Recommend:
     return max(candidates, key=lambda each: each[0])[1]
 
 
-def item_knn(sequences: Sequences) -> Recommend:
-    """Return item-kNN: items that stand within 7 steps, following ones counting double, cosine, decayed history."""
-    counts = window_counts(sequences.before(HELD_OUT["validation"]), sequences.item_count, _KNN_WINDOW)
-    both = (counts + _BACKWARD * counts.T).tocsr()
-    rows = sp.diags((np.asarray(both.sum(axis=1)).ravel() + 1) ** -0.5)
-    columns = sp.diags((np.asarray(both.sum(axis=0)).ravel() + 1) ** -0.5)
-    return _best_decay((rows @ both @ columns).astype(np.float32).tocsr(), sequences)[1]
-
-
 def text_nearness(sequences: Sequences, text: np.ndarray) -> Recommend:
     """Return the cosine of each item's text to the decayed history's: cold items have a score, too."""
     across = torch.from_numpy(text.T.copy())
     candidates = [
-        (lambda histories, decay=decay: torch.from_numpy(_weights(histories, len(text), decay) @ text) @ across)
+        (lambda histories, decay=decay: torch.from_numpy(decayed(histories, len(text), decay) @ text) @ across)
         for decay in DECAYS
     ]
     return max(candidates, key=lambda each: rank_quality(each, sequences, "validation")["n10"])
@@ -75,35 +63,7 @@ def _ease_weights(gram: np.ndarray, ridge: float) -> np.ndarray:
 def _best_decay(
     weights: np.ndarray | sp.csr_matrix, sequences: Sequences, kept: np.ndarray | None = None
 ) -> tuple[float, Recommend]:
-    candidates = [_Linear(weights, decay, sequences.item_count, kept) for decay in DECAYS]
+    candidates = [HistoryScores(weights, decay, sequences.item_count, kept) for decay in DECAYS]
     qualities = [rank_quality(each, sequences, "validation")["n10"] for each in candidates]
     best = int(np.argmax(qualities))
     return qualities[best], candidates[best]
-
-
-class _Linear:
-    """Score = Σ over the history of decay^(steps back) · weights[item]; the weights are of `kept` items, or of all."""
-
-    def __init__(
-        self, weights: np.ndarray | sp.csr_matrix, decay: float, item_count: int, kept: np.ndarray | None
-    ) -> None:
-        self.weights = weights
-        self.decay = decay
-        self.width = item_count + 1
-        self.kept = kept
-
-    def __call__(self, histories: list[np.ndarray]) -> torch.Tensor:
-        history = _weights(histories, self.width, self.decay)
-        if self.kept is not None:
-            whole = np.zeros((len(histories), self.width), dtype=np.float32)
-            whole[:, self.kept] = history[:, self.kept] @ self.weights
-            return torch.from_numpy(whole)
-        scores = history @ self.weights
-        return torch.from_numpy(scores.toarray() if sp.issparse(scores) else np.asarray(scores))
-
-
-def _weights(histories: list[np.ndarray], width: int, decay: float) -> sp.csr_matrix:
-    owner = np.repeat(np.arange(len(histories)), [len(row) for row in histories])
-    weight = np.concatenate([decay ** np.arange(len(row) - 1, -1, -1.0) for row in histories])
-    shape = (len(histories), width)
-    return sp.csr_matrix((weight.astype(np.float32), (owner, np.concatenate(histories))), shape=shape)

@@ -24,14 +24,16 @@ def spectral_starts(sequences: Sequences, width: int, seed: int) -> np.ndarray:
     return _START_LENGTH * unit.astype(np.float32)
 
 
-def window_counts(rows: list[np.ndarray], item_count: int, window: int) -> sp.csr_matrix:
-    """Return how often one item follows another within `window` steps, each worth 1 / steps; [n + 1, n + 1]."""
+def window_counts(rows: list[np.ndarray], item_count: int, window: int, fade: float = 1.0) -> sp.csr_matrix:
+    """Return how often one item follows another within `window` steps, each worth steps^−fade; [n + 1, n + 1]."""
     before, after, worth = [], [], []
-    for row in rows:
-        for step in range(1, min(window, len(row) - 1) + 1):
-            before.append(row[:-step])
-            after.append(row[step:])
-            worth.append(np.full(len(row) - step, 1 / step))
+    items = np.concatenate([np.zeros(0, dtype=np.int64), *rows])
+    owner = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    for step in range(1, min(window, max(map(len, rows), default=0) - 1) + 1):
+        kept = owner[step:] == owner[:-step]
+        before.append(items[:-step][kept])
+        after.append(items[step:][kept])
+        worth.append(np.full(int(kept.sum()), float(step) ** -fade))
     shape = (item_count + 1, item_count + 1)
     if not before:
         return sp.csr_matrix(shape)

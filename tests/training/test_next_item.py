@@ -6,19 +6,24 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
 from benchmarks import ablation
 from benchmarks.quality import fit_counted, kept, run_seed, table
-from training import fit_sequence, sequence_blend, sequence_neighbours
+from benchmarks.training_scale import generated_sequences
+from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
+from training.history_scores import HistoryScores
 from training.item_vectors import SHARPNESS, whitened_text
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
+from training.sequence_knn import KnnSettings
 from training.sequence_ranking import rank_quality, wanted_ranks
 from training.sequence_settings import SequenceSettings, settings_for
+from training.sequence_starts import window_counts
 
 ITEMS = 24
 
@@ -127,7 +132,7 @@ def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validatio
 ) -> None:
     parts = {
         "popularity": sequence_neighbours.popularity(cycle),
-        "item-kNN": sequence_neighbours.item_knn(cycle),
+        "item-kNN": sequence_knn.item_knn(cycle),
         "EASE": sequence_neighbours.ease(cycle),
         "text": sequence_neighbours.text_nearness(cycle, text),
     }
@@ -135,6 +140,41 @@ def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validatio
     assert alone["item-kNN"] > alone["popularity"]
     blend = sequence_blend.fit(cycle, parts, {"item-kNN": 1.0})
     assert rank_quality(blend, cycle, "validation")["n10"] >= alone["item-kNN"]
+
+
+def test_steps_are_counted_as_a_plain_loop_counts_them() -> None:
+    random = np.random.default_rng(4)
+    rows = [random.integers(1, 6, length) for length in (0, 1, 4, 9, 2)]
+    expected = np.zeros((6, 6))
+    for row in rows:
+        for start in range(len(row)):
+            for step in range(1, min(3, len(row) - 1 - start) + 1):
+                expected[row[start], row[start + step]] += step**-0.5
+    assert window_counts(rows, 5, 3, 0.5).toarray() == pytest.approx(expected)
+
+
+def test_nearness_is_the_count_both_ways_over_powers_of_row_and_column_totals() -> None:
+    counts = sp.csr_matrix(np.array([[0.0, 2.0], [1.0, 0.0]]))
+    near = sequence_knn.near(counts, KnnSettings(backward=0.5, row_power=1.0, column_power=0.5)).toarray()
+    assert near == pytest.approx(np.array([[0, 2.5 / 3.5 / 3.5**0.5], [2.0 / 3.0 / 3.0**0.5, 0]]))
+
+
+def test_the_knobs_of_item_knn_follow_the_data() -> None:
+    sequences = generated_sequences(300, 200, 1)
+    found, settings = sequence_knn.tuned(sequences)
+    counts = window_counts(sequences.before(HELD_OUT["validation"]), sequences.item_count, 7)
+    plain = HistoryScores(sequence_knn.near(counts, KnnSettings()), KnnSettings().decay, sequences.item_count)
+    quality, before = (rank_quality(each, sequences, "validation")["n10"] for each in (found, plain))
+    assert settings != KnnSettings()
+    assert quality > before
+
+
+def test_the_unit_of_a_part_does_not_matter_to_the_blend(cycle: Sequences, text: np.ndarray) -> None:
+    knn, near = sequence_knn.item_knn(cycle), sequence_neighbours.text_nearness(cycle, text)
+    plain = sequence_blend.fit(cycle, {"text": near, "item-kNN": knn}, {"text": 1.0})
+    large = sequence_blend.fit(cycle, {"text": near, "item-kNN": lambda rows: 1000 * knn(rows)}, {"text": 1.0})
+    assert plain.weights["item-kNN"] > 0
+    assert large.weights["item-kNN"] == pytest.approx(plain.weights["item-kNN"] / 1000, rel=1e-3)
 
 
 def test_settings_follow_the_data() -> None:
@@ -161,7 +201,7 @@ def test_a_cold_item_is_found_by_its_meaning_only_where_scores_are_lent(text: np
     rows.loc[rows["pos"] == 8, "item"] = "new"
     sequences = read_sequences(rows, pd.concat([catalogue(), pd.DataFrame({"item": ["new"]})]))
     vectors = np.vstack([text, text[8:9]])
-    plain = sequence_neighbours.item_knn(sequences)
+    plain = sequence_knn.item_knn(sequences)
     lent = lend_to_cold(plain, sequences, vectors)
     assert rank_quality(plain, sequences, "test")["r10_cold"] == 0
     assert rank_quality(lent, sequences, "test")["r10_cold"] > 0
