@@ -142,8 +142,9 @@ def _ratios(random: np.random.Generator, runs: int) -> dict[str, float]:
 
 def _interleaving(random: np.random.Generator, runs: int) -> dict[str, dict[str, float]]:
     """Return the power of A/B and of interleaving, on the same shoppers and releases, after so many users."""
-    pool = shoppers(random, 4_000)
+    pool = shoppers(random, 20_000)
     marks = (500, 1_000, 2_000, 5_000, 10_000, USERS)
+    rates = [float((1 - (1 - each).prod(axis=1)).mean()) for each in (pool.champion, pool.challenger)]
     won = {"ab": np.zeros(len(marks)), "interleaving": np.zeros(len(marks))}
     for _ in range(runs):
         who = random.integers(0, len(pool.champion), USERS)
@@ -156,10 +157,11 @@ def _interleaving(random: np.random.Generator, runs: int) -> dict[str, dict[str,
         for name, better in evidence.items():
             peeks = np.maximum.accumulate(better[BATCH - 1 :: BATCH])
             won[name] += [peeks[(mark - BATCH) // BATCH] > VERDICT_EVIDENCE for mark in marks]
-    return {
+    shares = {
         name: {str(m): round(float(c) / runs, 3) for m, c in zip(marks, counts, strict=True)}
         for name, counts in won.items()
     }
+    return {"clicking": {"champion": round(rates[0], 4), "challenger": round(rates[1], 4)}, **shares}
 
 
 def _clicked(random: np.random.Generator, pool: Shoppers, who: np.ndarray, challenged: Bools) -> Bools:
@@ -183,10 +185,12 @@ def _print_ratio(found: dict[str, float]) -> None:
 
 
 def _print_beside(found: dict[str, dict[str, float]]) -> None:
+    champion, challenger = (f"{rate:.2%}" for rate in found["clicking"].values())
     print("\nA/B beside interleaving, the same shoppers and releases: share of runs that have found the better one")
+    print(f"(of the users {champion} click with the champion, {challenger} with the challenger)")
     print(f"{'users':<14}" + "".join(f"{int(mark):>10,}" for mark in found["ab"]))
-    for name, shares in found.items():
-        print(f"{name:<14}" + "".join(f"{share:>10.1%}" for share in shares.values()))
+    for name in ("ab", "interleaving"):
+        print(f"{name:<14}" + "".join(f"{share:>10.1%}" for share in found[name].values()))
 
 
 if __name__ == "__main__":

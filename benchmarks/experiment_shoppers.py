@@ -7,9 +7,9 @@ import numpy as np
 from feature_repo.experiments import CHALLENGER
 from serving.interleaving import team_draft
 
-ITEMS, PLACES, DRAFTS = 40, 10, 4
+ITEMS, PLACES, DRAFTS = 40, 10, 2
 #: How blurred each release sees what a shopper likes (standard deviation, in logits).
-CHAMPION_BLUR, CHALLENGER_BLUR = 1.8, 1.5
+CHAMPION_BLUR, CHALLENGER_BLUR = 1.8, 1.3
 #: The chance that a shopper looks at a place.
 LOOKS = 1 / np.log2(np.arange(2, PLACES + 2))
 

@@ -15,6 +15,7 @@ from feature_repo.experiments import EXPERIMENT_KEY, Experiment, ExperimentError
 from feature_repo.slate_rules import PublishedRules
 from serving.experiment_guard import Guard
 from serving.lease import server_name
+from serving.metrics import Metrics
 from serving.online_rows import no_online_rows
 from serving.release import Release, ReleaseRejected, load_release
 from serving.release_signature import check_signed
@@ -35,8 +36,8 @@ _MISSING = ("NoSuchKey", "404", "NotFound")
 class ExperimentSource:
     """Where the experiment comes from. For one thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings, self.metrics = settings, metrics
         self.etag: str | None = None
         self.experiment: Experiment | None = None
         self.trial: Trial | None = None
@@ -57,6 +58,8 @@ class ExperimentSource:
         except Exception:
             self._end("no experiment")
             LOG.exception("the experiment cannot be followed")
+        running = self.trial is not None and self.trial.guard.stopped is None
+        self.metrics.experiment.set(int(running))
         return self.trial
 
     def _read(self, client: Any) -> None:
@@ -111,6 +114,9 @@ class ExperimentSource:
         counted = sum(tally.answers + tally.clicked for tally in guard.totals.values())
         if counted != self.counted:
             tell_counts(client, bucket, trial, self.server)
+            for arm, tally in guard.counts().items():
+                for outcome, count in tally.items():
+                    self.metrics.experiment_answers.labels(arm, outcome).set(count)
             self.counted = counted
 
     def _fetch(self, client: Any, experiment: Experiment) -> Path:

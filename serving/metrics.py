@@ -23,6 +23,8 @@ class Metrics:
     releases_refused: Counter
     release: Gauge
     release_as_of: Gauge
+    experiment: Gauge
+    experiment_answers: Gauge
 
 
 def make_metrics() -> Metrics:
@@ -42,4 +44,8 @@ def make_metrics() -> Metrics:
         releases_refused=Counter("aisle_releases_refused", "releases that did not load", registry=registry),
         release=Gauge("aisle_release", "1 for the release in use, 0 for one before", ["release_id"], registry=registry),
         release_as_of=Gauge("aisle_release_as_of_seconds", "moment the release was computed for", registry=registry),
+        experiment=Gauge("aisle_experiment", "1 while a challenger has traffic here", registry=registry),
+        experiment_answers=Gauge(
+            "aisle_experiment_answers", "answers of the experiment's arms", ["arm", "outcome"], registry=registry
+        ),
     )

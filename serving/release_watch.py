@@ -120,7 +120,7 @@ def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:
 def _keep_fresh(watch: Watch, source: RuleSource, looked: threading.Event) -> None:
     client, bucket = open_store(watch.settings.object_store), watch.settings.object_store.bucket
     champion, lease = watch.champion, own_lease(watch.settings.port)
-    experiments = ExperimentSource(watch.settings)
+    experiments = ExperimentSource(watch.settings, watch.metrics)
     refresh_rules(watch, source, client)
     refresh(watch, client)
     looked.set()
