@@ -53,14 +53,22 @@ def fit_counted(sequences: Sequences, text: np.ndarray) -> tuple[Results, dict[s
 
 
 def run_seed(
-    sequences: Sequences, text: np.ndarray, seed: int, counted: tuple[Results, dict[str, Recommend]]
+    sequences: Sequences,
+    text: np.ndarray,
+    seed: int,
+    counted: tuple[Results, dict[str, Recommend]],
+    checkpoints: Path | None = None,
 ) -> Results:
-    """Fit the Transformers with one seed, blend them with the counted parts; return the metrics on the test cut."""
+    """Fit the Transformers with one seed, blend them with the counted parts; return the metrics on the test cut.
+
+    `checkpoints` begins the names of the files that a fit goes on from.
+    """
     results: Results = dict(counted[0])
     parts: dict[str, Recommend] = {}
     for width in WIDTHS:
         settings = settings_for(sequences, width, seed)
-        parts[f"transformer {width}"] = _timed(results, f"transformer {width}", sequences, _fit(text, settings))
+        kept = checkpoints and checkpoints.with_name(f"{checkpoints.name}-{width}.pt")
+        parts[f"transformer {width}"] = _timed(results, f"transformer {width}", sequences, _fit(text, settings, kept))
     parts |= counted[1]
     alone = {f"transformer {width}": 1 / len(WIDTHS) for width in WIDTHS}
     lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
@@ -89,9 +97,9 @@ def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
     return results
 
 
-def _fit(text: np.ndarray, settings: SequenceSettings) -> Fit:
+def _fit(text: np.ndarray, settings: SequenceSettings, checkpoint: Path | None = None) -> Fit:
     def fit(data: Sequences) -> Recommend:
-        model = fit_sequence.recommender(fit_sequence.fit(data, text, settings, say))
+        model = fit_sequence.recommender(fit_sequence.fit(data, text, settings, say, checkpoint))
         return lend_to_cold(model, data, text) if settings.text else model
 
     return fit
@@ -127,9 +135,12 @@ def run_order(sequences: Sequences, text: np.ndarray, seeds: range, folder: Path
     """Return the means of the blend and its parts over seeds, for one order of the rows."""
     counted = functools.cache(lambda: fit_counted(sequences, text))
     mark = hashlib.sha256(sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()).hexdigest()[:12]
-    return mean_over_seeds(
-        [kept(folder, f"{mark}-blend-{seed}", lambda s=seed: run_seed(sequences, text, s, counted())) for seed in seeds]
-    )
+    runs = []
+    for seed in seeds:
+        name = f"{mark}-blend-{seed}"
+        files = folder / name if folder else None
+        runs.append(kept(folder, name, lambda s=seed, f=files: run_seed(sequences, text, s, counted(), f)))
+    return mean_over_seeds(runs)
 
 
 def mean_over_seeds(runs: list[Results]) -> Results:
@@ -164,7 +175,7 @@ def table(results: Results) -> str:
 @click.option("--threads", default=0, show_default=True, help="torch threads; 0: as many as torch takes.")
 @click.option("--ties/--no-ties", default=True, show_default=True, help="Also train with the order of a day shuffled.")
 @click.option("--baseline-seeds", default=0, help="Seeds of models that are not in the blend; 0: as many as --seeds.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Keep each seed's results here, and go on from them.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Keep each seed here, and go on from there.")
 def main(
     interactions: Path, items: Path, seeds: int, threads: int, ties: bool, baseline_seeds: int, folder: Path | None
 ) -> None:

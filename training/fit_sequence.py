@@ -3,11 +3,12 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from training import replicas, sequence_epoch, sequence_stream
+from training import replicas, sequence_checkpoint, sequence_epoch, sequence_stream
 from training.leave_one_out import Sequences
 from training.recurrent_model import RecurrentModel
 from training.sequence_epoch import NextItemModel, pad
@@ -33,9 +34,12 @@ class Epoch:
 Report = Callable[[Epoch], None]
 
 
-def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, report: Report) -> NextItemModel:
+def fit(
+    sequences: Sequences, text: np.ndarray, settings: SequenceSettings, report: Report, checkpoint: Path | None = None
+) -> NextItemModel:
     """Return the model at its best validation NDCG@10; `text` float32 [n + 1, t], whitened.
 
+    A fit that was killed goes on from `checkpoint`, a file of these sequences and settings alone, to the same weights.
     In a process group (`replicas.py`) each process takes its share of every batch; all of them return the same weights.
     """
     torch.manual_seed(settings.seed)
@@ -44,18 +48,19 @@ def fit(sequences: Sequences, text: np.ndarray, settings: SequenceSettings, repo
     if count > 1:
         torch.manual_seed(settings.seed + 1_000_003 * rank)
     optimisers = sequence_epoch.optimisers(model, settings)
-    best, best_weights, without_gain = -1.0, None, 0
-    for epoch in range(settings.epochs if sequence_stream.batch_count(sequences, settings.batch_size) else 0):
-        loss = sequence_epoch.one_epoch(model, optimisers, sequences, epoch, settings)
+    done = sequence_checkpoint.read(checkpoint, model, optimisers)
+    epochs = settings.epochs if sequence_stream.batch_count(sequences, settings.batch_size) else 0
+    while done.epochs < epochs and done.without_gain <= settings.patience:
+        loss = sequence_epoch.one_epoch(model, optimisers, sequences, done.epochs, settings)
         quality = rank_quality(recommender(model), sequences, "validation", settings.validation_users)["n10"]
-        report(Epoch(f"{settings.cell or 'transformer'} {settings.width}", epoch + 1, loss, quality))
-        without_gain = 0 if quality > best else without_gain + 1
-        if quality > best:
-            best, best_weights = quality, copy.deepcopy(model.state_dict())
-        if without_gain > settings.patience:
-            break
-    if best_weights is not None:
-        model.load_state_dict(best_weights)
+        done.epochs += 1
+        done.without_gain = 0 if quality > done.best else done.without_gain + 1
+        if quality > done.best:
+            done.best, done.best_weights = quality, copy.deepcopy(model.state_dict())
+        sequence_checkpoint.write(checkpoint, model, optimisers, done)
+        report(Epoch(f"{settings.cell or 'transformer'} {settings.width}", done.epochs, loss, quality))
+    if done.best_weights is not None:
+        model.load_state_dict(done.best_weights)
     return model.eval()
 
 

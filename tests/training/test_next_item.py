@@ -127,6 +127,23 @@ def test_the_transformer_learns_what_follows_and_the_same_seed_gives_the_same_we
         assert torch.equal(one, other)
 
 
+def test_a_killed_fit_goes_on_to_the_same_weights(cycle: Sequences, text: np.ndarray, tmp_path: Path) -> None:
+    settings = replace(tiny(), epochs=5, dropout=0.3, patience=5)
+    whole = fit_sequence.fit(cycle, text, settings, silent)
+
+    def killed(epoch: fit_sequence.Epoch) -> None:
+        if epoch.number == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_sequence.fit(cycle, text, settings, killed, tmp_path / "fit.pt")
+    numbers: list[int] = []
+    resumed = fit_sequence.fit(cycle, text, settings, lambda epoch: numbers.append(epoch.number), tmp_path / "fit.pt")
+    assert numbers == [3, 4, 5]
+    for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
 def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validation(
     cycle: Sequences, text: np.ndarray
 ) -> None:
