@@ -105,6 +105,15 @@ def _answer_invalid(error: Exception) -> Response:
 
 def _answer_http(error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 400:  # FastAPI's word for a body that is no text at all
+        return problem_response(
+            ProblemDocument(
+                type="urn:aisle:problem:invalid-request",
+                title="The request is not as the contract says",
+                status=422,
+                detail="Expected JSON in UTF-8, but the body cannot be read as that; see /openapi.json.",
+            )
+        )
     document = ProblemDocument(type="about:blank", title=str(error.detail), status=error.status_code, detail="")
     return problem_response(document, dict(error.headers or {}))
 

@@ -60,25 +60,25 @@ def _note_clicks(desk: Desk, trial: Trial, request: EventsRequest) -> None:
 def add_routes(app: FastAPI, desk: Desk) -> None:
     """Add the API to the app."""
 
-    @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems(413, 422, 503))
+    @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems())
     def recommendations(request: RecommendationRequest) -> Recommendations | TrialRecommendations:
         """Give a slate for a user, an anonymous visitor, or anybody."""
         # This is the description; slate_requests.py answers before a request comes here, with the same function.
         return answer_recommendations(desk, request)
 
-    @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems(413, 422, 503))
+    @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems())
     def batch(request: BatchRequest) -> Response:
         """Give the slates of up to 1,000 users at once, for an e-mail send."""
         return Response(
             orjson.dumps(answer_batch(desk, request), option=orjson.OPT_UTC_Z), media_type="application/json"
         )
 
-    @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404, 413, 422, 503))
+    @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404))
     def similar(request: SimilarItemsRequest) -> SimilarItems:
         """Give items like one item."""
         return answer_similar(desk, request)
 
-    @app.post("/v1/events", tags=["shoppers"], responses=_problems(413, 422, 503))
+    @app.post("/v1/events", tags=["shoppers"], responses=_problems())
     def events(request: EventsRequest) -> EventsReceipt:
         """Take events. When this answers they are on disk, and the next slate of their users knows them."""
         return answer_events(desk, request)
@@ -115,7 +115,8 @@ def _readiness(desk: Desk) -> Health:
     return Health(status="ready", release_id=release.release_id, online_store="ok", detail=detail)
 
 
-def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def _problems(*more: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the errors of every door (serving/admission.py, a wrong request, no release), and `more`."""
     example = {
         "type": "urn:aisle:problem:invalid-request",
         "title": "The request is not as the contract says",
@@ -126,5 +127,5 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
     return {
         status: {"description": "a problem", "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
-        for status in statuses
+        for status in sorted({401, 403, 413, 422, 429, 503, *more})
     }
