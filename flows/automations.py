@@ -65,9 +65,11 @@ def _upsert(client: SyncPrefectClient, wanted: AutomationCore) -> None:
         client.create_automation(wanted)
 
 
-def _jinja(template: str) -> dict[str, str]:
-    """A parameter that the server fills in from the event; without this wrapping it refuses the run."""
-    return {"__prefect_kind": "jinja", "template": template}
+def _run(deployment_id: UUID, **templates: str) -> list[RunDeployment]:
+    """Run a deployment; the server fills its parameters in from the event."""
+    # Without this wrapping it refuses the run.
+    parameters = {name: {"__prefect_kind": "jinja", "template": text} for name, text in templates.items()}
+    return [RunDeployment(source="selected", deployment_id=deployment_id, parameters=parameters)]
 
 
 def _features_after_ingest(deployment_id: UUID) -> AutomationCore:
@@ -76,7 +78,7 @@ def _features_after_ingest(deployment_id: UUID) -> AutomationCore:
         description="New rows in the lake: build features now, not at the next hour.",
         enabled=True,
         trigger=EventTrigger(expect={INGEST_COMPLETED}, posture=Posture.Reactive, threshold=1),
-        actions=[RunDeployment(source="selected", deployment_id=deployment_id, parameters={})],
+        actions=_run(deployment_id),
     )
 
 
@@ -94,16 +96,11 @@ def _report_failed_runs(deployment_id: UUID) -> AutomationCore:
             posture=Posture.Reactive,
             threshold=1,
         ),
-        actions=[
-            RunDeployment(
-                source="selected",
-                deployment_id=deployment_id,
-                parameters={
-                    "subject": _jinja("{{ event.resource.name }}"),
-                    "run_id": _jinja("{{ event.resource.id | replace('prefect.flow-run.', '') }}"),
-                },
-            )
-        ],
+        actions=_run(
+            deployment_id,
+            subject="{{ event.resource.name }}",
+            run_id="{{ event.resource.id | replace('prefect.flow-run.', '') }}",
+        ),
     )
 
 
@@ -124,16 +121,11 @@ def _report_failed_automations(deployment_id: UUID) -> AutomationCore:
             posture=Posture.Reactive,
             threshold=1,
         ),
-        actions=[
-            RunDeployment(
-                source="selected",
-                deployment_id=deployment_id,
-                parameters={
-                    "subject": _jinja("{{ event.resource.name }}"),
-                    "reason": _jinja("{{ event.payload.reason }}"),
-                },
-            )
-        ],
+        actions=_run(
+            deployment_id,
+            subject="{{ event.resource.name }}",
+            reason="{{ event.payload.reason }}",
+        ),
     )
 
 
@@ -149,16 +141,11 @@ def _alert_on_breach(deployment_id: UUID) -> AutomationCore:
             posture=Posture.Reactive,
             threshold=1,
         ),
-        actions=[
-            RunDeployment(
-                source="selected",
-                deployment_id=deployment_id,
-                parameters={
-                    "subject": _jinja("{{ event.resource.id | replace('aisle.', '') }}"),
-                    "text": _jinja("{{ event.payload.text }}"),
-                },
-            )
-        ],
+        actions=_run(
+            deployment_id,
+            subject="{{ event.resource.id | replace('aisle.', '') }}",
+            text="{{ event.payload.text }}",
+        ),
     )
 
 
@@ -168,7 +155,7 @@ def _retrain_on_breach(deployment_id: UUID) -> AutomationCore:
         description="A breach for which the operator asked to train anew (watch.toml).",
         enabled=True,
         trigger=EventTrigger(expect={RETRAIN_WANTED}, posture=Posture.Reactive, threshold=1),
-        actions=[RunDeployment(source="selected", deployment_id=deployment_id, parameters={})],
+        actions=_run(deployment_id),
     )
 
 
