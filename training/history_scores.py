@@ -1,8 +1,13 @@
 """Scores that are a weighted sum over a history: the newest item counts whole, each older one less."""
 
+import math
+
 import numpy as np
 import scipy.sparse as sp
 import torch
+
+#: An item whose weight is below this is left out of a history.
+_LEAST = 1e-3
 
 
 class HistoryScores:
@@ -28,7 +33,9 @@ class HistoryScores:
 
 
 def decayed(histories: list[np.ndarray], width: int, decay: float) -> sp.csr_matrix:
-    """Return histories as rows float32 [B, width]: each item counts decay^(steps back)."""
+    """Return histories as rows float32 [B, width]: each item counts decay^(steps back), below 1/1000 not at all."""
+    longest = math.ceil(math.log(_LEAST) / math.log(decay)) if decay < 1 else None
+    histories = [row[-longest:] for row in histories] if longest else histories
     owner = np.repeat(np.arange(len(histories)), [len(row) for row in histories])
     weight = np.concatenate([decay ** np.arange(len(row) - 1, -1, -1.0) for row in histories])
     shape = (len(histories), width)

@@ -10,8 +10,12 @@ from training.leave_one_out import HELD_OUT, Sequences
 from training.sequence_ranking import Recommend, rank_quality
 from training.sequence_starts import window_counts
 
-#: Validation users that each trial is judged by.
+#: Validation users that each trial is judged by: at most so many, fewer where histories are long or items many.
 _USERS = 6_000
+_HISTORY_ITEMS = 300_000
+_SCORES = 300_000_000
+#: Pairs of events that are counted at most: a window that makes more is not tried.
+_PAIRS = 25_000_000
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,9 @@ def item_knn(sequences: Sequences) -> Recommend:
 def tuned(sequences: Sequences) -> tuple[Recommend, KnnSettings]:
     """Return the best model found, and its settings."""
     rows = sequences.before(HELD_OUT["validation"])
+    events = sum(map(len, rows))
+    affordable = min(_HISTORY_ITEMS * len(rows) // max(events, 1), _SCORES // (sequences.item_count + 1))
+    users = int(np.clip(affordable, 500, _USERS))
     counts: dict[tuple[int, float], sp.csr_matrix] = {}
 
     def model(settings: KnnSettings) -> Recommend:
@@ -60,7 +67,7 @@ def tuned(sequences: Sequences) -> tuple[Recommend, KnnSettings]:
         return HistoryScores(near(counts[key], settings), settings.decay, sequences.item_count)
 
     def quality(settings: KnnSettings) -> float:
-        return rank_quality(model(settings), sequences, "validation", _USERS)["n10"]
+        return rank_quality(model(settings), sequences, "validation", users)["n10"]
 
     best = KnnSettings()
     reached = quality(best)
@@ -69,6 +76,8 @@ def tuned(sequences: Sequences) -> tuple[Recommend, KnnSettings]:
         for knob, values in _TRIED.items():
             for value in values:
                 trial = replace(best, **{knob: value})
+                if trial.window * events > _PAIRS:
+                    continue
                 found = reached if trial == best else quality(trial)
                 if found > reached:
                     best, reached = trial, found
