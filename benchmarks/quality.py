@@ -25,12 +25,12 @@ from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
-from training.sequence_ranking import Recommend, rank_quality
+from training.sequence_ranking import Recommend, rank_report
 from training.sequence_settings import SequenceSettings, settings_for
 
 #: The widths of the two Transformers that the blend starts from.
 WIDTHS = (64, 128)
-METRICS = ("r10", "n10", "r10_unmasked", "n10_unmasked", "r10_cold")
+METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
 Fit = Callable[[Sequences], Recommend]
@@ -110,7 +110,7 @@ def _timed(results: Results, name: str, sequences: Sequences, fit: Fit) -> Recom
     started, cpu = time.monotonic(), time.process_time()
     recommend = fit(sequences)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
-    metrics = rank_quality(recommend, sequences, "test")
+    metrics = rank_report(recommend, sequences, "test")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     results[name] = {**metrics, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak}
     say(f"{name}: {seconds:.0f} s, R@10 {metrics['r10']:.4f}, NDCG@10 {metrics['n10']:.4f}")

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from training.leave_one_out import HELD_OUT, Sequences
+from training.metrics import bootstrap_interval
 
 #: Histories in, scores of all items out: float32 [B, n + 1], index 0 is padding.
 Recommend = Callable[[list[np.ndarray]], torch.Tensor]
@@ -25,7 +26,19 @@ def rank_quality(recommend: Recommend, sequences: Sequences, cut: str, users: in
     chosen = np.arange(len(sequences))
     if 0 < users < len(chosen):
         chosen = np.sort(np.random.default_rng(0).choice(len(chosen), users, replace=False))
-    masked, unmasked = wanted_ranks(recommend, sequences, cut, chosen)
+    return _means(*wanted_ranks(recommend, sequences, cut, chosen), sequences, cut, chosen)
+
+
+def rank_report(recommend: Recommend, sequences: Sequences, cut: str) -> dict[str, float]:
+    """Return what `rank_quality` does, and n10_low and n10_high: the 95 % bootstrap interval of n10 over users."""
+    masked, unmasked = wanted_ranks(recommend, sequences, cut)
+    low, high = bootstrap_interval(_gain(masked))
+    return _means(masked, unmasked, sequences, cut, np.arange(len(sequences))) | {"n10_low": low, "n10_high": high}
+
+
+def _means(
+    masked: np.ndarray, unmasked: np.ndarray, sequences: Sequences, cut: str, chosen: np.ndarray
+) -> dict[str, float]:
     trained = np.concatenate(sequences.before(HELD_OUT["validation"]))
     known = np.bincount(trained, minlength=sequences.item_count + 1) > 0
     cold = ~known[sequences.wanted(HELD_OUT[cut])[chosen]]

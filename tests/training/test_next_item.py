@@ -21,7 +21,7 @@ from training.losses import SOFTMAX_CHUNK, chunked_softmax
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
 from training.sequence_knn import KnnSettings
-from training.sequence_ranking import rank_quality, wanted_ranks
+from training.sequence_ranking import rank_quality, rank_report, wanted_ranks
 from training.sequence_settings import SequenceSettings, settings_for
 from training.sequence_starts import window_counts
 
@@ -109,6 +109,17 @@ def test_ranks_are_those_of_a_plain_loop(cycle: Sequences) -> None:
         above = [item for item in range(1, ITEMS + 1) if item != wanted and scores[item] >= scores[wanted]]
         assert unmasked[user] == len(above)
         assert masked[user] == len([item for item in above if item not in row])
+
+
+def test_the_interval_of_a_mixed_model_holds_its_mean_and_that_of_a_perfect_one_is_a_point(cycle: Sequences) -> None:
+    following = torch.eye(ITEMS + 1).roll(1, dims=1)
+    following[ITEMS, 1] = 1
+    perfect = rank_report(lambda rows: following[[int(row[-1]) for row in rows]], cycle, "test")
+    assert (perfect["n10_low"], perfect["n10"], perfect["n10_high"]) == (1, 1, 1)
+    table = torch.randn(ITEMS + 1, ITEMS + 1, generator=torch.Generator().manual_seed(5))
+    mixed = rank_report(lambda rows: table[[int(row[-1]) for row in rows]], cycle, "test")
+    assert mixed["n10_low"] < mixed["n10"] < mixed["n10_high"]
+    assert mixed["n10"] == rank_quality(lambda rows: table[[int(row[-1]) for row in rows]], cycle, "test")["n10"]
 
 
 def test_a_model_that_scores_nothing_or_nan_earns_nothing(cycle: Sequences) -> None:
