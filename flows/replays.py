@@ -39,7 +39,7 @@ def replay(settings: Settings, batches: Sequence[Sequence[dict[str, Any]]]) -> d
 def _asked(settings: Settings, batch: Sequence[dict[str, Any]]) -> dict[str, Any]:
     folder = fetch_release(settings, batch[0]["release_id"], settings.home / "releases")
     rows = [{**row, "as_of": row["as_of"].isoformat(), "answered_at": ""} for row in batch]
-    asked = {"release": str(folder), "rules": _rules(settings, batch[0]["rules_id"]), "batch": rows}
+    asked = {"release": str(folder), "rules": rules_of(settings, batch[0]["rules_id"]), "batch": rows}
     said = json.loads(batch[0]["answer"]).get("experiment") or {}
     if said.get("challenger_ranks") is None:
         return asked
@@ -48,7 +48,8 @@ def _asked(settings: Settings, batch: Sequence[dict[str, Any]]) -> dict[str, Any
     return {**asked, "challenger": str(challenger), "salt": experiment.salt}
 
 
-def _rules(settings: Settings, rules_id: str | None) -> Any:
+def rules_of(settings: Settings, rules_id: str | None) -> Any:
+    """Return the publication of the shop's rules of then; None for none. Raises ReplayImpossible where it is gone."""
     if rules_id is None:
         return None
     published = read_rules(settings, int(rules_id.partition("-")[0]))

@@ -15,6 +15,7 @@ from flows.answers import land_answers, land_shadows
 from flows.experiment_report import page_of, publish_report, report_of
 from flows.experiments import Plan, current_experiment, past_experiment, start_experiment, stop_experiment
 from flows.object_client import ObjectStoreError
+from flows.off_policy import NothingDrawn, estimate_release
 from flows.settings import load_settings
 
 NONE = "There is no experiment. Start one: aisle experiment start RELEASE_ID --mode shadow"
@@ -93,6 +94,16 @@ def stop_command(reason: str) -> None:
     click.echo(f"{experiment.experiment_id} ended: {experiment.reason}. Serving follows within seconds.")
 
 
+@command.command(name="estimate")
+@click.argument("release_id")
+def estimate_command(release_id: str) -> None:
+    """Say what a stored release would have been worth, from logged slates with drawn places; nobody sees it."""
+    settings = load_settings()
+    with _plain_failures():
+        land_answers(settings)
+        click.echo(estimate_release(settings, release_id).sentence())
+
+
 @command.command(name="report")
 @click.option("--id", "experiment_id", help="One that has ended; the newest when absent.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the page with its plots there.")
@@ -141,5 +152,5 @@ def _plain_failures() -> Iterator[None]:
     """Turn errors of the store and of the plan into one line on the console."""
     try:
         yield
-    except (ObjectStoreError, ExperimentError) as error:
+    except (ObjectStoreError, ExperimentError, NothingDrawn) as error:
         raise click.ClickException(str(error)) from error
