@@ -32,6 +32,9 @@ def arms_picture(found: ExperimentAnalysis, challenged: Bools, clicked: Bools, s
     effect.fill_between(users[finite], found.low[finite], found.high[finite], color=_OURS, alpha=0.2, linewidth=0)
     effect.plot(users[finite], found.effect[finite], color=_OURS)
     effect.axhline(0, color=_QUIET, linewidth=1)
+    if len(finite):
+        late = finite[len(finite) // 4 :]  # the first intervals are so wide that they would flatten the others
+        effect.set_ylim(min(found.low[late].min(), 0), max(found.high[late].max(), 0))
     _told(effect, "Challenger minus champion, share of users who clicked", "users")
     _evidence(evidence, users, shown, (found.better, found.worse))
     for arm, colour, name in ((challenged, _OURS, "challenger"), (~challenged, _THEIRS, "champion")):

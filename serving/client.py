@@ -62,7 +62,10 @@ class SlateItem:
 
 @dataclass(frozen=True)
 class Slate:
-    """A slate: `source` is personalised, session or popular; `user` the pseudonym, `notes` what to know about it."""
+    """A slate: `source` is personalised, session or popular; `user` the pseudonym, `notes` what to know about it.
+
+    `arm` is whose turn it was where the user takes part in an experiment, None elsewhere.
+    """
 
     release_id: str
     source: str
@@ -70,6 +73,7 @@ class Slate:
     as_of: datetime
     items: tuple[SlateItem, ...]
     notes: tuple[str, ...]
+    arm: str | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +170,7 @@ def _slate(said: Mapping[str, Any]) -> Slate:
         as_of=datetime.fromisoformat(said["as_of"]),
         items=tuple(map(_item, said["slate"])),
         notes=tuple(said["notes"]),
+        arm=(said.get("experiment") or {}).get("arm"),
     )
 
 

@@ -35,8 +35,10 @@ def call_stop(client: Any, bucket: str, experiment: Experiment, reason: str, ser
 
 
 def tell_counts(client: Any, bucket: str, trial: Trial, server: str) -> None:
-    """Write down what each arm's answers were so far. Never raises."""
-    content = {"arms": trial.guard.counts(), "stopped": trial.guard.stopped, "at": datetime.now(UTC).isoformat()}
+    """Write down what each arm's answers were so far, and lines that a shadow had no room for. Never raises."""
+    dropped = 0 if trial.shadow is None else trial.shadow.dropped
+    counts, now = trial.guard.counts(), datetime.now(UTC).isoformat()
+    content = {"arms": counts, "dropped": dropped, "stopped": trial.guard.stopped, "at": now}
     _put(client, bucket, _key(trial.experiment, f"servers/{server}.json"), content, {})
 
 

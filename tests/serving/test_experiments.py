@@ -19,6 +19,7 @@ from flows.experiments import Plan, current_experiment, start_experiment, stop_e
 from flows.object_client import object_client
 from flows.replays import replay
 from flows.settings import Settings as FlowSettings
+from serving.client import Aisle
 from tests.serving import tiny_shop
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.spoilt_models import be_slow, fail_for_known_users
@@ -78,6 +79,9 @@ def test_each_user_is_answered_by_their_arm_which_the_answer_and_the_log_say(
             assert (said["experiment_id"], said["arm"]) == (experiment.experiment_id, expected[user])
             assert (said["propensity"], said["challenger_ranks"]) == (0.5, None)
             assert answer["release_id"] == (SECOND if expected[user] == "challenger" else FIRST)
+        typed = [Aisle(server.url).recommend(user) for user in USERS[:6]]
+        assert [slate.arm for slate in typed] == [expected[user] for user in USERS[:6]]
+        assert Aisle(server.url).recommend().arm is None
         nobody = ask(server, {"k": 3})
         assert (nobody["release_id"], "experiment" in nobody) == (FIRST, False)
         stop_experiment(settings, "seen enough")
