@@ -6,59 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import scipy.sparse as sp
 import torch
 from torch.nn import functional
 
-from benchmarks import ablation
-from benchmarks.quality import fit_counted, kept, run_seed, table
-from benchmarks.training_scale import generated_sequences
+from tests.training.walks import ITEMS, catalogue, cycle_rows, silent, tiny
 from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
-from training.history_scores import HistoryScores
-from training.item_vectors import SHARPNESS, whitened_text
+from training.item_vectors import SHARPNESS
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
-from training.sequence_knn import KnnSettings
 from training.sequence_ranking import rank_quality, rank_report, wanted_ranks
-from training.sequence_settings import SequenceSettings, settings_for
-from training.sequence_starts import window_counts
-
-ITEMS = 24
-
-
-def cycle_rows(users: int = 60, length: int = 9) -> pd.DataFrame:
-    """Users walk the items in one order, each from a place of their own: item n is followed by n + 1."""
-    rows = [(user, f"i{(user + step) % ITEMS}", step * 86_400, step) for user in range(users) for step in range(length)]
-    return pd.DataFrame(rows, columns=["user", "item", "ts", "pos"])
-
-
-def catalogue() -> pd.DataFrame:
-    """The items of the cycle."""
-    return pd.DataFrame({"item": [f"i{number}" for number in range(ITEMS)]})
-
-
-@pytest.fixture(scope="module")
-def cycle() -> Sequences:
-    return read_sequences(cycle_rows(), catalogue())
-
-
-@pytest.fixture(scope="module")
-def text() -> np.ndarray:
-    vectors = np.random.default_rng(0).normal(size=(ITEMS + 1, 8)).astype(np.float32)
-    vectors[0] = 0
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
-
-
-def tiny(seed: int = 1) -> SequenceSettings:
-    return SequenceSettings(
-        width=16, heads=2, blocks=1, dropout=0.0, length=16, batch_size=16, learning_rate=1e-2, epochs=12, seed=seed
-    )
-
-
-def silent(line: object) -> None:
-    """Say nothing."""
+from training.sequence_settings import settings_for
 
 
 def test_the_last_item_is_the_test_and_the_one_before_it_the_validation(cycle: Sequences) -> None:
@@ -170,33 +129,6 @@ def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validatio
     assert rank_quality(blend, cycle, "validation")["n10"] >= alone["item-kNN"]
 
 
-def test_steps_are_counted_as_a_plain_loop_counts_them() -> None:
-    random = np.random.default_rng(4)
-    rows = [random.integers(1, 6, length) for length in (0, 1, 4, 9, 2)]
-    expected = np.zeros((6, 6))
-    for row in rows:
-        for start in range(len(row)):
-            for step in range(1, min(3, len(row) - 1 - start) + 1):
-                expected[row[start], row[start + step]] += step**-0.5
-    assert window_counts(rows, 5, 3, 0.5).toarray() == pytest.approx(expected)
-
-
-def test_nearness_is_the_count_both_ways_over_powers_of_row_and_column_totals() -> None:
-    counts = sp.csr_matrix(np.array([[0.0, 2.0], [1.0, 0.0]]))
-    near = sequence_knn.near(counts, KnnSettings(backward=0.5, row_power=1.0, column_power=0.5)).toarray()
-    assert near == pytest.approx(np.array([[0, 2.5 / 3.5 / 3.5**0.5], [2.0 / 3.0 / 3.0**0.5, 0]]))
-
-
-def test_the_knobs_of_item_knn_follow_the_data() -> None:
-    sequences = generated_sequences(300, 200, 1)
-    found, settings = sequence_knn.tuned(sequences)
-    counts = window_counts(sequences.before(HELD_OUT["validation"]), sequences.item_count, 7)
-    plain = HistoryScores(sequence_knn.near(counts, KnnSettings()), KnnSettings().decay, sequences.item_count)
-    quality, before = (rank_quality(each, sequences, "validation")["n10"] for each in (found, plain))
-    assert settings != KnnSettings()
-    assert quality > before
-
-
 def test_the_unit_of_a_part_does_not_matter_to_the_blend(cycle: Sequences, text: np.ndarray) -> None:
     knn, near = sequence_knn.item_knn(cycle), sequence_neighbours.text_nearness(cycle, text)
     plain = sequence_blend.fit(cycle, {"text": near, "item-kNN": knn}, {"text": 1.0})
@@ -267,44 +199,3 @@ def test_pairwise_factors_know_each_user_by_the_training_part_and_prefer_the_use
     unknown = recommend([np.array([1, 2, 3, 4])])
     assert torch.isfinite(unknown).all()
     assert not torch.equal(unknown[0], scores[0])
-
-
-@pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300)])
-def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text(
-    users: int, items: int, low: int, high: int
-) -> None:
-    random = np.random.default_rng(3)
-    walks = [random.integers(0, items, random.integers(low, high)) for _ in range(users)]
-    rows = pd.DataFrame(
-        [(user, item, step) for user, walk in enumerate(walks) for step, item in enumerate(walk)],
-        columns=["user", "item", "ts"],
-    )
-    sequences = read_sequences(rows, pd.DataFrame({"item": np.arange(items)}))
-    without_text = whitened_text(np.zeros((items + 1, 384), dtype=np.float32))
-    results = run_seed(sequences, without_text, 1, fit_counted(sequences, without_text))
-    assert all(0 <= metrics["n10"] <= 1 for metrics in results.values())
-    assert "| blend |" in table(results)
-
-
-def test_a_seed_that_was_kept_is_not_run_again(tmp_path: Path) -> None:
-    runs = [{"blend": {"n10": 0.5}}, {"blend": {"n10": 0.7}}]
-    assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
-    assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
-    assert kept(tmp_path, "two", lambda: runs.pop(0)) == {"blend": {"n10": 0.7}}
-    assert kept(None, "two", lambda: {}) == {}
-
-
-def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, text: np.ndarray) -> None:
-    said: list[str] = []
-    rows = ablation.run(cycle, text, replace(tiny(), epochs=2), said.append)
-    assert next(row["piece"] for row in rows) == "whole"
-    assert rows[0]["ratio"] == 1
-    assert {"without text", "without spectral start", "whole + item-kNN + EASE"} <= {row["piece"] for row in rows}
-    assert "| without text |" in ablation.table(rows)
-
-
-def test_a_part_of_the_users_is_the_same_for_the_same_seed() -> None:
-    few = ablation.some_users(cycle_rows(), 7, 1)
-    assert few["user"].nunique() == 7
-    assert few.equals(ablation.some_users(cycle_rows(), 7, 1))
-    assert ablation.some_users(cycle_rows(), 0, 1).equals(cycle_rows())

@@ -1,0 +1,55 @@
+"""The commands that measure the next-item models, on sets of every shape."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from benchmarks import ablation
+from benchmarks.quality import fit_counted, kept, run_seed, table
+from tests.training.walks import cycle_rows, tiny
+from training.item_vectors import whitened_text
+from training.leave_one_out import Sequences, read_sequences
+
+
+@pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300)])
+def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text(
+    users: int, items: int, low: int, high: int
+) -> None:
+    random = np.random.default_rng(3)
+    walks = [random.integers(0, items, random.integers(low, high)) for _ in range(users)]
+    rows = pd.DataFrame(
+        [(user, item, step) for user, walk in enumerate(walks) for step, item in enumerate(walk)],
+        columns=["user", "item", "ts"],
+    )
+    sequences = read_sequences(rows, pd.DataFrame({"item": np.arange(items)}))
+    without_text = whitened_text(np.zeros((items + 1, 384), dtype=np.float32))
+    results = run_seed(sequences, without_text, 1, fit_counted(sequences, without_text))
+    assert all(0 <= metrics["n10"] <= 1 for metrics in results.values())
+    assert "| blend |" in table(results)
+
+
+def test_a_seed_that_was_kept_is_not_run_again(tmp_path: Path) -> None:
+    runs = [{"blend": {"n10": 0.5}}, {"blend": {"n10": 0.7}}]
+    assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
+    assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
+    assert kept(tmp_path, "two", lambda: runs.pop(0)) == {"blend": {"n10": 0.7}}
+    assert kept(None, "two", lambda: {}) == {}
+
+
+def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, text: np.ndarray) -> None:
+    said: list[str] = []
+    rows = ablation.run(cycle, text, replace(tiny(), epochs=2), said.append)
+    assert next(row["piece"] for row in rows) == "whole"
+    assert rows[0]["ratio"] == 1
+    assert {"without text", "without spectral start", "whole + item-kNN + EASE"} <= {row["piece"] for row in rows}
+    assert "| without text |" in ablation.table(rows)
+
+
+def test_a_part_of_the_users_is_the_same_for_the_same_seed() -> None:
+    few = ablation.some_users(cycle_rows(), 7, 1)
+    assert few["user"].nunique() == 7
+    assert few.equals(ablation.some_users(cycle_rows(), 7, 1))
+    assert ablation.some_users(cycle_rows(), 0, 1).equals(cycle_rows())
