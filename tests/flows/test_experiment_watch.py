@@ -21,6 +21,8 @@ from flows.experiments import Plan, current_experiment, start_experiment
 from flows.object_client import object_client
 from flows.releases import promote
 from flows.settings import Settings
+from flows.start_experiment import start_experiment as start_flow
+from flows.stop_experiment import stop_experiment as stop_flow
 from flows.watch_experiment import watch_experiment
 from tests.flows.test_experiments import use_in_commands
 from tests.flows.test_release_cleanup import publish_many
@@ -197,6 +199,16 @@ def test_the_stop_that_a_server_called_is_written_down_with_its_reason(shop: Set
     watch_experiment()
     assert current_experiment(shop).reason == "errors: 5 of 5 (host-1, 2026-11-28T12:00:00)"
     assert server_counts(shop, experiment)["challenger"] == {name: 2 * count for name, count in tally.items()}
+
+
+def test_an_experiment_is_started_and_stopped_from_prefect(shop: Settings, prefect_harness: None):
+    name = start_flow(read_pointer(shop).earlier[0], "ab", 0.5)
+    assert current_experiment(shop).experiment_id == name
+    assert stop_flow("seen enough") == name
+    assert current_experiment(shop).reason == "seen enough"
+    with get_client(sync_client=True) as client:
+        pages = [str(each.data) for each in client.read_artifacts(limit=50) if each.key == "experiment"]
+    assert any("ended: seen enough" in page and name in page for page in pages)
 
 
 def test_the_command_line_reports_and_writes_the_page(shop: Settings, tmp_path: Path):
