@@ -36,6 +36,10 @@ class ExperimentRunning(ObjectStoreError):
     """Only one experiment runs at a time."""
 
 
+class BrokenExperiment(ObjectStoreError):
+    """What stands in an experiment's place is none."""
+
+
 @dataclass(frozen=True)
 class Plan:
     """What an operator asks for: see `Experiment` for the meaning of each."""
@@ -103,8 +107,9 @@ def past_experiment(settings: Settings, experiment_id: str) -> Experiment:
     current = current_experiment(settings)
     if current is not None and current.experiment_id == experiment_id:
         return current
-    body, _ = read_object(settings, own_key(experiment_id, "experiment.json"), f"read experiment {experiment_id}")
-    return read_experiment(body).experiment
+    key = own_key(experiment_id, "experiment.json")
+    body, _ = read_object(settings, key, f"read experiment {experiment_id}")
+    return _experiment_in(settings, key, body)
 
 
 def own_key(experiment_id: str, name: str) -> str:
@@ -139,7 +144,17 @@ def _read(settings: Settings) -> tuple[Experiment | None, str]:
         body, etag = read_object(settings, EXPERIMENT_KEY, "read the experiment")
     except ObjectMissing:
         return None, ""
-    return read_experiment(body).experiment, etag
+    return _experiment_in(settings, EXPERIMENT_KEY, body), etag
+
+
+def _experiment_in(settings: Settings, key: str, body: bytes) -> Experiment:
+    try:
+        return read_experiment(body).experiment
+    except ExperimentError as error:
+        raise BrokenExperiment(
+            f"{key} in bucket {settings.object_store.bucket!r} is no experiment, so serving runs none: {error} "
+            "Delete that object, then start again."
+        ) from error
 
 
 def _write(settings: Settings, experiment: Experiment, etag: str) -> None:

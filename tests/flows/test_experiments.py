@@ -11,6 +11,7 @@ from feature_repo.experiments import EXPERIMENT_KEY, ExperimentError, read_exper
 from flows.champion import read_pointer
 from flows.commands.experiment import command
 from flows.experiments import (
+    BrokenExperiment,
     ExperimentRunning,
     Plan,
     current_experiment,
@@ -79,6 +80,20 @@ def test_no_experiment_with_what_is_no_release_of_ours(store_settings: Settings,
     with pytest.raises(BrokenRelease, match="not signed"):
         start_experiment(store_settings, Plan(releases[0], "ab", 0.5))
     assert current_experiment(store_settings) is None
+
+
+def test_what_stands_in_its_place_and_is_no_experiment_is_told_and_nothing_is_removed(
+    store_settings: Settings, releases: list[str]
+):
+    client, bucket = object_client(store_settings), store_settings.object_store.bucket
+    client.put_object(Bucket=bucket, Key=EXPERIMENT_KEY, Body=b'{"schema": 1}')
+    for deed in (
+        lambda: current_experiment(store_settings),
+        lambda: plan_cleanup(store_settings, 0),
+        lambda: start_experiment(store_settings, Plan(releases[0], "ab", 0.5)),
+    ):
+        with pytest.raises(BrokenExperiment, match="Delete that object"):
+            deed()
 
 
 def test_clean_up_leaves_the_challenger_alone_while_its_experiment_runs(store_settings: Settings, tmp_path: Path):
