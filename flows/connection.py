@@ -8,9 +8,11 @@ import duckdb
 MEMORY_LIMIT = "1200MiB"
 
 
-def connect(scratch: Path | None = None, timezone: str = "UTC") -> duckdb.DuckDBPyConnection:
-    """Open an in-memory database; `scratch` takes what does not fit in memory."""
-    connection = duckdb.connect()
+def connect(
+    scratch: Path | None = None, timezone: str = "UTC", database: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Open a database, in memory or in a file; `scratch` takes what does not fit in memory."""
+    connection = duckdb.connect(str(database) if database else ":memory:")
     connection.execute("set memory_limit = ?", [MEMORY_LIMIT])
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set enable_progress_bar = false")

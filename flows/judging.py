@@ -14,6 +14,7 @@ from flows.connection import connect, literal, quoted
 from flows.lake import STAMPS, arrow_dataset
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
+from flows.sources.raw_forms import KEYS, write_forms
 from flows.sources.staging import StagedTable
 
 #: Tables whose rows name items: they are judged against the catalogue.
@@ -21,7 +22,7 @@ NAMES_ITEMS = ("events", "offers")
 #: The one window of a table without time; its rows are compared with the last export's.
 ALL = "all"
 _TYPES = {"string": "varchar", "timestamp": "timestamptz", "float": "double", "int": "bigint", "bool": "boolean"}
-_NO_RAW = "select null::bigint as _row, null::varchar as raw, null::varchar as origin where false"
+_NO_RAW = "create table loaded_{} (_row bigint, raw varchar, origin varchar)"
 
 
 @dataclass(frozen=True)
@@ -72,17 +73,19 @@ def judge_tables(
 def open_staged(connection: duckdb.DuckDBPyConnection, staged: StagedTable, now: datetime) -> None:
     """Make the views of a staged table: `staged_T` to judge, `incoming_T` (stamps left null) and `raw_T` to write.
 
+    `raw_T` has the raw form of rows whose file has it, and of those that `load_raw` was asked for.
+
     `_row` numbers the rows over all files; files are sorted by content, so the numbers do not hang on the raw order.
     """
     table = TABLES[staged.table]
     columns, offset = ", ".join(quoted(name) for name in table.column_names), 0
-    incoming, raw = [_no_rows(staged.table)], [_NO_RAW]
-    for file in staged.files:
+    connection.execute(_NO_RAW.format(staged.table))
+    incoming, raw = [_no_rows(staged.table)], [f"select * from loaded_{staged.table}"]
+    for file, forms in zip(staged.files, staged.forms or (None,) * len(staged.files), strict=True):
         read = f"read_parquet({literal(file)}, file_row_number = true)"
         incoming.append(f"select {columns}, _window, _uncast, file_row_number + {offset} as _row from {read}")
-        origin = f"(select decode(value) from parquet_kv_metadata({literal(file)}) where decode(key) = 'origin')"
-        row = f"file_row_number + {offset} as _row, cast(to_json(_raw) as varchar) as raw, {origin} as origin"
-        raw.append(f"select {row} from {read}")
+        row = f"file_row_number + {offset} as _row, cast(to_json(_raw) as varchar) as raw, {_origin_of(file)} as origin"
+        raw += [] if forms else [f"select {row} from {read}"]
         count = connection.execute(f"select count(*) from read_parquet({literal(file)})").fetchone()
         offset += int(count[0]) if count else 0
     connection.execute(f"create view incoming_{staged.table} as {' union all '.join(incoming)}")
@@ -91,6 +94,32 @@ def open_staged(connection: duckdb.DuckDBPyConnection, staged: StagedTable, now:
     moment = f"timestamptz {literal(now.isoformat())}"
     stamped = f"replace (coalesce({quoted(stamp)}, {moment}) as {quoted(stamp)})" if stamp else ""
     connection.execute(f"create view staged_{staged.table} as select * {stamped} from incoming_{staged.table}")
+
+
+def load_raw(connection: duckdb.DuckDBPyConnection, staged: StagedTable, folder: Path, wanted: str) -> None:
+    """Make `raw_T` have these rows (SQL that gives `_row`) too: the export is read again for them, where it must be."""
+    keys, offset = ", ".join(KEYS), 0
+    connection.execute(
+        f"create or replace temp table wanted_rows as select distinct _row from ({wanted}) "
+        f"where _row not in (select _row from loaded_{staged.table})"
+    )
+    for file, forms in zip(staged.files, staged.forms, strict=False):
+        numbered = f"file_row_number + {offset} as _row from read_parquet({literal(file)}, file_row_number = true)"
+        if forms is not None:
+            read = f"(select {keys}, {numbered}) semi join wanted_rows using (_row)"
+            asked = connection.sql(f"select distinct {keys} from {read}").to_arrow_table()
+            target = folder / f"{Path(file).stem}-raw.parquet"
+            write_forms(forms, asked, target)
+            connection.execute(
+                f"insert into loaded_{staged.table} select _row, cast(to_json(_raw) as varchar), {_origin_of(file)} "
+                f"from {read} join read_parquet({literal(str(target))}) using ({keys})"
+            )
+        count = connection.execute(f"select count(*) from read_parquet({literal(file)})").fetchone()
+        offset += int(count[0]) if count else 0
+
+
+def _origin_of(file: str) -> str:
+    return f"(select decode(value) from parquet_kv_metadata({literal(file)}) where decode(key) = 'origin')"
 
 
 def _judge(

@@ -17,7 +17,7 @@ from expectations.validate import Verdict
 from feature_repo.schema import CONTRACT_VERSION
 from flows import lake
 from flows.connection import connect, literal
-from flows.judging import JudgedTable, WindowCounts, open_staged
+from flows.judging import JudgedTable, WindowCounts, load_raw, open_staged
 from flows.quarantine import UNKNOWN_WINDOW, held_windows, hold, quarantine_rows, release
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
@@ -48,9 +48,10 @@ class TableSummary:
 
 @dataclass(frozen=True)
 class _Landing:
-    """What every step of one table's landing needs."""
+    """What every step of one table's landing needs; `folder` takes what is read of the export again."""
 
     settings: Settings
+    folder: Path
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
     staged: StagedTable
@@ -77,14 +78,16 @@ def land_table(
 ) -> TableSummary:
     """Hold the bad rows, write each window whose content is new, record it. Running it again changes nothing."""
     staged = judged.staged
-    connection = connect(Path(judged.held_file).parent)
+    folder = Path(judged.held_file).parent
+    connection = connect(folder)
     open_staged(connection, staged, now)
     connection.execute(f"create table held as select * from read_parquet({literal(judged.held_file)})")
-    landing = _Landing(settings, connection, mapping, staged, now)
+    landing = _Landing(settings, folder, connection, mapping, staged, now)
     ledger = lake.read_ledger(settings, mapping.source, staged.table)
     due = [window for window in judged.windows if not _landed(ledger.get(window.name), window, mapping)]
     _hold_unread(landing)
     held_before = held_windows(settings, mapping.source, staged.table) if due else set()
+    _load_raw(landing, due, held_before)
     _hold_rows(landing, due)
     for done, window in enumerate(due, 1):
         version = _write_window(landing, window)
@@ -169,6 +172,22 @@ def _hold_rows(landing: _Landing, windows: list[WindowCounts]) -> None:
         f"from held h join incoming_{table} s using (_row) join raw_{table} r using (_row) where s._window in ({names})"
     )
     _hold(landing)
+
+
+def _load_raw(landing: _Landing, due: list[WindowCounts], held_before: set[str]) -> None:
+    """Read the raw form of rows to hold, and of all rows of windows in which an earlier run held some, in one pass."""
+    asked = [window.name for window in due if held_before & {window.name, UNKNOWN_WINDOW}]
+    table = landing.staged.table
+    wanted = [
+        f"select _row from incoming_{table} where _window in ({', '.join(map(literal, names))}) and {condition}"
+        for names, condition in (
+            ([window.name for window in due if window.held], "_row in (select _row from held)"),
+            (asked, "true"),
+        )
+        if names
+    ]
+    if wanted:
+        load_raw(landing.connection, landing.staged, landing.folder, " union all ".join(wanted))
 
 
 def _hold_unread(landing: _Landing) -> None:

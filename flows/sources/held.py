@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from flows.connection import literal, quoted
 from flows.sources.columns import Expression, contract_expressions, raw_columns_of
+from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.file_sets import Reading
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
@@ -25,7 +26,6 @@ from flows.sources.staging import (
     MAY_NAME_USER,
     Export,
     hide_users,
-    open_catalogue_of_events,
     open_section_connection,
     user_columns,
     write_staged,

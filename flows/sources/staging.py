@@ -1,13 +1,13 @@
 """Raw rows to staged rows: the contract's columns, pseudonyms in place of user ids, one parquet file a section.
 
 A staged file has the contract's columns and: `_window`, `_uncast` (the first value that could not be read as its
-column's type, or null), `_raw` (the raw row as a struct, user ids replaced). It is sorted by its content, so that the
-order of the raw rows changes nothing. Its footer says how the raw rows were read (`origin`), for the quarantine.
+column's type, or null), and two hashes by which the raw row is found again (raw_forms.py); where a catalogue is made of
+the rows, `_raw` (the raw row as a struct, user ids replaced) itself. It is sorted by its content, so that the order of
+the raw rows changes nothing. Its footer says how the raw rows were read (`origin`), for the quarantine.
 """
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +16,17 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.schema import pseudonym
-from flows.connection import connect, literal, quoted
+from flows.connection import connect, literal
 from flows.sources.columns import Expression, as_expression, contract_expressions, over_pseudonyms, raw_columns_of
+from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.export_files import files_of
 from flows.sources.macros import add_macros
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
-from flows.sources.reading import Raw, number_sql, open_raw
+from flows.sources.raw_forms import RawForms, keep_recipe, keyed
+from flows.sources.reading import TEXT_OF, Raw, open_raw
 from flows.sources.row_choice import choose_rows
-from flows.sources.staging_query import content_order, staging_query, within
+from flows.sources.staging_query import content_order, raw_row_query, staging_query, within
 from flows.sources.unread import mask_unread
 
 #: Columns of an event that say a visit or a checkout in the shop's words; a user id in them becomes the pseudonym.
@@ -57,6 +59,7 @@ class StagedTable:
     """One table of one run, staged: its files, the rows in them, and the lines that no column could be read from.
 
     `left_out` counts the raw rows that the mapping says to leave out (`where`, `leave_out`, `duplicates = "once"`).
+    `forms` says, file by file, how raw rows are read again; None (and no entry) where the file has them.
     """
 
     table: str
@@ -65,6 +68,7 @@ class StagedTable:
     unread_files: tuple[str, ...]
     unread_rows: int
     left_out: int = 0
+    forms: tuple[RawForms | None, ...] = ()
 
 
 def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedTable:
@@ -73,9 +77,11 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
     Raises MappingError (the mapping is wrong) or ExportRejected (the export is); the lake is not touched.
     """
     mapping = export.mapping
-    staged, raws, left_out = [], [], 0
+    staged, forms, raws, left_out = [], [], [], 0
+    in_file = table == "events" and any(section.from_events for section in mapping.sections_of("items"))
     for position, section in enumerate(mapping.sections_of(table)):
-        connection = open_section_connection(folder, section)
+        recipe = None if in_file else RawForms(str(folder / f"{table}-{position}.duckdb"), section.timezone)
+        connection = open_section_connection(folder, section, recipe)
         own_folder = folder / f"{table}-{position}"
         own_folder.mkdir()
         opened = _open_section(connection, export, section, folder, own_folder)
@@ -85,7 +91,8 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
             left_out += choose_rows(connection, mapping, section)
             users = _hide_users(connection, mapping, section, opened, key)
             file = folder / f"{table}-{position}.parquet"
-            staged.append((str(file), write_staged(connection, export, section, users, file)))
+            staged.append((str(file), write_staged(connection, export, section, users, file, recipe)))
+            forms.append(recipe)
         connection.close()
     rows, lost = sum(rows for _, rows in staged), sum(raw.unread_rows for raw in raws)
     # A catalogue made of events is empty when none of them can be read: their own verdict says why.
@@ -96,12 +103,14 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
             f'Look into the files that {mapping.file} names, or set empty = "allow" there.'
         )
     files, unread = tuple(file for file, _ in staged), tuple(str(raw.unread) for raw in raws)
-    return StagedTable(table, files, rows, unread, lost, left_out)
+    return StagedTable(table, files, rows, unread, lost, left_out, tuple(forms))
 
 
-def open_section_connection(folder: Path, section: Section) -> duckdb.DuckDBPyConnection:
+def open_section_connection(
+    folder: Path, section: Section, recipe: RawForms | None = None
+) -> duckdb.DuckDBPyConnection:
     """Open a connection in the section's time zone, with the short names that a mapping may use."""
-    connection = connect(folder, section.timezone)
+    connection = connect(folder, section.timezone, Path(recipe.database) if recipe else None)
     add_macros(connection)
     return connection
 
@@ -135,38 +144,6 @@ def _open_section(
         came = f"{relation!r}, which fails: {str(error).splitlines()[0]}"
         raise MappingError(mapping.file, f"{section.label}.from", expected, came) from error
     return raws
-
-
-def open_catalogue_of_events(
-    connection: duckdb.DuckDBPyConnection, mapping: Mapping, staged: Sequence[tuple[Section, Path]]
-) -> list[Raw] | None:
-    """The catalogue that staged events imply: the newest raw row of each item, its numbers as numbers again."""
-    parts, numbers = [], {}
-    for section, file in staged:
-        parts.append(
-            "select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as _event_time, "
-            "newest.event_id as _event_id from (select arg_max({'raw': _raw, 'item_id': item_id, "
-            "'event_time': event_time, 'event_id': event_id}, (event_time, event_id)) as newest "
-            f"from read_parquet({literal(str(file))}) where item_id is not null and event_time is not null "
-            "group by item_id)"
-        )
-        readings = [section.reading] if section.reading else mapping.inputs.values()
-        numbers.update({name: reading.number_format for reading in readings for name in reading.numbers})
-    if not parts:
-        return None
-    connection.execute(f"create or replace view of_sections as {' union all by name '.join(parts)}")
-    typed = {row[0]: row[1] for row in connection.execute("describe of_sections").fetchall()}
-    read = ", ".join(
-        f"{number_sql(quoted(name), number_format)} as {quoted(name)}"
-        for name, number_format in numbers.items()
-        if typed.get(name) == "VARCHAR"
-    )
-    connection.execute(
-        f"create or replace view raw as select * exclude (_event_id) {f'replace ({read})' if read else ''} "
-        "from of_sections qualify row_number() over (partition by _item_id order by _event_time desc, _event_id desc) "
-        "= 1"
-    )
-    return []
 
 
 def _hide_users(
@@ -251,15 +228,23 @@ def write_staged(
     section: Section,
     users: tuple[dict[str, Expression], set[str]],
     file: Path,
+    recipe: RawForms | None = None,
 ) -> int:
     """Write the staged rows of the relation `raw` to a parquet file; return how many there are.
 
-    `users`: the contract's columns, and the raw columns that hold pseudonyms. Raises MappingError.
+    `users`: the contract's columns, and the raw columns that hold pseudonyms. With a `recipe`, the raw rows are not
+    written, but can be read again. Raises MappingError.
     """
     raw_columns = [row[0] for row in connection.execute("describe raw").fetchall()]
     query = staging_query(export.mapping, section, users[0], raw_columns, users[1])
-    chosen = f"select * from ({query}) where {within(section.table, export.since, export.until)}"
+    bounds, columns = within(section.table, export.since, export.until), "*"
     try:
+        if recipe is not None:
+            shown = [name for name in raw_columns if not name.startswith(TEXT_OF)]
+            raw_rows = raw_row_query(export.mapping, users[0].get("user_id"), raw_columns, users[1])
+            keep_recipe(connection, keyed(raw_rows, shown))
+            query, columns = keyed(query, shown), "* exclude (_raw)"
+        chosen = f"select {columns} from ({query}) where {bounds}"
         origin = _origin(connection, export.mapping, section, query, users[1])
         connection.execute(
             f"copy ({chosen} order by {content_order(section.table)}) to {literal(str(file))} "

@@ -67,6 +67,14 @@ def content_order(table: str) -> str:
     return ", ".join(quoted(name) for name in [*first, *rest])
 
 
+def raw_row_query(
+    mapping: Mapping, user: Expression | None, raw_columns: Collection[str], user_columns: Collection[str]
+) -> str:
+    """A query over `raw r` (and `pseudonyms p`) that gives a section's raw rows alone, as the staged rows have them."""
+    join = f" left join pseudonyms p on p.raw_id = {user.value}" if user is not None else ""
+    return f"select {_raw_row(mapping, raw_columns, user_columns)} as _raw from raw r{join}"
+
+
 def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Collection[str]) -> str:
     kept = []
     for name in raw_columns:

@@ -1,0 +1,42 @@
+"""The catalogue that a shop's events imply, where it exports none."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from flows.connection import literal, quoted
+from flows.sources.mapping import Mapping, Section
+from flows.sources.reading import Raw, number_sql
+
+
+def open_catalogue_of_events(
+    connection: duckdb.DuckDBPyConnection, mapping: Mapping, staged: Sequence[tuple[Section, Path]]
+) -> list[Raw] | None:
+    """The catalogue that staged events imply: the newest raw row of each item, its numbers as numbers again."""
+    parts, numbers = [], {}
+    for section, file in staged:
+        parts.append(
+            "select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as _event_time, "
+            "newest.event_id as _event_id from (select arg_max({'raw': _raw, 'item_id': item_id, "
+            "'event_time': event_time, 'event_id': event_id}, (event_time, event_id)) as newest "
+            f"from read_parquet({literal(str(file))}) where item_id is not null and event_time is not null "
+            "group by item_id)"
+        )
+        readings = [section.reading] if section.reading else mapping.inputs.values()
+        numbers.update({name: reading.number_format for reading in readings for name in reading.numbers})
+    if not parts:
+        return None
+    connection.execute(f"create or replace view of_sections as {' union all by name '.join(parts)}")
+    typed = {row[0]: row[1] for row in connection.execute("describe of_sections").fetchall()}
+    read = ", ".join(
+        f"{number_sql(quoted(name), number_format)} as {quoted(name)}"
+        for name, number_format in numbers.items()
+        if typed.get(name) == "VARCHAR"
+    )
+    connection.execute(
+        f"create or replace view raw as select * exclude (_event_id) {f'replace ({read})' if read else ''} "
+        "from of_sections qualify row_number() over (partition by _item_id order by _event_time desc, _event_id desc) "
+        "= 1"
+    )
+    return []
