@@ -12,7 +12,7 @@ import duckdb
 from expectations.validate import References, Verdict, held_rows
 from feature_repo.schema import TABLES
 from flows.connection import connect
-from flows.judging import JudgedTable, judge_tables, open_staged
+from flows.judging import JudgedTable, judge_tables, load_raw, open_staged
 from flows.settings import Settings
 from flows.sources.staging import Export, StagedTable, stage_table
 
@@ -85,7 +85,7 @@ def _rehearsed(judged: JudgedTable, folder: Path, now: datetime, shown: int) -> 
         "select rule, count(*), min(reason) from held group by rule order by 2 desc, 1"
     ).fetchall()
     held = [*counts, *_unread(connection, staged)]
-    pairs = _pairs(connection, staged.table, shown)
+    pairs = _pairs(connection, staged, folder, shown)
     connection.close()
     rows = staged.rows + staged.unread_rows
     return RehearsedTable(staged.table, rows, staged.left_out, tuple(held), pairs, judged.verdict)
@@ -102,15 +102,21 @@ def _unread(connection: duckdb.DuckDBPyConnection, staged: StagedTable) -> list[
     return [("line_readable", int(row[0]), str(row[1]))] if row and row[0] else []
 
 
-def _pairs(connection: duckdb.DuckDBPyConnection, table: str, shown: int) -> tuple[Pair, ...]:
+def _pairs(connection: duckdb.DuckDBPyConnection, staged: StagedTable, folder: Path, shown: int) -> tuple[Pair, ...]:
     """Some rows of every kind: each event type and each broken rule comes before the second of any."""
+    table = staged.table
     kind = "event_type" if table == "events" else "null"
     columns = ", ".join(f's."{name}"' for name in TABLES[table].column_names if name not in ("event_id", "source"))
+    connection.execute(
+        f"create table chosen as select _row from (select _row, {kind} as _kind, h.rule || ': ' || h.reason as held, "
+        f"row_number() over (partition by {kind}, h.rule order by _row) as _turn "
+        f"from incoming_{table} s left join held h using (_row)) order by _turn, _kind, _row, held limit {shown}"
+    )
+    load_raw(connection, staged, folder, "select _row from chosen")
     relation = connection.execute(
-        f"select * exclude (_row, _turn, _kind) from (select w.raw, h.rule || ': ' || h.reason as held, {columns}, "
-        f"_row, {kind} as _kind, row_number() over (partition by {kind}, h.rule order by _row) as _turn "
-        f"from incoming_{table} s join raw_{table} w using (_row) left join held h using (_row) "
-        f"order by _turn, _kind, _row limit {shown}) order by _row"
+        f"select w.raw, h.rule || ': ' || h.reason as held, {columns} from incoming_{table} s "
+        f"join raw_{table} w using (_row) left join held h using (_row) where _row in (select _row from chosen) "
+        "order by _row"
     )
     names = [each[0] for each in relation.description or ()]
     rows = [dict(zip(names, row, strict=True)) for row in relation.fetchall()]

@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -81,7 +82,10 @@ def _runs_of(flow: str) -> list[FlowRun]:
 
 def _artifact_with(words: str) -> str | None:
     with get_client(sync_client=True) as client:
-        texts = [str(each.data) for each in client.read_artifacts(limit=200) if each.key == "failures"]
+        texts = [
+            str(each.data)
+            for each in client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["failures"])))
+        ]
     return next((text for text in texts if words in text), None)
 
 

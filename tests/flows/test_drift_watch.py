@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from expectations.drift import Reading
 from flows.build_features import build_features
@@ -69,7 +70,12 @@ def test_a_breach_is_shown_triggers_what_was_declared_and_is_told_once(shop: Set
     (summary,) = watch_drift()
     assert summary.actions == ("stop", "alert")
     with get_client(sync_client=True) as client:
-        page = next(str(each.data) for each in client.read_artifacts(limit=50) if each.key == "drift-corner-shop")
+        page = next(
+            str(each.data)
+            for each in client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["drift-corner-shop"]))
+            )
+        )
     assert "| price EUR, level |" in page
     assert "data:image/svg+xml;base64," in page
     for refused in (build_features, train_model):

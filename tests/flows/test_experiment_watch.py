@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from feature_repo.experiments import Experiment, arm_of
 from feature_repo.schema import pseudonym
@@ -159,7 +160,12 @@ def test_a_better_challenger_is_told_once_with_plots_and_stays_until_a_person_pr
     assert report.verdict == "better"
     assert current_experiment(shop).running
     with get_client(sync_client=True) as client:
-        page = next(str(each.data) for each in client.read_artifacts(limit=50) if each.key == "experiment")
+        page = next(
+            str(each.data)
+            for each in client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["experiment"]))
+            )
+        )
     assert "the challenger is better" in page
     assert "data:image/png" in page
     assert len(page) < 200_000
@@ -207,7 +213,12 @@ def test_an_experiment_is_started_and_stopped_from_prefect(shop: Settings, prefe
     assert stop_flow("seen enough") == name
     assert current_experiment(shop).reason == "seen enough"
     with get_client(sync_client=True) as client:
-        pages = [str(each.data) for each in client.read_artifacts(limit=50) if each.key == "experiment"]
+        pages = [
+            str(each.data)
+            for each in client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["experiment"]))
+            )
+        ]
     assert any("ended: seen enough" in page and name in page for page in pages)
 
 

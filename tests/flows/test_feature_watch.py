@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from feature_repo.features import FEATURE_VIEWS
 from flows.build_features import build_features
@@ -125,7 +126,12 @@ def test_a_breach_goes_the_way_of_the_events(shop: Settings, prefect_harness: No
     *_, summary = watch_drift(day=LAST)
     assert (summary.source, summary.actions) == (FEATURE_TABLES, ("stop", "alert"))
     with get_client(sync_client=True) as client:
-        page = next(str(each.data) for each in client.read_artifacts(limit=50) if each.key == "drift-feature-tables")
+        page = next(
+            str(each.data)
+            for each in client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["drift-feature-tables"]))
+            )
+        )
     assert "| user_activity.spend_28d, level |" in page
     assert "data:image/svg+xml;base64," in page
     with pytest.raises(Stopped, match=r"user_activity\.spend"):

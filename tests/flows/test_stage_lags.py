@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from feature_repo.features import USER_VIEWS
 from flows.online_rows import loaded_moment
@@ -107,6 +108,11 @@ def test_the_flow_shows_alerts_and_stops_as_declared(shop: Settings, prefect_har
     (stop,) = read_stops(replace(shop))
     assert any("lake: newest 2026-10-03 08:00 UTC" in reason for reason in stop.reasons)
     with get_client(sync_client=True) as client:
-        page = next(str(each.data) for each in client.read_artifacts(limit=200) if each.key == "stage-lags")
+        page = next(
+            str(each.data)
+            for each in client.read_artifacts(
+                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["stage-lags"]))
+            )
+        )
     assert "**Over the limit: lake" in page
     assert "data:image/svg+xml;base64," in page
