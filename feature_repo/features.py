@@ -193,3 +193,5 @@ MODEL_INPUTS = (
 )
 #   items int64[B,k] vocabulary indices, best first · scores float32[B,k]
 MODEL_OUTPUTS = ("items", "scores")
+#: Files of a release's item index, where it has one: training writes them, serving reads them.
+INDEX_FILES = ("query.onnx", "item_rows.npy", "item_index.npz")

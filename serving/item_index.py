@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from feature_repo.features import MODEL_INPUTS
 
-INDEX_FILES = ("query.onnx", "item_rows.npy", "item_index.npz")
 QUERY_INPUTS, QUERY_OUTPUTS = {*MODEL_INPUTS[:6], "past_rows"}, ("query", "extra")
 #: Cells looked at before the first halt; each further step looks at twice as many.
 FIRST_CELLS = 16

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from feature_repo.features import MODEL_INPUTS, MODEL_OUTPUTS
-from serving.item_index import INDEX_FILES, ItemIndex, Ranking, read_index, search
+from feature_repo.features import INDEX_FILES, MODEL_INPUTS, MODEL_OUTPUTS
+from serving.item_index import ItemIndex, Ranking, read_index, search
 
 
 @dataclass(frozen=True)

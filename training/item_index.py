@@ -19,7 +19,6 @@ from feature_repo.features import HABIT_LENGTH, HISTORY_LENGTH
 from training.export import SEQUENCE_INPUTS, exported_graph, random_inputs
 from training.transformer_scorer import TransformerScorer
 
-INDEX_FILES = ("query.onnx", "item_rows.npy", "item_index.npz")
 #: A catalogue from this size on has an index; a smaller one is scored whole in less time than a search takes.
 INDEXED_FROM = 50_000
 #: Items that a cell holds on average, and items of the first tier; each further tier has four times the one before.

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.serving_shop import ShopSize, module_of
+from feature_repo.features import INDEX_FILES
 from serving.scorer import Scorer, best_items, open_scorer
 from training.export import SEQUENCE_INPUTS, random_inputs, write_model
-from training.item_index import INDEX_FILES, MOST_SHARE, RECALL_GOAL, cells_of, write_index
+from training.item_index import MOST_SHARE, RECALL_GOAL, cells_of, write_index
 
 ITEMS = 6_000
 
