@@ -36,6 +36,7 @@ def without_each(whole: SequenceSettings) -> dict[str, SequenceSettings]:
         "one block": replace(whole, blocks=1),
         "dropout 0.2": replace(whole, dropout=0.2),
         "half the width": replace(whole, width=whole.width // 2, heads=max(1, whole.width // 64)),
+        "twice the width": replace(whole, width=whole.width * 2, heads=max(1, whole.width // 16)),
     }
 
 
@@ -52,9 +53,14 @@ def run(sequences: Sequences, text: np.ndarray, whole: SequenceSettings, say: Ca
     assert recommend is not None
     parts = {"transformer": lend_to_cold(recommend, sequences, text)}
     rows.append(_row("whole, lent to cold items", parts["transformer"], sequences, 0.0, rows))
-    for name, fit in (("item-kNN", sequence_knn.item_knn), ("EASE", sequence_neighbours.ease)):
+    counted: dict[str, Callable[[], Recommend]] = {
+        "item-kNN": lambda: lend_to_cold(sequence_knn.item_knn(sequences), sequences, text),
+        "text": lambda: sequence_neighbours.text_nearness(sequences, text),
+        "EASE": lambda: lend_to_cold(sequence_neighbours.ease(sequences), sequences, text),
+    }
+    for name, fit in counted.items():
         started = time.monotonic()
-        parts[name] = lend_to_cold(fit(sequences), sequences, text)
+        parts[name] = fit()
         blend = sequence_blend.fit(sequences, parts, {"transformer": 1.0})
         rows.append(_row(" + ".join(["whole", *list(parts)[1:]]), blend, sequences, time.monotonic() - started, rows))
         say(f"{rows[-1]['piece']}: {rows[-1]['n10']:.4f}")

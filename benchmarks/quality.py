@@ -1,7 +1,8 @@
 """Print the next-item table: `python -m benchmarks.quality --interactions F.parquet --items F.parquet --seeds 5`.
 
 Leave-one-out, full ranking, history masked; beside it unmasked, and with the order of one user's day shuffled (trained
-anew). Every choice is made on the validation cut. The last line is JSON: model -> metrics, means over seeds.
+anew). Every choice is made on the validation cut. The blend and its parts are means over the seeds; what stands beside
+(other models, shuffled days) is of seed 1 unless --beside says more. The last line is JSON: model -> metrics.
 """
 
 import functools
@@ -28,8 +29,9 @@ from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_report
 from training.sequence_settings import SequenceSettings, settings_for
 
-#: The widths of the two Transformers that the blend starts from.
-WIDTHS = (64, 128)
+#: The Transformer of the blend, and a wider one beside it.
+WIDTH, WIDER = 64, 128
+TRANSFORMER = f"transformer {WIDTH}"
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
@@ -46,7 +48,6 @@ def fit_counted(sequences: Sequences, text: np.ndarray) -> tuple[Results, dict[s
     results: Results = {}
     fits: dict[str, Fit] = {
         "item-kNN": sequence_knn.item_knn,
-        "EASE": sequence_neighbours.ease,
         "text": lambda data: sequence_neighbours.text_nearness(data, text),
     }
     return results, {name: _timed(results, name, sequences, fit) for name, fit in fits.items()}
@@ -59,21 +60,17 @@ def run_seed(
     counted: tuple[Results, dict[str, Recommend]],
     checkpoints: Path | None = None,
 ) -> Results:
-    """Fit the Transformers with one seed, blend them with the counted parts; return the metrics on the test cut.
+    """Fit the Transformer with one seed, blend it with the counted parts; return the metrics on the test cut.
 
-    `checkpoints` begins the names of the files that a fit goes on from.
+    `checkpoints` begins the name of the file that a fit goes on from.
     """
     results: Results = dict(counted[0])
-    parts: dict[str, Recommend] = {}
-    for width in WIDTHS:
-        settings = settings_for(sequences, width, seed)
-        kept = checkpoints and checkpoints.with_name(f"{checkpoints.name}-{width}.pt")
-        parts[f"transformer {width}"] = _timed(results, f"transformer {width}", sequences, _fit(text, settings, kept))
-    parts |= counted[1]
-    alone = {f"transformer {width}": 1 / len(WIDTHS) for width in WIDTHS}
+    settings = settings_for(sequences, WIDTH, seed)
+    kept = checkpoints and checkpoints.with_name(f"{checkpoints.name}-{WIDTH}.pt")
+    parts = {TRANSFORMER: _timed(results, TRANSFORMER, sequences, _fit(text, settings, kept))} | counted[1]
     lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
     lent["text"] = parts["text"]
-    blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, alone))
+    blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, {TRANSFORMER: 1.0}))
     for clock in CLOCKS:
         results["blend"][clock] += sum(results[name][clock] for name in parts)
     say(f"seed {seed}: weights {getattr(blend, 'weights', {})}")
@@ -81,16 +78,21 @@ def run_seed(
 
 
 def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
-    """Fit the models that no part of the blend is: without text, from random vectors; return their test metrics."""
-    plain = replace(settings_for(sequences, WIDTHS[0], seed), text=False, spectral=False)
+    """Fit the models that no part of the blend is; return their test metrics.
+
+    Those named after others are without text and start from random vectors.
+    """
+    plain = replace(settings_for(sequences, WIDTH, seed), text=False, spectral=False)
     results: Results = {}
     fits: dict[str, Fit] = {
         "popularity": sequence_neighbours.popularity,
+        "EASE": sequence_neighbours.ease,
         "iALS": lambda data: sequence_factors.implicit_factors(data, seed),
         "BPR": lambda data: sequence_factors.pairwise_factors(data, seed),
         "SASRec, full softmax": _fit(text, plain),
         "GRU4Rec, full softmax": _fit(text, replace(plain, cell="gru")),
         "LSTM language model": _fit(text, replace(plain, cell="lstm")),
+        f"transformer {WIDER}": _fit(text, settings_for(sequences, WIDER, seed)),
     }
     for name, fit in fits.items():
         _timed(results, name, sequences, fit)
@@ -134,13 +136,18 @@ def kept(folder: Path | None, name: str, run: Callable[[], Results]) -> Results:
 def run_order(sequences: Sequences, text: np.ndarray, seeds: range, folder: Path | None) -> Results:
     """Return the means of the blend and its parts over seeds, for one order of the rows."""
     counted = functools.cache(lambda: fit_counted(sequences, text))
-    mark = hashlib.sha256(sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()).hexdigest()[:12]
+    mark = _mark(sequences, text)
     runs = []
     for seed in seeds:
         name = f"{mark}-blend-{seed}"
         files = folder / name if folder else None
         runs.append(kept(folder, name, lambda s=seed, f=files: run_seed(sequences, text, s, counted(), f)))
     return mean_over_seeds(runs)
+
+
+def _mark(sequences: Sequences, text: np.ndarray) -> str:
+    """Return a name for these sequences and this text: what is kept under it is of no others."""
+    return hashlib.sha256(sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()).hexdigest()[:12]
 
 
 def mean_over_seeds(runs: list[Results]) -> Results:
@@ -171,13 +178,13 @@ def table(results: Results) -> str:
     "--interactions", type=click.Path(path_type=Path, exists=True), required=True, help="user, item, ts, pos."
 )
 @click.option("--items", type=click.Path(path_type=Path, exists=True), required=True, help="item, title.")
-@click.option("--seeds", default=5, show_default=True, help="Seeds 1 … N; the table is their mean.")
+@click.option("--seeds", default=5, show_default=True, help="Seeds 1 … N of the blend; its rows are their mean.")
+@click.option("--beside", default=1, show_default=True, help="Seeds of other models, and of shuffled days.")
 @click.option("--threads", default=0, show_default=True, help="torch threads; 0: as many as torch takes.")
 @click.option("--ties/--no-ties", default=True, show_default=True, help="Also train with the order of a day shuffled.")
-@click.option("--baseline-seeds", default=0, help="Seeds of models that are not in the blend; 0: as many as --seeds.")
 @click.option("--folder", type=click.Path(path_type=Path), help="Keep each seed here, and go on from there.")
 def main(
-    interactions: Path, items: Path, seeds: int, threads: int, ties: bool, baseline_seeds: int, folder: Path | None
+    interactions: Path, items: Path, seeds: int, beside: int, threads: int, ties: bool, folder: Path | None
 ) -> None:
     """Fit every model on a leave-one-out set and print the table, then one line of JSON."""
     if threads:
@@ -189,12 +196,15 @@ def main(
     vectors = text_vectors(titles)
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     results = run_order(sequences, text, range(1, seeds + 1), folder)
+    others = range(1, beside + 1)
     if ties:
-        shuffled = run_order(read_sequences(rows, catalogue, shuffle_ties=1), text, range(1, seeds + 1), folder)
+        shuffled = run_order(read_sequences(rows, catalogue, shuffle_ties=1), text, others, folder)
         for model, metrics in shuffled.items():
             results[model] |= {"r10_ties": metrics["r10"], "n10_ties": metrics["n10"]}
-    numbers = range(1, (baseline_seeds or seeds) + 1)
-    results |= mean_over_seeds([run_baselines(sequences, text, seed) for seed in numbers])
+    name = f"{_mark(sequences, text)}-beside"
+    results |= mean_over_seeds(
+        [kept(folder, f"{name}-{seed}", lambda s=seed: run_baselines(sequences, text, s)) for seed in others]
+    )
     click.echo(table(results))
     click.echo(json.dumps(results))
 

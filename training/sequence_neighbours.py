@@ -12,6 +12,8 @@ from training.sequence_ranking import Recommend, rank_quality
 DECAYS = (0.5, 0.7, 0.85, 1.0)
 #: Regularisation of EASE, chosen on validation.
 RIDGES = (50.0, 150.0, 500.0)
+#: Validation users that ridge and decay of EASE are judged by.
+_EASE_USERS = 4_000
 #: EASE inverts items × items; beyond this many only the most popular ones take part.
 EASE_ITEMS = 15_000
 
@@ -34,7 +36,7 @@ def ease(sequences: Sequences) -> Recommend:
     kept = np.sort(np.argsort(-counts, kind="stable")[:EASE_ITEMS])
     kept = kept[counts[kept] > 0]
     gram = (matrix[:, kept].T @ matrix[:, kept]).toarray().astype(np.float32)
-    candidates = [_best_decay(_ease_weights(gram, ridge), sequences, kept) for ridge in RIDGES]
+    candidates = (_best_decay(_ease_weights(gram, ridge), sequences, kept) for ridge in RIDGES)
     return max(candidates, key=lambda each: each[0])[1]
 
 
@@ -64,6 +66,6 @@ def _best_decay(
     weights: np.ndarray | sp.csr_matrix, sequences: Sequences, kept: np.ndarray | None = None
 ) -> tuple[float, Recommend]:
     candidates = [HistoryScores(weights, decay, sequences.item_count, kept) for decay in DECAYS]
-    qualities = [rank_quality(each, sequences, "validation")["n10"] for each in candidates]
+    qualities = [rank_quality(each, sequences, "validation", _EASE_USERS)["n10"] for each in candidates]
     best = int(np.argmax(qualities))
     return qualities[best], candidates[best]

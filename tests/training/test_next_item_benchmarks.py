@@ -44,7 +44,9 @@ def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, tex
     rows = ablation.run(cycle, text, replace(tiny(), epochs=2), said.append)
     assert next(row["piece"] for row in rows) == "whole"
     assert rows[0]["ratio"] == 1
-    assert {"without text", "without spectral start", "whole + item-kNN + EASE"} <= {row["piece"] for row in rows}
+    assert {"without text", "without spectral start", "whole + item-kNN + text + EASE"} <= {
+        row["piece"] for row in rows
+    }
     assert "| without text |" in ablation.table(rows)
 
 
