@@ -1,4 +1,7 @@
-"""The small profile of a shop's last export: what each raw column looked like. Kept under AISLE_HOME/profiles.
+"""The small profile of a shop's last export: what each raw column looked like. Kept beside the lake.
+
+A lake in a folder has it under AISLE_HOME/profiles, a lake on S3 in its own bucket, so that every machine that ingests
+compares with the last export that any of them landed.
 
 It has no raw rows: counts, kinds, ranges, the commonest words of columns with few, and keyed hashes. Of a column that
 names users, or that the mapping calls private, it has neither range nor words.
@@ -17,6 +20,7 @@ import duckdb
 
 from feature_repo.schema import CONTRACT_VERSION, TABLES
 from flows.connection import connect
+from flows.release_objects import put_object, read_or_none
 from flows.settings import Settings
 from flows.sources.column_profile import ColumnProfile, profile_columns, profile_from
 from flows.sources.export_files import files_of
@@ -55,24 +59,19 @@ def profile_export(export: Export, salt: str, now: datetime) -> ExportProfile:
     return ExportProfile(mapping.source, CONTRACT_VERSION, mapping.digest, now.isoformat(), columns)
 
 
-def record_profile(settings: Settings, export: Export, now: datetime) -> Path:
+def record_profile(settings: Settings, export: Export, now: datetime) -> None:
     """Keep the profile of an export that has landed, in place of the one before."""
     profile = profile_export(export, salt_of(settings), now)
-    path = _path(settings, profile.source)
-    path.parent.mkdir(parents=True, exist_ok=True)
     record = {label: [column.as_record() for column in columns] for label, columns in profile.columns.items()}
-    fresh = path.with_suffix(f".{secrets.token_hex(4)}")
-    fresh.write_text(json.dumps({**profile.__dict__, "columns": record}), encoding="utf-8")
-    fresh.replace(path)
-    return path
+    _write(settings, profile.source, json.dumps({**profile.__dict__, "columns": record}))
 
 
 def recorded_profile(settings: Settings, source: str) -> ExportProfile | None:
     """The profile of a shop's last export; None when none has landed."""
-    path = _path(settings, source)
-    if not path.is_file():
+    text = _read(settings, source)
+    if text is None:
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = json.loads(text)
     columns = {label: tuple(profile_from(each) for each in found) for label, found in record["columns"].items()}
     return ExportProfile(**{**record, "columns": columns})
 
@@ -128,6 +127,34 @@ def _hidden(connection: duckdb.DuckDBPyConnection, mapping: Mapping, reading: Re
     ]
     named = {name for name in names if any(mentions(user, name) for user in users)}
     return named | (set(mapping.private) & set(names))
+
+
+def _write(settings: Settings, source: str, text: str) -> None:
+    if (lake := _lake_bucket(settings)) is not None:
+        put_object(lake[0], f"{lake[1]}{source}.json", text.encode())
+        return
+    path = _path(settings, source)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{secrets.token_hex(4)}")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.replace(path)
+
+
+def _read(settings: Settings, source: str) -> str | None:
+    if (lake := _lake_bucket(settings)) is not None:
+        body = read_or_none(lake[0], f"{lake[1]}{source}.json", f"read the profile of {source}'s last export")
+        return None if body is None else body.decode()
+    path = _path(settings, source)
+    return path.read_text(encoding="utf-8") if path.is_file() else None
+
+
+def _lake_bucket(settings: Settings) -> tuple[Settings, str] | None:
+    """Settings whose bucket is the lake's, and the prefix of profiles there; None for a lake in a folder."""
+    if not settings.lake_uri.startswith("s3://"):
+        return None
+    bucket, _, prefix = settings.lake_uri.removeprefix("s3://").strip("/").partition("/")
+    store = replace(settings.object_store, bucket=bucket)
+    return replace(settings, object_store=store), f"{prefix}/_profiles/".removeprefix("/")
 
 
 def _path(settings: Settings, source: str) -> Path:

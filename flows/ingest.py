@@ -18,6 +18,7 @@ from flows.automations import INGEST_COMPLETED, announce
 from flows.contract_profile import record_profile
 from flows.judging import JudgedTable
 from flows.landing import TableSummary, staging_folder
+from flows.object_client import ObjectStoreError
 from flows.settings import Settings, load_settings
 from flows.sources import staging
 from flows.sources.mapping import load_mapping
@@ -95,7 +96,7 @@ def remember(settings: Settings, export: Export, now: datetime) -> None:
     """Keep a small profile of what landed, for `aisle contract check`. The rows are safe: a failure is only told."""
     try:
         record_profile(settings, export, now)
-    except (MappingError, ExportRejected, OSError, duckdb.Error) as error:
+    except (MappingError, ExportRejected, ObjectStoreError, OSError, duckdb.Error) as error:
         get_run_logger().warning("The profile of this export was not kept: %s", error)
 
 

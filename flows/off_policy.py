@@ -3,7 +3,8 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,21 +15,53 @@ import pyarrow.dataset as ds
 from feature_repo.schema import ANSWERS, INTERACTION_TYPES
 from flows import lake
 from flows.live_events import probe_shoppers, pushed_events
+from flows.object_client import ObjectMissing
 from flows.releases import fetch_release, read_pointer
 from flows.replays import rules_of
 from flows.settings import Settings, environment_for_children
+from training.gate_checks import GateCheck
 from training.off_policy import LoggedPlaces, OffPolicyEstimate, estimate, matches
+
+#: Hours after a slate in which a deed upon its items counts as its click.
+WINDOW_HOURS = 24.0
+#: The newest slates of the log that are looked at, and places below which the gate does not refuse by them.
+MOST_SLATES = 20_000
+LEAST_PLACES = 10
+EXPECTED = "not surely fewer clicks a place than the champion, by its logged slates with drawn places"
 
 
 class NothingDrawn(LookupError):
     """No logged slate has places that were drawn, so another order cannot be judged from the log."""
 
 
-def estimate_release(settings: Settings, release_id: str, window_hours: float = 24.0) -> OffPolicyEstimate:
+def estimate_release(settings: Settings, release_id: str, window_hours: float = WINDOW_HOURS) -> OffPolicyEstimate:
     """Estimate the clicks a place of a stored release from the champion's logged slates that explored.
 
     Raises NothingDrawn where there are none, ObjectMissing where a release or rules are gone.
     """
+    return _estimate(settings, fetch_release(settings, release_id, settings.home / "releases"), window_hours)
+
+
+def off_policy_check(settings: Settings, folder: Path, manifest: Mapping[str, Any]) -> GateCheck:
+    """Judge a release that is not stored yet (its files in `folder`) by the champion's logged slates that explored.
+
+    It fails where its choices surely got fewer clicks than the champion's. Where nothing was drawn, or what a logged
+    slate needs is gone, nothing is judged and the check says so.
+    """
+    with tempfile.TemporaryDirectory(dir=folder.parent) as whole:
+        for path in folder.iterdir():
+            (Path(whole) / path.name).symlink_to(path.absolute())
+        named = json.dumps({**manifest, "release_id": "challenger", "created_at": "", "files": {}})
+        (Path(whole) / "manifest.json").write_text(named, encoding="utf-8")
+        try:
+            found = _estimate(settings, Path(whole), WINDOW_HOURS)
+        except (NothingDrawn, ObjectMissing) as nothing:
+            return GateCheck("logged slates", True, EXPECTED, f"not judged: {nothing}")
+    worse = found.high < 0 and found.effective_places >= LEAST_PLACES
+    return GateCheck("logged slates", not worse, EXPECTED, found.sentence())
+
+
+def _estimate(settings: Settings, challenger: Path, window_hours: float) -> OffPolicyEstimate:
     champion = read_pointer(settings)
     rows = _drawn_rows(settings, None if champion is None else champion.release_id)
     if champion is None or not rows:
@@ -36,8 +69,8 @@ def estimate_release(settings: Settings, release_id: str, window_hours: float = 
             "No slate of the champion with drawn places is in the lake. Ask for some: "
             '{"exploration": {"share": 0.1}} in requests, and let them land (answers-hourly).'
         )
-    ours = _plain_items(settings, champion.release_id, rows)
-    theirs = _plain_items(settings, release_id, rows)
+    champions = fetch_release(settings, champion.release_id, settings.home / "releases")
+    ours, theirs = (_plain_items(settings, folder, rows) for folder in (champions, challenger))
     events = pushed_events(settings, sorted({row["user_id"] for row in rows}))
     numbers = {user: number for number, user in enumerate(sorted({row["user_id"] for row in rows}))}
     found = list[tuple[int, float, bool, bool, bool]]()
@@ -63,12 +96,12 @@ def _drawn_rows(settings: Settings, champion: str | None) -> list[dict[str, Any]
     table = lake.arrow_dataset(settings, ANSWERS.name).to_table(filter=wanted)
     probes = set(probe_shoppers(settings))
     rows = [row for row in table.to_pylist() if row["user_id"] not in probes]
-    return [row for row in rows if json.loads(row["answer"])["exploration_seed"] is not None]
+    drawn = [row for row in rows if json.loads(row["answer"])["exploration_seed"] is not None]
+    return sorted(drawn, key=lambda row: (row["as_of"], row["request_id"]))[-MOST_SLATES:]
 
 
-def _plain_items(settings: Settings, release_id: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
+def _plain_items(settings: Settings, folder: Path, rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:
     """Return by request id what a release would have shown, by serving's own code in a process of its own."""
-    folder: Path = fetch_release(settings, release_id, settings.home / "releases")
     lines, before = list[str](), object()
     for row in sorted(rows, key=lambda row: row["rules_id"] or ""):
         if row["rules_id"] != before:
@@ -84,6 +117,6 @@ def _plain_items(settings: Settings, release_id: str, rows: Sequence[dict[str, A
     )
     if done.returncode:
         raise RuntimeError(
-            f"Release {release_id} could not rank the log: {done.stderr.decode(errors='replace')[-2000:]}"
+            f"The release in {folder} could not rank the log: {done.stderr.decode(errors='replace')[-2000:]}"
         )
     return {each["request_id"]: each["items"] for each in map(json.loads, done.stdout.splitlines())}

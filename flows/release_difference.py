@@ -58,6 +58,7 @@ def difference_of(settings: Settings, before: str, after: str) -> Difference:
     old, new = manifests
     changes = [*_plain_changes(old, new), *_data_changes(old, new), *_code_changes(old, new)]
     changes += _keyed("hyper-parameters", old.get("hyper_parameters", {}), new.get("hyper_parameters", {}))
+    changes += _keyed("transformer", old.get("transformer", {}), new.get("transformer", {}))
     changes += _keyed("seeds", old.get("seeds", {}), new.get("seeds", {}))
     changes += [*_feature_changes(old, new), *_file_changes(old, new)]
     name = "items.jsonl.gz"

@@ -27,26 +27,29 @@ from flows.training_runs import (
     is_judged,
     read_outcome,
     summary_of,
+    write_outcome,
 )
 from flows.training_set import build_training_set, build_training_tables
 from flows.validation import publish_verdict
+from flows.warm_starts import find_start, keep_knowledge
 from training.gate import GateReport
 from training.gate_report import picture_of, render_markdown
-from training.model import ProgressPoint, demo_settings
+from training.model import ProgressPoint, TrainSettings, demo_settings
 from training.tournament import TournamentResult, curve_picture, format_table, run_tournament
 
 
 @flow(name="train-model")
-def train_model(source: str | None = None, seed: int = 7) -> TrainSummary:
+def train_model(source: str | None = None, seed: int = 7, cold: bool = False) -> TrainSummary:
     """Train every model on the lake as it is, let the gate judge the best, and release it if it passes.
 
-    Args: `source`, one shop of the lake (None: all); `seed`. When nothing that the result depends on has changed, no
+    Args: `source`, one shop of the lake (None: all); `seed`; `cold`, begin with nothing, not with
+    what the champion's Transformer knew. When nothing that the result depends on has changed, no
     model is trained and the earlier outcome is reported. Raises LookupError when the lake has too few days,
     WriteConflict when another release became champion meanwhile, Stopped while a stop of the watch stands. A refused
     challenger raises nothing: the champion stays, and the summary has the reasons.
     """
     raise_if_stopped(load_settings())
-    run = find_inputs(source, seed)
+    run = find_inputs(source, demo_settings(seed, cold))
     known = earlier_outcome(run)
     if known is None:
         hold_tournament(run)
@@ -58,7 +61,7 @@ def train_model(source: str | None = None, seed: int = 7) -> TrainSummary:
 
 
 @task(cache_policy=NO_CACHE)
-def find_inputs(source: str | None, seed: int) -> TrainingRun:
+def find_inputs(source: str | None, train_settings: TrainSettings) -> TrainingRun:
     """Build the training set's tables and name the run by the hash of all its inputs."""
     settings, log = load_settings(), get_run_logger()
     with measured() as cost:
@@ -66,7 +69,6 @@ def find_inputs(source: str | None, seed: int) -> TrainingRun:
             settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
         )
     as_of = serving_moment(event_span(settings, source)[1])
-    train_settings = demo_settings(seed)
     name = inputs_hash(tables.input_hash, as_of, train_settings)
     folder = settings.home / "training_runs" / name[:16]
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,11 +104,15 @@ def hold_tournament(run: TrainingRun) -> None:
     with measured() as cost:
         embedded = _tell_every(2000, "item texts embedded")
         training_set = build_training_set(load_settings(), run.source, embedded=embedded)
-        result = run_tournament(training_set, run.train_settings, show)
+        start = find_start(load_settings(), run)
+        log.info("the Transformer begins with %s", f"what release {start.release_id} knew" if start else "nothing")
+        result = run_tournament(training_set, run.train_settings, show, start)
     keep_cost(run, "tournament", cost)
     validation = {row.model: row.validation for row in result.table}
     test = {row.model: row.test for row in result.table}
     save_models(run, result.challenger, result.best_simple, validation, test)
+    keep_knowledge(run, result.models["transformer"].knowledge)
+    write_outcome(run, transformer=result.models["transformer"].hyper_parameters)
     show_models(result)
 
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 import torch
 
 from feature_repo.features import USER_CHANNELS
+from flows.off_policy import off_policy_check
 from flows.release_contents import manifest_of, write_contents
 from flows.release_pins import feature_pins
 from flows.releases import Pointer, fetch_release, publish, read_pointer
@@ -23,9 +24,10 @@ from flows.run_cost import cost_of, keep_cost, measured
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, pointer_facts, pointer_of, read_outcome, write_outcome
 from flows.training_set import build_training_set, build_training_tables
+from flows.warm_starts import KNOWLEDGE_NAME
 from training.dataset import TrainingSet
 from training.export import write_model
-from training.gate import GateReport, judge
+from training.gate import GateReport, judge, with_check
 from training.gate_checks import GateLimits
 from training.gate_report import picture_of, render_markdown
 from training.item_index import INDEXED_FROM, write_index
@@ -71,6 +73,10 @@ def judge_challenger(settings: Settings, run: TrainingRun, limits: GateLimits | 
         chosen = "baseline" if alone.passed else None
     if chosen is not None:
         _assemble(settings, run, chosen, training_set, report)
+        if champion is not None:
+            report = with_check(report, off_policy_check(settings, run.release_folder, _manifest(run)))
+            chosen = chosen if report.passed else None
+        _write_report(run, report)
     models = read_outcome(run)["models"]
     write_outcome(
         run,
@@ -88,7 +94,7 @@ def publish_judged(settings: Settings, run: TrainingRun) -> bool:
     outcome = read_outcome(run)
     if outcome["released"] is None:
         return False
-    manifest = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest = _manifest(run)
     current = read_pointer(settings)
     if outcome.get("done") and current is not None:
         return False
@@ -187,19 +193,31 @@ def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: Tra
     evidence = {
         "seeds": {"training": run.train_settings.seed},
         "hyper_parameters": model["hyper_parameters"],
+        "transformer": outcome.get("transformer", {}),
         "inputs_sha256": run.inputs_sha256,
         "cost": cost_of(outcome),
         "metrics": metrics,
         "gate": {"challenger": report.challenger, "passed": report.passed, "reasons": list(report.reasons)},
     }
+    if role == "challenger" and (run.folder / KNOWLEDGE_NAME).exists():
+        shutil.copyfile(run.folder / KNOWLEDGE_NAME, run.release_folder / KNOWLEDGE_NAME)
     named = {"name": model["name"], "kind": model["kind"], **({} if index is None else {"item_index": index})}
     _write_json(run.release_folder / "metrics.json", metrics)
+    _write_json(run.folder / "manifest.json", manifest_of(settings, tables, run.as_of, run.source, named, evidence))
+
+
+def _manifest(run: TrainingRun) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((run.folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
+
+
+def _write_report(run: TrainingRun, report: GateReport) -> None:
+    """Put the verdict into the release, as JSON, as text and as a picture."""
     _write_json(run.release_folder / "gate.json", report.as_dict())
     (run.release_folder / "gate.md").write_text(render_markdown(report), encoding="utf-8")
     picture = picture_of(report)
     if picture is not None:
         (run.release_folder / "gate.png").write_bytes(picture)
-    _write_json(run.folder / "manifest.json", manifest_of(settings, tables, run.as_of, run.source, named, evidence))
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:

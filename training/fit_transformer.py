@@ -4,7 +4,7 @@ The body is trained on all wanted items. The copy head is trained without it: it
 and a head that leans on them trusts them too much in the weeks to come.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from training.samples import Samples, log_popularity, repeat_rates, training_sam
 from training.train import Task, train
 from training.transformer import ItemTable, UserEncoder
 from training.transformer_scorer import TransformerScorer
+from training.warm_start import WarmStart, knowledge, take_up
 
 #: Share of items that must do without their ID vector at a step, so that text alone learns to carry them.
 TEXT_ALONE = 0.2
@@ -77,15 +78,54 @@ class _Sampler:
         return order[place * self.batch : (place + 1) * self.batch]
 
 
-def fit(training_set: TrainingSet, settings: TrainSettings, progress: Progress) -> FittedModel:
-    """Train body and copy head, and choose their mix on the validation cut."""
+def fit(
+    training_set: TrainingSet, settings: TrainSettings, progress: Progress, start: WarmStart | None = None
+) -> FittedModel:
+    """Train body and copy head, and choose their mix on the validation cut.
+
+    With `start` the body begins with what the champion's knew and takes fewer steps. Every `settings.cold_every`-th
+    time a cold run stands beside it, and the better one on validation is taken: no line of warm starts drifts unseen.
+    """
+    warm = None if start is None else _fit(training_set, settings, progress, start)
+    if start is None or warm is None:
+        return _since_cold(_cold(training_set, settings, progress), 0)
+    if start.since_cold + 1 < settings.cold_every:
+        return _since_cold(warm, start.since_cold + 1)
+    cold = _cold(training_set, settings, progress)
+    quality = {
+        "warm_ndcg10": evaluate(warm.module(), training_set.validation).means["ndcg10"],
+        "cold_ndcg10": evaluate(cold.module(), training_set.validation).means["ndcg10"],
+    }
+    better = warm if quality["warm_ndcg10"] > quality["cold_ndcg10"] else cold
+    return _since_cold(replace(better, hyper_parameters=better.hyper_parameters | quality), 0)
+
+
+def _since_cold(model: FittedModel, count: int) -> FittedModel:
+    """Say how many releases ago a cold run was met, where people look and where the next warm start reads it."""
+    known = model.knowledge | {"since_cold": np.array(count)}
+    return replace(model, hyper_parameters=model.hyper_parameters | {"since_cold": count}, knowledge=known)
+
+
+def _cold(training_set: TrainingSet, settings: TrainSettings, progress: Progress) -> FittedModel:
+    model = _fit(training_set, settings, progress, None)
+    assert model is not None
+    return model
+
+
+def _fit(
+    training_set: TrainingSet, settings: TrainSettings, progress: Progress, start: WarmStart | None
+) -> FittedModel | None:
+    """Return the fitted model; None where there is a start and this body can take up nothing of it."""
     torch.manual_seed(settings.seed)
     seen = interactions(training_set)
     samples = training_samples(training_set, seen, settings.span_days)
     sampler = _Sampler(samples, min(settings.batch_size, max(1, len(samples))), settings.seed)
     body = _new_body(training_set, seen, settings)
+    carried = take_up(body, training_set.catalogue.item_ids, start) if start else 0
+    if start and not carried:
+        return None
     head = CopyHead(body.log_popularity, torch.from_numpy(repeat_rates(seen, training_set.catalogue.item_count)))
-    curve = _train_body(body, head, training_set, sampler, (settings, progress))
+    curve = _train_body(body, head, training_set, sampler, (settings, progress), start)
     _train_head(body, head, training_set, sampler, (settings, progress))
     mixes = _choose_mixes(body, head, training_set)
     chosen: dict[str, float | int | str] = {
@@ -97,8 +137,11 @@ def fit(training_set: TrainingSet, settings: TrainSettings, progress: Progress) 
         "sequence_length": settings.sequence_length,
         "samples": len(samples),
         "steps": curve[-1].step if curve else 0,
+        "start": start.release_id if start else "cold",
+        "carried_items": carried,
     }
-    return FittedModel("transformer", "learned", freeze(body, head, tuple(mixes)), chosen, curve)
+    known = knowledge(body, training_set.catalogue.item_ids)
+    return FittedModel("transformer", "learned", freeze(body, head, tuple(mixes)), chosen, curve, known)
 
 
 def _choose_mixes(body: Body, head: CopyHead, training_set: TrainingSet) -> np.ndarray:
@@ -132,7 +175,12 @@ def _new_body(training_set: TrainingSet, seen: Interactions, settings: TrainSett
 
 
 def _train_body(
-    body: Body, head: CopyHead, training_set: TrainingSet, sampler: _Sampler, how: tuple[TrainSettings, Progress]
+    body: Body,
+    head: CopyHead,
+    training_set: TrainingSet,
+    sampler: _Sampler,
+    how: tuple[TrainSettings, Progress],
+    start: WarmStart | None,
 ) -> list[CurvePoint]:
     settings, progress = how
     length = settings.sequence_length
@@ -148,8 +196,10 @@ def _train_body(
     def quality() -> float:
         return evaluate(_BodyScorer(body, freeze(body, head, MIX_START)), training_set.validation).means["ndcg10"]
 
-    steps = settings.transformer_steps if len(sampler.samples) and len(body.table.known) else 0
-    task = Task("transformer", body, loss, quality, steps, sampler.steps_an_epoch, training_set.input_hash)
+    wanted = settings.warm_steps if start else settings.transformer_steps
+    steps = wanted if len(sampler.samples) and len(body.table.known) else 0
+    begins = f"{training_set.input_hash} {start.release_id}" if start else training_set.input_hash
+    task = Task("transformer", body, loss, quality, steps, sampler.steps_an_epoch, begins)
     return train(task, settings, progress)
 
 

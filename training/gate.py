@@ -7,7 +7,7 @@ slice of users or items surely lost more than the bound. Both are ranked by thei
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,12 @@ def judge(
     )
     reasons = [*_not_better(comparison), *_fallen(slices, limits), *_failures(beside)]
     return GateReport(challenger.name, not reasons, tuple(reasons), (*checks, *beside), comparison, slices)
+
+
+def with_check(report: GateReport, check: GateCheck) -> GateReport:
+    """Return the report with one more check, which may turn the verdict."""
+    reasons = (*report.reasons, *_failures((check,)))
+    return replace(report, checks=(*report.checks, check), reasons=reasons, passed=not reasons)
 
 
 def rank_both(challenger: Contender, incumbent: Contender, catalogue: Catalogue, cut: Cut) -> Ranked:

@@ -5,9 +5,10 @@ is better, index 0 is padding and is ignored. Evaluation and the released file u
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 
@@ -41,6 +42,7 @@ class TrainSettings:
     """All that a tournament may vary. The work is counted in steps, not seconds, so that a seed fixes the result.
 
     `threads` is the number of torch threads (0: as it stands); results are the same for the same number.
+    A fit that starts from a champion takes `warm_steps`, and meets a cold run every `cold_every`-th time.
     `checkpoint_folder` holds a checkpoint a model while it trains; None keeps none.
     """
 
@@ -54,6 +56,8 @@ class TrainSettings:
     batch_size: int = 64
     learning_rate: float = 3e-3
     transformer_steps: int = 450
+    warm_steps: int = 150
+    cold_every: int = 4
     language_model_steps: int = 500
     factor_iterations: int = 8
     validation_every: int = 150
@@ -66,22 +70,30 @@ class TrainSettings:
 
 @dataclass(frozen=True)
 class FittedModel:
-    """A trained model. `kind` is 'simple' (counts) or 'learned' (gradient); simple ones judge a first release."""
+    """A trained model. `kind` is 'simple' (counts) or 'learned' (gradient); simple ones judge a first release.
+
+    `knowledge` is what a later fit may start from (`warm_start.py`); empty where a model has none.
+    """
 
     name: str
     kind: str
     scorer: nn.Module
     hyper_parameters: dict[str, float | int | str]
     curve: list[CurvePoint] = field(default_factory=list)
+    knowledge: dict[str, np.ndarray] = field(default_factory=dict)
 
     def module(self) -> nn.Module:
         """Return the torch module that scores, in evaluation mode."""
         return self.scorer.eval()
 
 
-def demo_settings(seed: int = 7) -> TrainSettings:
-    """Return the settings of the demo: the whole tournament on Complete Journey in about 3 minutes on 2 cores."""
-    return TrainSettings(seed=seed)
+def demo_settings(seed: int = 7, cold: bool = False) -> TrainSettings:
+    """Return the settings of the demo: the whole tournament on Complete Journey in about 3 minutes on 2 cores.
+
+    A `cold` one never starts from a champion.
+    """
+    settings = TrainSettings(seed=seed)
+    return replace(settings, warm_steps=0) if cold else settings
 
 
 def tiny_settings(seed: int = 7) -> TrainSettings:
@@ -95,6 +107,7 @@ def tiny_settings(seed: int = 7) -> TrainSettings:
         batch_size=32,
         learning_rate=1e-2,
         transformer_steps=90,
+        warm_steps=30,
         language_model_steps=60,
         factor_iterations=4,
         validation_every=30,

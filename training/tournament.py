@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from matplotlib.figure import Figure
@@ -23,6 +24,7 @@ from training import (
 from training.dataset import TrainingSet
 from training.evaluate import METRIC_NAMES, Evaluation, evaluate
 from training.model import CurvePoint, FittedModel, Progress, ProgressPoint, TrainSettings, silent
+from training.warm_start import WarmStart
 
 #: Every model's fit function, in the table's order; add a model here (docs/models.md says how).
 MODELS = {
@@ -67,12 +69,18 @@ class TournamentResult:
     evaluations: dict[str, Evaluation]
 
 
-def run_tournament(training_set: TrainingSet, settings: TrainSettings, progress: Progress = silent) -> TournamentResult:
-    """Fit every model and the blend, choose on validation, and report each once on test."""
+def run_tournament(
+    training_set: TrainingSet, settings: TrainSettings, progress: Progress = silent, start: WarmStart | None = None
+) -> TournamentResult:
+    """Fit every model and the blend, choose on validation, and report each once on test.
+
+    `start`: what the Transformer begins with; None for a cold run.
+    """
     fitted: dict[str, FittedModel] = {}
     seconds: dict[str, float] = {}
+    fits = MODELS if start is None else MODELS | {"transformer": partial(fit_transformer.fit, start=start)}
     with _threads(settings.threads):
-        for name, fit in MODELS.items():
+        for name, fit in fits.items():
             started = time.monotonic()
             progress(_beginning(name))
             fitted[name] = fit(training_set, settings, progress)

@@ -18,7 +18,8 @@ from flows.training_runs import TrainSummary
 @click.command(name="train")
 @click.option("--source", default=None, help="Train on one shop of the lake only (with live events); default: all.")
 @click.option("--seed", default=7, show_default=True, help="Another seed is another training run.")
-def command(source: str | None, seed: int) -> None:
+@click.option("--cold", is_flag=True, help="Begin with nothing, not with what the champion's Transformer knew.")
+def command(source: str | None, seed: int, cold: bool) -> None:
     """Train every model on the same rows, gate the best, and release it if it passes.
 
     When nothing that the result depends on has changed, nothing is trained and the release that is there is named.
@@ -32,7 +33,7 @@ def command(source: str | None, seed: int) -> None:
     try:
         start_object_store(load_settings())
         with progress_on(console):
-            summary = train_model(source, seed)
+            summary = train_model(source, seed, cold)
     except (DataRejected, ObjectStoreError, LookupError, Stopped) as error:
         raise click.ClickException(str(error)) from error
     print_summary(summary, console)

@@ -183,6 +183,18 @@ def test_a_new_column_and_an_unused_one_that_goes_break_nothing(landed: tuple[Se
     assert findings["events: discount"].line.startswith('[events.columns] discount = "discount"')
 
 
+def test_with_a_lake_on_s3_another_machine_compares_with_the_same_last_export(
+    store_settings: Settings, tmp_path: Path
+) -> None:
+    here = replace(store_settings, lake_uri=f"s3://{store_settings.object_store.bucket}/lake")
+    there = replace(here, home=tmp_path / "another machine")
+    shop = write_shop(tmp_path, _sales(1))
+    assert recorded_profile(there, "corner_shop") is None
+    record_profile(here, open_export(here, shop, None, None, None), NOW)
+    assert recorded_profile(there, "corner_shop") == recorded_profile(here, "corner_shop")
+    assert recorded_profile(there, "corner_shop").recorded_at == NOW.isoformat()
+
+
 def test_what_is_recorded_has_no_user_and_no_value_that_can_be_looked_up(landed: tuple[Settings, str]):
     settings, shop = landed
     text = (settings.home / "profiles" / "corner_shop.json").read_text()
