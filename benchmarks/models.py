@@ -1,4 +1,4 @@
-"""Print the table of the models on a training set, then slices of users and items: `python -m benchmarks.models`.
+"""Print the models of a training set, slices of users and items, and calibration: `python -m benchmarks.models`.
 
 `--home DIR` is an AISLE_HOME with kept training sets, or a folder that `training.dataset_files.save` wrote.
 """
@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 import torch
 
 from flows.settings import load_settings
@@ -16,6 +17,7 @@ from flows.training_set import build_training_set
 from training import dataset_files
 from training.dataset import TrainingSet
 from training.evaluate import evaluate
+from training.metrics import bootstrap_interval, mean, miscalibration
 from training.model import ProgressPoint, demo_settings
 from training.slices import slices
 from training.tournament import TournamentResult, curve_picture, format_table, run_tournament
@@ -48,6 +50,18 @@ def slice_table(training_set: TrainingSet, result: TournamentResult) -> str:
     return "\n".join(lines)
 
 
+def calibration_table(training_set: TrainingSet, result: TournamentResult) -> str:
+    """Return for each model how far the categories of its slates are from those of the histories (0: the same)."""
+    categories = ["", *(category.split(">")[0].strip() for category in training_set.catalogue.categories)]
+    kinds = np.unique(categories, return_inverse=True)[1].astype(np.int64)
+    lines = ["| model | miscalibration (95 %) |", "|---|---:|"]
+    for name, found in result.evaluations.items():
+        values = miscalibration(found.ranked, training_set.test.queries.history_items[found.query_rows], kinds)
+        low, high = bootstrap_interval(values)
+        lines.append(f"| {name} | {mean(values):.3f} ({low:.3f} – {high:.3f}) |")
+    return "\n".join(lines)
+
+
 @click.command()
 @click.option("--home", type=click.Path(path_type=Path, exists=True), required=True, help="AISLE_HOME or a saved set.")
 @click.option("--seed", default=7, show_default=True)
@@ -60,6 +74,7 @@ def main(home: Path, seed: int, threads: int, picture: Path | None) -> None:
     result = run_tournament(training_set, replace(demo_settings(seed), threads=threads), tell)
     click.echo(format_table(result))
     click.echo(slice_table(training_set, result))
+    click.echo(calibration_table(training_set, result))
     for row in result.table:
         click.echo(f"{row.model}: {row.hyper_parameters}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2

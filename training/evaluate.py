@@ -22,12 +22,13 @@ class Evaluation:
     """A model's metrics on one cut: `per_user` float64 [users with a truth] by name, and their means.
 
     `new_*` are over items new to the user: wanted items that stand neither in the history nor in the habits, ranked
-    among such items only. `query_rows` are the row numbers in the cut.
+    among such items only. `query_rows` are the row numbers in the cut, `ranked` int64 [users, 10] what came first.
     """
 
     per_user: dict[str, np.ndarray]
     means: dict[str, float]
     query_rows: np.ndarray
+    ranked: np.ndarray
 
     def interval(self, name: str) -> tuple[float, float]:
         """Return the 95 % bootstrap interval over users of one metric's mean."""
@@ -50,7 +51,7 @@ def evaluate(module: nn.Module, cut: Cut) -> Evaluation:
     per_user |= {name: new[name] for name in ("new_ndcg10", "new_recall10")}
     means = {name: metrics.mean(values) for name, values in per_user.items()}
     means["coverage"] = metrics.coverage(ranked, K, width - 1)
-    return Evaluation(per_user, means, rows)
+    return Evaluation(per_user, means, rows, ranked[:, :K])
 
 
 def _metrics(ranked: np.ndarray, truth: Truth, prefix: str) -> dict[str, np.ndarray]:

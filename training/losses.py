@@ -71,3 +71,20 @@ def chunked_softmax(users: torch.Tensor, items: torch.Tensor, bias: torch.Tensor
     """
     loss: torch.Tensor = _ChunkedSoftmax.apply(users, items, bias, target)
     return loss
+
+
+def same_target_contrast(states: torch.Tensor, target: torch.Tensor, temperature: float = 0.1) -> torch.Tensor:
+    """Return how far apart states stand that want the same item: mean −log softmax of their cosines over the batch.
+
+    `states` float32 [P, d], `target` int64 [P]. A place whose item no other place wants has no part in it; 0 where none
+    has. Same-target contrast: Qiu et al., DuoRec, WSDM 2022; with several positives: Khosla et al., NeurIPS 2020.
+    """
+    unit = functional.normalize(states, dim=1)
+    alike = unit @ unit.T / temperature
+    itself = torch.eye(len(states), dtype=torch.bool, device=states.device)
+    same = (target[:, None] == target[None, :]) & ~itself
+    log_share = alike - torch.logsumexp(alike.masked_fill(itself, -torch.inf), dim=1, keepdim=True)
+    partners = same.sum(dim=1)
+    mean = log_share.masked_fill(~same, 0.0).sum(dim=1) / partners.clamp(min=1)
+    has = partners > 0
+    return -(mean * has).sum() / has.sum().clamp(min=1)

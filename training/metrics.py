@@ -54,6 +54,27 @@ def coverage(ranked: Ints, k: int, item_count: int) -> float:
     return float((shown > 0).sum() / max(item_count, 1))
 
 
+def miscalibration(ranked: Ints, history: Ints, kinds: Ints) -> Floats:
+    """Return how far the categories of a list are from those of the history: KL(history ‖ list), 0 where they agree.
+
+    `history` int64 [q, h] (0 = padding), `kinds` int64 [items + 1] the category of each item. The list's shares are
+    mixed with 1 % of the history's, so that no logarithm is of 0 (Steck, Calibrated recommendations, RecSys 2018). NaN
+    for a query without a history.
+    """
+    wanted, shown = (_shares(items, kinds) for items in (history, ranked))
+    softened = 0.99 * shown + 0.01 * wanted
+    ratio = np.where(wanted > 0, wanted / np.where(wanted > 0, softened, 1.0), 1.0)
+    return _where_wanted((wanted * np.log(ratio)).sum(axis=1), (history > 0).sum(axis=1))
+
+
+def _shares(items: Ints, kinds: Ints) -> Floats:
+    """Return the share of each kind among the items of each row, padding left out; float64 [q, kinds]."""
+    owner, place = np.nonzero(items > 0)
+    counts = np.zeros((len(items), int(kinds.max(initial=0)) + 1))
+    np.add.at(counts, (owner, kinds[items[owner, place]]), 1.0)
+    return np.asarray(counts / np.maximum(counts.sum(axis=1, keepdims=True), 1.0))
+
+
 def mean(values: Floats) -> float:
     """Return the mean over queries that want something; NaN if none does."""
     kept = values[~np.isnan(values)]

@@ -8,7 +8,7 @@ from torch import nn
 
 from training import replicas
 from training.leave_one_out import Sequences
-from training.losses import chunked_softmax
+from training.losses import chunked_softmax, same_target_contrast
 from training.recurrent_model import RecurrentModel
 from training.sampled_softmax import Proposal, sampled_softmax
 from training.sequence_model import SequenceModel
@@ -50,7 +50,7 @@ def one_epoch(
             group["lr"] = rate
         padded = pad(list(replicas.share(batch)) or [np.zeros(2, dtype=np.int64)], settings.length + 1)
         if proposal is None:
-            loss = _full_loss(model, padded)
+            loss = _full_loss(model, padded, settings.contrast)
         else:
             drawn = proposal.draw(np.random.default_rng((settings.seed, epoch, number)), settings.negatives)
             loss = _sampled_loss(model, padded, *map(torch.from_numpy, drawn))
@@ -78,11 +78,12 @@ def _sampled(settings: SequenceSettings) -> bool:
     return settings.negatives > 0 and not settings.cell
 
 
-def _full_loss(model: NextItemModel, padded: torch.Tensor) -> torch.Tensor:
+def _full_loss(model: NextItemModel, padded: torch.Tensor, contrast: float) -> torch.Tensor:
     live = padded[:, 1:] > 0
-    vectors = model.items()
+    vectors, wanted = model.items(), padded[:, 1:][live]
     states = model(vectors, padded[:, :-1])[live]
-    return chunked_softmax(states, model.outputs(vectors), model.bias, padded[:, 1:][live])
+    loss = chunked_softmax(states, model.outputs(vectors), model.bias, wanted)
+    return loss + contrast * same_target_contrast(states, wanted) if contrast else loss
 
 
 def _sampled_loss(

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from training.copy_head import CopyHead, copy_loss_terms
-from training.losses import multi_positive_softmax, next_item_cross_entropy
+from training.losses import multi_positive_softmax, next_item_cross_entropy, same_target_contrast
 
 
 def test_two_wanted_items_share_a_softmax_worked_by_hand() -> None:
@@ -44,3 +44,20 @@ def test_the_copy_loss_is_the_softmax_over_the_whole_catalogue() -> None:
     expected = torch.logsumexp(scores, 1)[owner] - scores[owner, target - 1]
     got = copy_loss_terms(head, (items, live, gains), owner, target)
     assert torch.allclose(got, expected, atol=1e-5)
+
+
+def test_same_target_contrast_worked_by_hand() -> None:
+    states = torch.tensor([[2.0, 0.0], [0.0, 3.0], [0.0, 1.0], [1.0, 0.0]])
+    target = torch.tensor([5, 5, 8, 9])
+    # Places 0 and 1 want one item and are at a right angle; each has one like it that wants another.
+    by_hand = -math.log(math.exp(0 / 0.5) / (math.exp(0 / 0.5) * 2 + math.exp(1 / 0.5)))
+    assert same_target_contrast(states, target, 0.5).item() == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_states_that_want_one_item_are_drawn_together_and_lone_places_have_no_part() -> None:
+    states = torch.randn(6, 4, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    same_target_contrast(states, torch.tensor([1, 1, 2, 3, 4, 5])).backward()
+    nearer = states.detach() - 0.01 * states.grad
+    before, after = (torch.cosine_similarity(rows[0], rows[1], dim=0) for rows in (states.detach(), nearer))
+    assert after > before
+    assert same_target_contrast(states.detach(), torch.arange(6)).item() == 0

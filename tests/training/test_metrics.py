@@ -77,3 +77,25 @@ def test_the_bootstrap_interval_holds_the_mean_and_narrows_with_more_users() -> 
 def test_a_paired_interval_of_equal_models_is_nothing() -> None:
     values = np.array([0.1, 0.9, 0.4])
     assert metrics.paired_interval(values, values) == (0.0, 0.0)
+
+
+KINDS = np.array([0, 1, 1, 2, 2])
+
+
+def test_miscalibration_worked_by_hand() -> None:
+    history, ranked = np.array([[1, 2, 3, 0], [1, 3, 0, 0], [0, 0, 0, 0]]), np.array([[1, 3], [1, 2], [1, 2]])
+    found = metrics.miscalibration(ranked, history, KINDS)
+    first = 2 / 3 * math.log((2 / 3) / (0.99 / 2 + 0.01 * 2 / 3))
+    first += 1 / 3 * math.log((1 / 3) / (0.99 / 2 + 0.01 / 3))
+    second = 0.5 * math.log(0.5 / (0.99 + 0.005)) + 0.5 * math.log(0.5 / 0.005)
+    assert found[:2] == pytest.approx([first, second])
+    assert math.isnan(found[2])
+
+
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=8), st.integers(1, 5))
+def test_a_list_with_the_shares_of_the_history_is_calibrated_and_no_list_is_better(items: list[int], seed: int) -> None:
+    history = np.array([items])
+    same = metrics.miscalibration(np.array([items * 2]), history, KINDS)[0]
+    other = metrics.miscalibration(np.random.default_rng(seed).integers(1, 5, (1, 6)), history, KINDS)[0]
+    assert same == pytest.approx(0, abs=1e-12)
+    assert other >= -1e-12
