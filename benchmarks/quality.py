@@ -29,8 +29,8 @@ from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_report
 from training.sequence_settings import SequenceSettings, settings_for
 
-#: The Transformer of the blend, and a wider one beside it.
-WIDTH, WIDER = 64, 128
+#: Width of the blend's Transformer.
+WIDTH = 64
 TRANSFORMER = f"transformer {WIDTH}"
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
@@ -78,10 +78,7 @@ def run_seed(
 
 
 def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
-    """Fit the models that no part of the blend is; return their test metrics.
-
-    Those named after others are without text and start from random vectors.
-    """
+    """Fit the models that no part of the blend is: without text, from random vectors; return their test metrics."""
     plain = replace(settings_for(sequences, WIDTH, seed), text=False, spectral=False)
     results: Results = {}
     fits: dict[str, Fit] = {
@@ -92,7 +89,6 @@ def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
         "SASRec, full softmax": _fit(text, plain),
         "GRU4Rec, full softmax": _fit(text, replace(plain, cell="gru")),
         "LSTM language model": _fit(text, replace(plain, cell="lstm")),
-        f"transformer {WIDER}": _fit(text, settings_for(sequences, WIDER, seed)),
     }
     for name, fit in fits.items():
         _timed(results, name, sequences, fit)
@@ -196,6 +192,7 @@ def main(
     vectors = text_vectors(titles)
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     results = run_order(sequences, text, range(1, seeds + 1), folder)
+    say(table(results))
     others = range(1, beside + 1)
     if ties:
         shuffled = run_order(read_sequences(rows, catalogue, shuffle_ties=1), text, others, folder)

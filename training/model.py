@@ -56,7 +56,7 @@ class TrainSettings:
     batch_size: int = 64
     learning_rate: float = 3e-3
     transformer_steps: int = 450
-    warm_steps: int = 150
+    warm_steps: int = 300
     cold_every: int = 4
     language_model_steps: int = 500
     factor_iterations: int = 8
