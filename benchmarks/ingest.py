@@ -23,7 +23,7 @@ import duckdb
 import great_expectations as gx
 import pandas as pd
 
-from benchmarks.ingest_cost import STAGES, Cost, ingest, validate
+from benchmarks.ingest_cost import EVENT_PARTS, STAGES, Cost, ingest, validate
 from benchmarks.naive_suite import naive_expectations
 from benchmarks.resampled_shop import write_export
 from expectations.suites import profile_context
@@ -46,6 +46,11 @@ class Measured:
     peak_gib: float
     bare_cpu_s: float
     naive_cpu_s: float | None
+
+    @property
+    def events_cpu_s(self) -> float:
+        """CPU seconds of the events alone, which is what the peers read."""
+        return sum(self.parts_cpu_s[name] for name in EVENT_PARTS)
 
 
 def main() -> None:
@@ -141,7 +146,8 @@ def _naive(file: Path) -> float:
 
 def _print(found: list[Measured]) -> None:
     print(f"{'events':>12}{'wall s':>9}{'CPU s':>9}{'rows/CPU s':>12}{'peak GiB':>10}", end="")
-    print("".join(f"{name:>10}" for name in (*STAGES, "validate")) + f"{'÷ bare':>9}{'naive ÷':>9}")
+    print("".join(f"{name:>10}" for name in (*STAGES, "validate")) + f"{'÷ bare':>9}{'naive ÷':>9}", end="")
+    print(f"{'events ÷ bare':>15}{'naive ÷ events':>16}")
     for one in found:
         shares = "".join(f"{one.parts_cpu_s[name] / one.cpu_s:>10.1%}" for name in (*STAGES, "validate"))
         naive = f"{one.naive_cpu_s / one.cpu_s:.2f}" if one.naive_cpu_s else "-"
@@ -149,13 +155,26 @@ def _print(found: list[Measured]) -> None:
             f"{one.rows:>12,}{one.wall_s:>9.1f}{one.cpu_s:>9.1f}{one.rows / one.cpu_s:>12,.0f}{one.peak_gib:>10.2f}",
             end="",
         )
-        print(f"{shares}{one.cpu_s / one.bare_cpu_s:>9.1f}{naive:>9}")
-    print("validate is a part of judge. Goals: " + ", ".join(f"{name} {goal:g}" for name, goal in GOALS.items()))
+        alone = f"{one.naive_cpu_s / one.events_cpu_s:.2f}" if one.naive_cpu_s else "-"
+        print(f"{shares}{one.cpu_s / one.bare_cpu_s:>9.1f}{naive:>9}", end="")
+        print(f"{one.events_cpu_s / one.bare_cpu_s:>15.1f}{alone:>16}")
+    print(
+        "validate is a part of judge; events: without the other tables, which the peers do not read. Goals: "
+        + ", ".join(f"{name} {goal:g}" for name, goal in GOALS.items())
+    )
     first, last = found[0], found[-1]
     if len(found) > 1:
         growth = (last.cpu_s / first.cpu_s) / (last.rows / first.rows)
         print(f"CPU time of {last.rows:,} against {first.rows:,} rows: {growth:.2f} of what linear growth would be.")
-    print(json.dumps({"benchmark": "ingest", "goals": GOALS, "sizes": [asdict(one) for one in found]}))
+    print(
+        json.dumps(
+            {
+                "benchmark": "ingest",
+                "goals": GOALS,
+                "sizes": [asdict(one) | {"events_cpu_s": one.events_cpu_s} for one in found],
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

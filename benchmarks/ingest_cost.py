@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ from flows.settings import Settings
 from flows.sources.staging import Export, StagedTable, stage_table
 
 STAGES = ("stage", "judge", "land")
+#: What the events alone cost: their staging and landing, and the verdicts, of which nearly all is theirs.
+EVENT_PARTS = ("stage events", "judge", "land events")
 Result = TypeVar("Result")
 
 
@@ -41,11 +44,16 @@ def ingest(settings: Settings, export: Export, folder: Path, cost: Cost, now: da
     """Stage, judge and land every table of an export; return the staged tables, the files of which stay in `folder`."""
     names = sorted(export.mapping.tables, key=lambda name: name != "events")
     key = settings.pseudonym_key
-    staged = cost.of("stage", lambda: [stage_table(export, name, folder, key) for name in names])
+    staged = [_of_table(cost, "stage", name, partial(stage_table, export, name, folder, key)) for name in names]
     judged = cost.of("judge", lambda: judging.judge_tables(settings, export.mapping, staged, folder, now))
     for table in judged:
-        cost.of("land", lambda table=table: landing.land_table(settings, export.mapping, table, now))
+        _of_table(cost, "land", table.staged.table, partial(landing.land_table, settings, export.mapping, table, now))
     return staged
+
+
+def _of_table(cost: Cost, stage: str, table: str, call: Callable[[], Result]) -> Result:
+    """Add the call's seconds to the stage, and to the stage of that table."""
+    return cost.of(stage, lambda: cost.of(f"{stage} {table}", call))
 
 
 def validate(staged: list[StagedTable], folder: Path, cost: Cost, now: datetime) -> list[Verdict]:
