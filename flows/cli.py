@@ -24,7 +24,7 @@ SUBCOMMANDS = {
     "materialise": "Load the newest feature rows into the online store.",
     "train": "Train the models, gate the best, release it.",
     "pipeline": "Ingest, features, materialise, train: the whole way.",
-    "release": "List releases, show one, or promote one.",
+    "release": "List, show, compare, verify, promote and roll back releases; remove old ones.",
     "experiment": "Try a release on real shoppers beside the champion: start, show, stop, report.",
     "rules": "Check, publish and show the shop's rules: block, pin, boost.",
     "serve": "Start the serving API.",

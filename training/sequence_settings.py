@@ -9,6 +9,9 @@ from training.leave_one_out import Sequences
 
 #: Up to so many items the softmax is over all of them.
 FULL_SOFTMAX_ITEMS = 100_000
+#: Interactions × items of the full softmax that the most epochs may go over; a larger set gets fewer, at least these.
+EPOCH_WORK = 1e10
+FEWEST_EPOCHS = 10
 #: Beyond that: items sampled a batch, and users whose validation is looked at after an epoch.
 NEGATIVES = 4096
 VALIDATION_USERS = 2000
@@ -43,13 +46,20 @@ class SequenceSettings:
 
 
 def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSettings:
-    """Return settings that follow the data: short sequences need much dropout, long ones a longer window,
-    and a catalogue too large for the full softmax is sampled, from random start vectors, and judged by some users."""
+    """Return settings that follow the data.
+
+    Short sequences need much dropout, long ones a longer window. A catalogue too large for the full softmax is sampled,
+    from random start vectors, and judged by some users. A set on which the full softmax is much work gets fewer epochs,
+    the cosine of the learning rate with them: it has more to learn from in each.
+    """
     lengths = np.diff(sequences.starts)
     length = int(np.clip(2 ** math.ceil(math.log2(max(2, np.quantile(lengths, 0.98)))), 16, 200))
     many = sequences.item_count > FULL_SOFTMAX_ITEMS
+    most = SequenceSettings.epochs
+    work = 1 if many else max(1, len(sequences.items) * sequences.item_count)
     return SequenceSettings(
         width=width,
+        epochs=int(np.clip(round(most * EPOCH_WORK / work), FEWEST_EPOCHS, most)),
         heads=max(1, width // 32),
         dropout=0.5 if lengths.mean() < 30 else 0.2,
         length=length,

@@ -17,7 +17,7 @@ from training.losses import SOFTMAX_CHUNK, chunked_softmax
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
 from training.sequence_ranking import rank_quality, rank_report, wanted_ranks
-from training.sequence_settings import settings_for
+from training.sequence_settings import SequenceSettings, settings_for
 
 
 def test_the_last_item_is_the_test_and_the_one_before_it_the_validation(cycle: Sequences) -> None:
@@ -141,6 +141,8 @@ def test_settings_follow_the_data() -> None:
     short, long = (read_sequences(cycle_rows(users=12, length=length), catalogue()) for length in (5, 80))
     assert settings_for(short, 64, 1).dropout > settings_for(long, 64, 1).dropout
     assert settings_for(short, 64, 1).length < settings_for(long, 64, 1).length
+    large = Sequences(np.ones(2_000_000, dtype=np.int64), np.arange(0, 2_000_001, 10), 30_000)
+    assert settings_for(large, 64, 1).epochs < settings_for(short, 64, 1).epochs == SequenceSettings.epochs
 
 
 def test_an_untrained_item_has_the_mean_score_of_what_means_the_same_and_the_others_keep_theirs() -> None:
