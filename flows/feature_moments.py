@@ -3,20 +3,24 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-#: Days between two training snapshots; each interaction is new in exactly one of them.
-TRAINING_STEP = timedelta(days=14)
-#: Days after a cut whose interactions are the truth.
-TRUTH_SPAN = timedelta(days=7)
+#: Days after a cut whose interactions are the truth; fewer where the past is shorter than four times as long.
+TRUTH_DAYS = 7
+#: Days between two training snapshots, in spans of truth; each interaction is new in exactly one of them.
+TRAINING_STEP = 2
 _DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class TrainingMoments:
-    """The as_of's of a training set: `training` (oldest first), then the validation cut, then the test cut."""
+    """The as_of's of a training set: `training` (oldest first), then the validation cut, then the test cut.
+
+    `truth` is how long after a cut interactions are its truth.
+    """
 
     training: tuple[datetime, ...]
     validation: datetime
     test: datetime
+    truth: timedelta
 
     @property
     def all(self) -> tuple[datetime, ...]:
@@ -45,22 +49,29 @@ def training_moments(first_event: datetime, watermark: datetime) -> TrainingMome
     """Return the snapshots of a training set over events from `first_event` to `watermark`.
 
     The test cut is the watermark's midnight − 7 days, the validation cut 7 days earlier, training snapshots every 14
-    days before it. Raises LookupError when there is nothing before the validation cut to learn from.
+    days before it. A past that is too short for that is cut by the most whole days that fit. Raises LookupError when
+    not even single days do.
     """
-    test = _midnight(watermark) - TRUTH_SPAN
-    validation = test - TRUTH_SPAN
+    for days in range(TRUTH_DAYS, 0, -1):
+        moments = _moments(first_event, watermark, timedelta(days=days))
+        if moments.training:
+            return moments
+    raise LookupError(
+        f"A training set needs events from more than {TRAINING_STEP + 2} days; the lake has them from "
+        f"{first_event:%Y-%m-%d %H:%M} to {watermark:%Y-%m-%d %H:%M} UTC. If the shop is older, land more of its past: "
+        "aisle ingest. If it is not, its event_time may be read from the wrong column: aisle source check"
+    )
+
+
+def _moments(first_event: datetime, watermark: datetime, truth: timedelta) -> TrainingMoments:
+    test = _midnight(watermark) - truth
+    validation = test - truth
     training = []
-    moment = validation - TRAINING_STEP
+    moment = validation - TRAINING_STEP * truth
     while moment > first_event:
         training.append(moment)
-        moment -= TRAINING_STEP
-    if not training:
-        raise LookupError(
-            f"A training set needs events from at least {(TRAINING_STEP + 2 * TRUTH_SPAN).days} days; the lake has "
-            f"them from {first_event:%Y-%m-%d %H:%M} to {watermark:%Y-%m-%d %H:%M} UTC. "
-            "Land more of the shop's past first: aisle ingest"
-        )
-    return TrainingMoments(tuple(reversed(training)), validation, test)
+        moment -= TRAINING_STEP * truth
+    return TrainingMoments(tuple(reversed(training)), validation, test, truth)
 
 
 def _midnight(moment: datetime) -> datetime:

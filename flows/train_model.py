@@ -132,7 +132,7 @@ def _tell_every(step: int, what: str) -> Callable[[int], None]:
 def show_models(result: TournamentResult) -> None:
     """Put the table of models and the learning curve on the run's page; each key's page is its history."""
     note = (
-        "All models on the same users. Truth: what each user interacts with in the 7 days after the cut; every item of "
+        "All models on the same users. Truth: what each user interacts with in the days after the cut; every item of "
         "the vocabulary is a candidate, and wanted items beyond it count as missed. "
         "Validation chooses the challenger, the test week reports once."
     )

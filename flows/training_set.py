@@ -10,7 +10,7 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -21,7 +21,7 @@ from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VI
 from feature_repo.prepared_events import fingerprint, microseconds
 from feature_repo.transforms import code_hash
 from flows.catalogue_items import catalogue_items
-from flows.feature_moments import TRUTH_SPAN, TrainingMoments, training_moments
+from flows.feature_moments import TrainingMoments, training_moments
 from flows.feature_rows import historical_rows
 from flows.feature_source import LakeState, event_span, lake_state, open_events
 from flows.feature_tables import Progress, Publish, build_tables_from
@@ -88,13 +88,14 @@ def build_training_tables(
         made_of = {
             "code": code_hash(),
             "moments": {
-                as_of.isoformat(): fingerprint(connection, as_of) for as_of in (*moments.all, moments.test + TRUTH_SPAN)
+                as_of.isoformat(): fingerprint(connection, as_of)
+                for as_of in (*moments.all, moments.test + moments.truth)
             },
             "vocabulary_limit": settings.vocabulary_limit,
         }
         truths = {
-            "validation": _truth(connection, moments.validation),
-            "test": _truth(connection, moments.test),
+            "validation": _truth(connection, moments.validation, moments.truth),
+            "test": _truth(connection, moments.test, moments.truth),
         }
     items = catalogue_items(settings, moments.validation, source)
     made_of["items"] = content_hash(items)
@@ -129,8 +130,8 @@ def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:
     return [moments[start : start + size] for start in range(0, len(moments), size)]
 
 
-def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
-    bounds = {"start": microseconds(as_of), "stop": microseconds(as_of + TRUTH_SPAN)}
+def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime, span: timedelta) -> pa.Table:
+    bounds = {"start": microseconds(as_of), "stop": microseconds(as_of + span)}
     return connection.sql(_TRUTH, params=bounds).to_arrow_table()
 
 

@@ -108,6 +108,12 @@ class TrainingSet:
     t_test: np.datetime64
     input_hash: str
 
+    @property
+    def truth_days(self) -> float:
+        """Days after a moment whose items are its truth: those between the cuts, where a short past makes them few."""
+        between = float((self.t_test - self.t_validation) / np.timedelta64(DAY_US, "us"))
+        return between if 0 < between < TRUTH_DAYS else TRUTH_DAYS
+
 
 def from_arrow(
     histories: pa.Table,

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from feature_repo.schema import INTERACTION_TYPES
-from training.dataset import DAY_US, TRUTH_DAYS, Cut, Queries, TrainingSet
+from training.dataset import DAY_US, Cut, Queries, TrainingSet
 from training.gate_checks import GateCheck, GateLimits, checked
 
 #: Ages are float32 days: two moments within this many days are the same.
@@ -43,8 +43,8 @@ def _no_future(training_set: TrainingSet) -> tuple[bool, str]:
 def _explained(training_set: TrainingSet, limits: GateLimits) -> tuple[bool, str]:
     """Look each history entry of the test cut up in what the validation cut knew, or what happened in its week."""
     span = (training_set.t_test - training_set.t_validation) / np.timedelta64(1, "us") / DAY_US
-    if abs(span - TRUTH_DAYS) > _SAME:
-        return True, f"not looked at: the cuts are {span:g} days apart, not {TRUTH_DAYS}"
+    if abs(span - training_set.truth_days) > _SAME:
+        return True, f"not looked at: the cuts are {span:g} days apart, not {training_set.truth_days:g}"
     before = {user: row for row, user in enumerate(training_set.validation.queries.user_ids)}
     rows = np.array([row for row, user in enumerate(training_set.test.queries.user_ids) if user in before], dtype=int)
     if not len(rows):

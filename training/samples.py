@@ -1,10 +1,10 @@
-"""Training samples: snapshots of users with the items of the 7 days after, and item statistics as of a moment."""
+"""Training samples: snapshots of users with the items of the days after, and item statistics as of a moment."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from training.dataset import DAY_US, TRUTH_DAYS, Queries, TrainingSet
+from training.dataset import DAY_US, Queries, TrainingSet
 from training.interactions import Interactions
 
 #: Half-life in days of the popularity that the learned models read.
@@ -14,7 +14,7 @@ _DAYS = 100_000.0
 
 @dataclass(frozen=True)
 class Samples:
-    """Rows of the training queries whose next 7 days are known, and what was taken then, each item once.
+    """Rows of the training queries whose truth is known, and what was taken then, each item once.
 
     Sample s is query `rows[s]`; its items are `items[starts[s]:starts[s + 1]]`.
     """
@@ -36,15 +36,15 @@ class Samples:
 
 
 def training_samples(training_set: TrainingSet, seen: Interactions, span_days: int) -> Samples:
-    """Return the snapshots of the last `span_days` whose 7 days after lie before the validation cut."""
+    """Return the snapshots of the last `span_days` whose truth lies before the validation cut."""
     queries = training_set.training
     day = (queries.as_of - training_set.t_validation) / np.timedelta64(DAY_US, "us")
     code = {user: number for number, user in enumerate(seen.user_ids)}
     user = np.array([code[name] for name in queries.user_ids], dtype=np.float64)
     keys = seen.user * _DAYS + seen.day
     first = np.searchsorted(keys, user * _DAYS + day)
-    last = np.searchsorted(keys, user * _DAYS + day + TRUTH_DAYS)
-    rows = np.flatnonzero((last > first) & (day <= -TRUTH_DAYS) & (day >= -span_days))
+    last = np.searchsorted(keys, user * _DAYS + day + training_set.truth_days)
+    rows = np.flatnonzero((last > first) & (day <= -training_set.truth_days) & (day >= -span_days))
     taken = [np.unique(seen.item[first[row] : last[row]]) for row in rows]
     starts = np.concatenate(([0], np.cumsum([len(items) for items in taken]))).astype(np.int64)
     return Samples(queries, rows, starts, np.concatenate(taken) if taken else np.zeros(0, dtype=np.int64))

@@ -14,6 +14,8 @@ TIME_FORMATS = (
     "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S UTC",
     "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y",
     "%m/%d/%y %H:%M", "%d.%m.%y", "%d %b %Y", "%b %d, %Y", "%Y%m%d%H%M%S", "%Y%m%d",
+    "%m/%d/%Y %I:%M:%S %p", "%m/%d/%y", "%d/%m/%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M",
+    "%b %d, %Y %I:%M %p", "%B %d, %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S",
 )  # fmt: skip
 #: A whole number between these (1990 to 2100) may count seconds; a thousand times as much, milliseconds; and so on.
 _EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
@@ -21,17 +23,21 @@ _EPOCH_SECONDS = (631_152_000, 4_102_444_800)
 #: A column is of a kind when at least this share of its values is.
 MOST = 0.95
 _COMMON = 12
+#: Values of a column that time formats are tried on.
+_TRIED = 2_000
 _FINGERPRINT = 256
-_OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC|[+-]\d\d(:?\d\d)?)$"
+_OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC| ?[+-]\d\d(:?\d\d)?)$"
 _COMMA = r"-?(\d{1,3}(\.\d{3})+|\d+),\d+"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?"
+_MONEY = r"^[€$£¥₹\s]+|[€$£¥₹\s]+$"
 
 
 @dataclass(frozen=True)
 class ColumnProfile:
     """One column of a sample.
 
-    `kind` is whole, number, comma_number, grouped_number, time, epoch_*, text, list or empty.
+    `kind` is whole, number, comma_number, grouped_number, time, epoch_*, clock (a time of day), text, list or empty.
 
     `minimum`, `median` and `maximum` are of numbers, or seconds since 1970 of times. `common` has the share of the
     commonest values where there are few; `fingerprint` the smallest keyed hashes of the distinct values: two columns
@@ -56,6 +62,11 @@ class ColumnProfile:
     def filled(self) -> int:
         """How many values are not null."""
         return self.rows - self.nulls
+
+    @property
+    def is_day(self) -> bool:
+        """Whether its times are days: all of them midnight."""
+        return bool(self.hours) and self.hours[0] == 1
 
     @property
     def words(self) -> set[str]:
@@ -139,11 +150,13 @@ def _kind(connection: duckdb.DuckDBPyConnection, source: str, dtype: str, filled
         return "time", ("iso",)
     if dtype.endswith("[]") or dtype.startswith(("STRUCT", "MAP")):
         return "list", ()
+    bare = f"regexp_replace(v, '{_MONEY}', '', 'g')"
     tests = {
         "whole": "regexp_full_match(v, '-?\\d+')",
-        "number": "try_cast(v as double) is not null",
-        "comma_number": f"regexp_full_match(v, '{_COMMA}')",
-        "grouped_number": f"regexp_full_match(v, '{_GROUPED}')",
+        "number": f"try_cast({bare} as double) is not null",
+        "comma_number": f"regexp_full_match({bare}, '{_COMMA}')",
+        "grouped_number": f"regexp_full_match({bare}, '{_GROUPED}')",
+        "clock": f"regexp_full_match(v, '{_CLOCK}')",
         "list": "left(trim(v), 1) = '[' and json_valid(v)",
     }
     counts = connection.execute(
@@ -160,8 +173,19 @@ def _kind(connection: duckdb.DuckDBPyConnection, source: str, dtype: str, filled
         return "number", ()
     if found["list"] >= MOST * filled:
         return "list", ()
-    formats = _time_formats(connection, source, filled)
+    if found["clock"] >= MOST * filled:
+        return "clock", _clock_format(connection, source)
+    formats = _time_formats(connection, source)
     return ("time", formats) if formats else ("text", ())
+
+
+def _clock_format(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
+    """The one format of times of day that reads most of them, the likelier first."""
+    formats = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+    counts = connection.execute(
+        f"select {', '.join(f'count(try_strptime(v, {literal(each)}))' for each in formats)} from {source}"
+    ).fetchone() or [0]
+    return (formats[counts.index(max(counts))],)
 
 
 def _epoch(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, tuple[str, ...]] | None:
@@ -183,7 +207,8 @@ def _epoch(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, tup
 
 def _fits(time_format: str) -> str:
     if time_format == "iso":
-        read = "case when regexp_matches(v, '^\\d{4}-\\d{1,2}-\\d{1,2}') then try_cast(v as timestamptz) end"
+        read = "case when regexp_matches(v, '^\\d{4}-\\d{1,2}-\\d{1,2}') then try_cast("
+        read += "regexp_replace(v, ' ([+-]\\d\\d:?\\d\\d)$', '\\1') as timestamptz) end"
     elif time_format in _EPOCHS:
         low, high = (bound * _EPOCHS[time_format] for bound in _EPOCH_SECONDS)
         return f"coalesce(try_cast(v as bigint) between {low} and {high}, false)"
@@ -192,10 +217,17 @@ def _fits(time_format: str) -> str:
     return f"coalesce(year(cast({read} as timestamp)) between 1990 and 2100, false)"
 
 
-def _time_formats(connection: duckdb.DuckDBPyConnection, source: str, filled: int) -> tuple[str, ...]:
-    """The fewest formats that together read most values, the one that reads most first."""
-    connection.execute(f"create or replace temp table unread_times as select v from {source} where v is not null")
+def _time_formats(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
+    """The fewest formats that together read most of some values, the one that reads most first."""
+    connection.execute(
+        f"create or replace temp table unread_times as select v from {source} where v is not null "
+        f"order by hash(v) limit {_TRIED}"
+    )
+    row = connection.execute("select count(*), count_if(regexp_matches(v, '\\d')) from unread_times").fetchone()
+    filled, digits = row or (0, 0)
     formats, left = [], filled
+    if digits < MOST * filled:
+        return ()
     candidates = ["iso", *TIME_FORMATS, "epoch_s", "epoch_ms"]
     while left > (1 - MOST) * filled / 5 and len(formats) < 3:
         counts = connection.execute(
@@ -244,13 +276,14 @@ def _moment(formats: tuple[str, ...]) -> str:
 def _range(
     connection: duckdb.DuckDBPyConnection, source: str, kind: str, formats: tuple[str, ...]
 ) -> tuple[float | None, float | None, float | None]:
-    if kind in ("text", "list", "empty"):
+    if kind in ("text", "list", "empty", "clock"):
         return None, None, None
-    value = "try_cast(v as double)"
+    bare = f"regexp_replace(v, '{_MONEY}', '', 'g')"
+    value = f"try_cast({bare} as double)"
     if kind == "comma_number":
-        value = "try_cast(replace(replace(v, '.', ''), ',', '.') as double)"
+        value = f"try_cast(replace(replace({bare}, '.', ''), ',', '.') as double)"
     elif kind == "grouped_number":
-        value = "try_cast(replace(v, ',', '') as double)"
+        value = f"try_cast(replace({bare}, ',', '') as double)"
     elif kind == "time":
         value = f"cast(epoch({_moment(formats)}) as double)"
     row = connection.execute(f"select min(x), median(x), max(x) from (select {value} as x from {source})").fetchone()

@@ -224,7 +224,9 @@ def _time(
             microseconds = f"try_cast(round(try_cast({given} as double) * {_EPOCHS[time_format]}) as bigint)"
             read.append(f"try(make_timestamptz({microseconds}))")
         elif time_format == "iso" and not numeric:
-            read.append(f"try_cast({given} as timestamptz)")
+            # DuckDB wants an offset right behind the seconds; Shopify writes a blank between.
+            joined = f"regexp_replace({given}, ' ([+-]\\d\\d:?\\d\\d)$', '\\1')"
+            read += [f"try_cast({given} as timestamptz)", f"try_cast({joined} as timestamptz)"]
         elif not numeric:
             _require_strptime(connection, mapping, section, time_format)
             read.append(f"cast(try_strptime({given}, {literal(time_format)}) as timestamptz)")

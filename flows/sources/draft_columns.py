@@ -7,13 +7,17 @@ from pathlib import Path
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
 
-#: (contract column, SQL expression, why).
-Drafted = tuple[str, str, str]
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
 _PRIVATE = ("name", "mail", "phone", "address", "street", "zip", "postal", "birth", "lat", "lng", "iban", "fn", "id")
-_CATEGORY_NAMES = ("category", "categories", "genre", "genres", "department", "aisle", "subclass", "commodity")
+_CATEGORY_NAMES = (
+    "category", "categories", "genre", "genres", "department", "aisle", "subclass", "commodity", "warengruppe",
+    "kategorie", "categorie", "categoria", "rubrik",
+)  # fmt: skip
+#: From this share on, rows without an item are no lines of goods but something else that happened.
+_MANY = 0.2
 
 
 @dataclass(frozen=True)
@@ -36,44 +40,46 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
         people = plan.people
         roles = {**plan.orders.roles, **guess.roles}
         roles |= {name: plan.orders.roles[name] for name in ("event_time", "user_id") if name in plan.orders.roles}
-        relation = f"lines left join {_orders(plan.orders)} using ({quoted(shared)})"
+        relation = f"lines left join {orders_with_time(plan.orders)} using ({quoted(shared)})"
         if people:
             relation += f" left join people using ({quoted(plan.orders.roles['user_id'].column.name)})"
             roles["user_id"] = people.roles["user_id"]
     _read_numbers(plan, guess, roles)
-    time_settings, time_column, days = _time(plan, guess, roles)
+    time_settings, time_column, days = time_of_events(plan, guess, roles)
     type_settings, type_column = _event_type(guess, roles)
     columns = [
         time_column,
         _user(roles),
-        ("item_id", _id(roles["item_id"].column), _said(roles["item_id"])),
+        _item(roles),
         type_column,
     ]
     for name in ("session_id", "basket_id"):
         if name in roles:
-            columns.append((name, _id(roles[name].column), _said(roles[name])))
+            columns.append((name, _id(roles[name].column), roles[name].said))
     columns += _amounts(roles)
     for name in ("currency", "text"):
         if name in roles:
-            columns.append((name, roles[name].column.name, _said(roles[name])))
-    return EventsDraft(guess, relation, [*time_settings, *type_settings, *_duplicates(guess, roles)], columns, days)
+            columns.append((name, roles[name].column.name, roles[name].said))
+    settings = [*time_settings, *type_settings, *_without_items(roles), *_duplicates(guess, roles)]
+    return EventsDraft(guess, relation, settings, columns, days)
 
 
 def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -> list[Drafted]:
     """Draft the catalogue: of a file of items with what is looked up, or of the events' own columns."""
     columns: list[Drafted] = []
     if not from_events:
-        columns.append(("item_id", _id(items.roles["item_id"].column), _said(items.roles["item_id"])))
+        columns.append(("item_id", _id(items.roles["item_id"].column), items.roles["item_id"].said))
     every = [*items.sample.columns, *(column for guess in lookups for column in guess.sample.columns)]
     names = {plain_name(column.name): column for column in reversed(every)}
     titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
-    if "title" in items.roles:
-        titles.insert(0, items.roles["title"].column)
+    named = guess_roles(items.sample.columns, ("title",)) | items.roles
+    if "title" in named:
+        titles.insert(0, named["title"].column)
     if titles:
         columns.append(("title", titles[0].name, "likely: what a shopper reads, by its name and words"))
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
-            ("description", _joined(items.roles["description"].column, " "), _said(items.roles["description"]))
+            ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
         )
     if categories := _categories(every, titles):
         path = _joined(categories[0], " > ") if len(categories) == 1 else ""
@@ -82,7 +88,10 @@ def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -
     roles = {**guess_roles(items.sample.columns, ("brand", "image")), **items.roles}
     for role, name in (("brand", "brand"), ("unit_price", "price"), ("image", "image")):
         if role in roles and not (role == "image" and roles[role].column.kind == "list"):
-            columns.append((name, roles[role].column.name, _said(roles[role])))
+            columns.append((name, roles[role].column.name, roles[role].said))
+    if not from_events and "price" in names and names["price"].kind == "text":
+        value = f"try_cast({quoted(names['price'].name)} as double)"
+        columns.append(("price", value, "unsure: some of its values are no numbers; they become null"))
     return columns
 
 
@@ -97,7 +106,7 @@ def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
         and 0 < column.distinct <= max(12, column.filled // 5)
         and not set(plain_name(column.name).split("_")) & set(_PRIVATE)
     ]
-    return [("user_id", _id(guess.column), _said(guess))], traits
+    return [("user_id", _id(guess.column), guess.said)], traits
 
 
 def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None:
@@ -117,90 +126,89 @@ def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None
                 sample.reasons["thousands"] = f"{column.name} is written like 1,234.50"
 
 
-def _orders(orders: FileGuess) -> str:
-    """The orders; where they count days from one order to the next, with a time made of that."""
-    names = {plain_name(column.name): column.name for column in orders.sample.columns}
-    since = next((names[name] for name in names if name.startswith("days_since")), None)
-    if "event_time" in orders.roles or since is None or "user_id" not in orders.roles:
-        return "orders"
-    user, number = quoted(orders.roles["user_id"].column.name), names.get("order_number", "")
-    hours = next((f"hours := try_cast({quoted(names[name])} as double), " for name in names if "hour" in name), "")
-    turn = f"order by try_cast({quoted(number)} as double)" if number else "rows unbounded preceding"
-    days = f"sum(coalesce(try_cast({quoted(since)} as double), 0)) over (partition by {user} {turn})"
-    return f"(select *, after('2000-01-01', {hours}days := {days}) as ordered_at from orders)"
-
-
-def _time(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted, float]:
-    told = "the export counts days but does not say from when: write the true first day instead of 2000-01-01"
-    if "event_time" in roles:
-        column = roles["event_time"].column
-        within = _named(guess, "timeframe")
-        if within and column.kind == "time":
-            made = f"after({quoted(column.name)}, milliseconds := {quoted(within)})"
-            return [], ("event_time", made, f"likely: the day, and {within} within it in milliseconds"), _days(column)
-        formats = list(column.time_formats)
-        value = json.dumps(formats[0] if len(formats) == 1 else formats)
-        settings = [] if formats == ["iso"] else [(_format_note(formats), f"time_format = {value}")]
-        return settings, ("event_time", column.name, _said(roles["event_time"])), _days(column)
-    if guess is plan.lines and plan.orders and "ordered_at" in _orders(plan.orders):
-        return [], ("event_time", "ordered_at", f"unsure: {told}"), 0.0
-    day = _named(guess, "day", "day_no", "day_number")
-    if day:
-        clock = _named(guess, "trans_time", "time", "hhmm")
-        made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(clock)}' if clock else ''})"
-        return [], ("event_time", made, f"unsure: {told}"), 0.0
-    return [], ("event_time", "null::timestamp", "MISSING: no column of times was found: name it here"), 0.0
-
-
-def _format_note(formats: list[str]) -> str:
-    other = {"%m/%d": "%d/%m", "%d/%m": "%m/%d"}.get(formats[0][:5])
-    doubt = f"; if the first number is the {'day' if other == '%d/%m' else 'month'}, it is {other}…" if other else ""
-    return f"time_format: all values of the sample read so{doubt}"
-
-
-def _days(column: ColumnProfile) -> float:
-    unit = {"epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}.get(column.kind, 1.0)
-    return 0.0 if column.minimum is None else ((column.maximum or 0) - column.minimum) / unit / 86_400
-
-
-def _named(guess: FileGuess, *names: str) -> str | None:
-    return next((column.name for column in guess.sample.columns if plain_name(column.name) in names), None)
-
-
 def _user(roles: dict[str, Guess]) -> Drafted:
     visit = roles.get("session_id") or roles.get("basket_id")
     if "user_id" not in roles:
-        guess = roles["session_id"]
-        return "user_id", _id(guess.column), "likely: no column names users, so each session is one"
+        if visit is None:
+            return "user_id", "null::varchar", "MISSING: no column seems to name users: name it here"
+        what = "session" if "session_id" in roles else "checkout"
+        return "user_id", _id(visit.column), f"likely: no column names users, so each {what} is one"
     guess = roles["user_id"]
     if guess.column.nulls and visit:
         made = f"coalesce({_id(guess.column, True)}, 'guest ' || {quoted(visit.column.name)})"
         share = guess.column.nulls / guess.column.rows
-        return "user_id", made, f"{_said(guess)}; {share:.0%} have none: such a visit is a guest of its own"
-    return "user_id", _id(guess.column), _said(guess)
+        return "user_id", made, f"{guess.said}; {share:.0%} have none: such a visit is a guest of its own"
+    return "user_id", _id(guess.column), guess.said
+
+
+def _item(roles: dict[str, Guess]) -> Drafted:
+    if "item_id" not in roles:
+        return "item_id", "null::varchar", "MISSING: no column seems to name items: name it here (SQL over the columns)"
+    guess = roles["item_id"]
+    if _named_instead(roles):
+        made = f"coalesce({_id(guess.column, True)}, {quoted(roles['title'].column.name)})"
+        share = guess.column.nulls / guess.column.rows
+        return "item_id", made, f"{guess.said}; {share:.0%} have none: there the name stands in"
+    return "item_id", _id(guess.column), guess.said
+
+
+def _named_instead(roles: dict[str, Guess]) -> bool:
+    """Whether things without an id have a name that can stand in for it."""
+    return "title" in roles and roles["title"].column.nulls < roles["item_id"].column.nulls
+
+
+def _without_items(roles: dict[str, Guess]) -> list[tuple[str, str]]:
+    """A condition that leaves out rows without an item, where they are many: a page was looked at, a session began."""
+    column = roles["item_id"].column if "item_id" in roles else None
+    if column is None or column.nulls < _MANY * column.rows or _named_instead(roles):
+        return []
+    share = column.nulls / column.rows
+    note = f"where: {share:.0%} of the rows name no item; a search needs none (or event_type = 'search')"
+    return [(note, f"where = {json.dumps(f'{quoted(column.name)} is not null')}")]
 
 
 def _event_type(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
     if "event_type" in roles:
-        words = {word: meant_by(word) or "leave_out" for word in sorted(roles["event_type"].column.words)}
+        column = roles["event_type"].column
+        words = {word: meant_by(word) or "leave_out" for word in sorted(column.words)}
+        if column.kind == "whole":
+            return _numbered_types(column)
         unknown = [word for word, ours in words.items() if ours == "leave_out"]
         table = ", ".join(f"{json.dumps(word)} = {json.dumps(ours)}" for word, ours in words.items() if word != ours)
         note = "event_types: the shop's word = ours"
         note += f"; unsure: {', '.join(unknown)} may be something in Aisle's words" if unknown else ""
         settings = [(note, f"event_types = {{ {table} }}")] if table else []
-        return settings, ("event_type", roles["event_type"].column.name, _said(roles["event_type"]))
+        return settings, ("event_type", roles["event_type"].column.name, roles["event_type"].said)
+    if "status" in roles:
+        column = roles["status"].column
+        back = ", ".join(f"'{word}'" for word in sorted(column.words) if meant_by(word) == "return")
+        made = f"case when {quoted(column.name)} in ({back}) then 'return' else 'purchase' end"
+        others = ", ".join(sorted(word for word in column.words if meant_by(word) != "return"))
+        return [], ("event_type", made, f"likely: {column.name} says what came back; taken as bought: {others}")
     quantity = roles["quantity"].column if "quantity" in roles else None
     if quantity and (quantity.minimum or 0) < 0:
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
         return [], ("event_type", made, "likely: a quantity below zero is a return")
     stem = plain_name(Path(guess.files[0]).name.partition(".")[0]).split("_")
     named = next((meant for word in stem if (meant := meant_by(word))), None)
-    if named and not ("rating" in roles and named != "review"):
+    # A file of baskets is of what was bought, not of what lies in a cart.
+    bought = "basket_id" in roles and named == "add_to_cart"
+    if named and not bought and not ("rating" in roles and named != "review"):
         return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
     if "rating" in roles:
         return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")
-    bought = roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}
-    return [], ("event_type", "'purchase'" if bought else "'view'", "unsure: no column says what the user did")
+    paid = roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}
+    return [], ("event_type", "'purchase'" if paid else "'view'", "unsure: no column says what the user did")
+
+
+def _numbered_types(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
+    """Event types that are told by numbers: the commonest is taken for a view."""
+    commonest = column.common[0][0]
+    table = ", ".join(
+        f'{json.dumps(word)} = "{"view" if word == commonest else "leave_out"}"' for word in sorted(column.words)
+    )
+    note = "MISSING: numbers say what was done; the commonest is taken for a view: write what the others mean"
+    return [(note, f"event_types = {{ {table} }}")], ("event_type", column.name, "likely: its name says so")
 
 
 def _amounts(roles: dict[str, Guess]) -> list[Drafted]:
@@ -210,15 +218,19 @@ def _amounts(roles: dict[str, Guess]) -> list[Drafted]:
     if quantity:
         low = quantity.column.minimum or 0
         made = f"abs({units})" if low < 0 else units
-        found.append(("quantity", f"nullif({made}, 0)", _said(quantity)))
-    if "line_total" in roles and quantity:
-        made = f"{quoted(roles['line_total'].column.name)} / nullif({units}, 0)"
-        found.append(("unit_price", made, f"{_said(roles['line_total'])}; taken as the price of the whole line"))
-    elif price := roles.get("unit_price") or roles.get("line_total"):
-        found.append(("unit_price", price.column.name, _said(price)))
-    if "discount" in roles:
+        found.append(("quantity", f"nullif({made}, 0)", quantity.said))
+    price, total = roles.get("unit_price"), roles.get("line_total")
+    if total and quantity and (price is None or price.confidence == "unsure"):
+        made = f"{quoted(total.column.name)} / nullif({units}, 0)"
+        found.append(("unit_price", made, f"{total.said}; taken as the price of the whole line"))
+    elif only := price or total:
+        found.append(("unit_price", only.column.name, only.said))
+    # A discount of at most 1 is a share, not an amount.
+    if "discount" in roles and (
+        (roles["discount"].column.maximum or 0) > 1 or roles["discount"].column.kind == "whole"
+    ):
         sign = "-" if (roles["discount"].column.minimum or 0) < 0 else ""
-        found.append(("discount", f"{sign}{quoted(roles['discount'].column.name)}", _said(roles["discount"])))
+        found.append(("discount", f"{sign}{quoted(roles['discount'].column.name)}", roles["discount"].said))
     return found
 
 
@@ -266,7 +278,8 @@ def _title_names(names: dict[str, ColumnProfile]) -> list[str]:
 
 def _id(column: ColumnProfile, within: bool = False) -> str:
     """The id as it is; without the .0 of a spreadsheet. `within` a longer expression its name wants quotes."""
-    if column.kind == "number":
+    spread = (column.minimum, column.median, column.maximum)
+    if column.kind == "number" and all(each is None or float(each).is_integer() for each in spread):
         return f"whole({quoted(column.name)})"
     return quoted(column.name) if within else column.name
 
@@ -275,8 +288,3 @@ def _joined(column: ColumnProfile, sign: str) -> str:
     if column.kind == "list":
         return f"array_to_string(cast({quoted(column.name)} as varchar[]), '{sign}')"
     return column.name
-
-
-def _said(guess: Guess) -> str:
-    others = f"; could also be {', '.join(guess.others)}" if guess.others else ""
-    return f"{guess.confidence}: {guess.why}{others}"

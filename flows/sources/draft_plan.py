@@ -1,13 +1,14 @@
 """Which file of an export is what: events, orders with lines, items, users, words to look up; and how they join."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from flows.sources.roles import Guess, guess_roles, guess_unnamed, plain_name
+from flows.sources.roles import Guess, guess_roles, guess_unnamed, plain_name, role_of_file
 from flows.sources.sample import Sample
 
 _EVENT_ROLES = (
     "user_id", "item_id", "event_type", "session_id", "basket_id", "event_time", "quantity", "line_total", "unit_price",
-    "discount", "currency", "rating", "text",
+    "discount", "currency", "rating", "text", "status", "title",
 )  # fmt: skip
 _ITEM_ROLES = ("item_id", "title", "description", "brand", "image", "unit_price")
 
@@ -46,7 +47,7 @@ class Plan:
 def make_plan(samples: list[Sample]) -> Plan:
     """Sort the files of one export into a plan."""
     plan = Plan()
-    guesses = [_guess_file(group) for group in _alike(samples)]
+    guesses = _told_by_events([_guess_file(group) for group in _alike(samples)])
     by_kind: dict[str, list[FileGuess]] = {}
     for guess in guesses:
         by_kind.setdefault(guess.kind, []).append(guess)
@@ -54,6 +55,10 @@ def make_plan(samples: list[Sample]) -> Plan:
     orders, lines = by_kind.get("orders", []), by_kind.get("lines", [])
     if orders and lines:
         plan.orders, plan.lines = orders.pop(0), lines.pop(0)
+    elif not plan.events:
+        plan.events = lines or _likeliest(guesses)
+        orders, lines = [guess for guess in orders if guess not in plan.events], []
+        by_kind = {kind: [each for each in found if each not in plan.events] for kind, found in by_kind.items()}
     users = sorted(by_kind.get("users", []), key=lambda guess: -len(guess.names))
     if users and plan.orders and "user_id" in plan.orders.roles:
         plan.people = _people(plan.orders, users[0])
@@ -68,6 +73,57 @@ def make_plan(samples: list[Sample]) -> Plan:
         else:
             plan.unused.append(guess)
     return plan
+
+
+def _likeliest(guesses: list[FileGuess]) -> list[FileGuess]:
+    """The file that says most of what an event needs, where none says it all; none where nothing fits."""
+    needed = ("user_id", "item_id", "session_id", "basket_id", "event_type")
+    said = [sum(role in guess.roles for role in needed) for guess in guesses]
+    return [guesses[said.index(max(said))]] if any(said) else []
+
+
+def _told_by_events(guesses: list[FileGuess]) -> list[FileGuess]:
+    """A file that says nothing by its names is one of items when it has the ids that the events name."""
+    events = [guess for guess in guesses if guess.kind in ("events", "lines")]
+    found = []
+    for guess in guesses:
+        key = _key_of_items(guess, events) if guess.kind == "other" else None
+        if key is not None:
+            why = f"its {key.column.name} has the items that the events name"
+            roles = guess_roles(guess.sample.columns, _ITEM_ROLES, {"item_id": key})
+            guess = FileGuess(guess.sample, "items", why, roles, guess.files)
+        found.append(guess)
+    return found
+
+
+def _key_of_items(guess: FileGuess, events: list[FileGuess]) -> Guess | None:
+    for column in guess.sample.columns:
+        if column.distinct == column.filled > 1 and any(
+            column.overlap(each.roles["item_id"].column) > 0.5 for each in events
+        ):
+            return Guess("item_id", column, "it has the items that the events name", "likely")
+    return None
+
+
+def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """The role of a column that is called id alone, by the name of its file: products.csv has an item's."""
+    column = next((each for each in sample.columns if plain_name(each.name) == "id"), None)
+    role = role_of_file(Path(sample.file).name.partition(".")[0])
+    if column is None or role is None or column.distinct < column.filled:
+        return {}
+    if role in roles and roles[role].column.distinct < roles[role].column.filled:
+        return {}
+    if role == "basket_id" and "item_id" in roles:
+        return {}
+    return {role: Guess(role, column, "by the name of its file", "likely")}
+
+
+def _order_of_shopify(sample: Sample) -> dict[str, Guess]:
+    """Shopify's export of orders calls the order's number Name, and has a row for each `Lineitem`."""
+    names = {plain_name(column.name): column for column in sample.columns}
+    if "name" in names and "lineitem_name" in names:
+        return {"basket_id": Guess("basket_id", names["name"], "Shopify calls the order's number so", "likely")}
+    return {}
 
 
 def _alike(samples: list[Sample]) -> list[list[Sample]]:
@@ -91,9 +147,12 @@ def _guess_file(group: list[Sample]) -> FileGuess:
             roles["title"] = Guess("title", texts[0], "the first column of words", "unsure")
     else:
         roles = guess_roles(sample.columns, _EVENT_ROLES)
+        own = _own_id(sample, roles) | _order_of_shopify(sample)
+        roles = guess_roles(sample.columns, _EVENT_ROLES, own) if own else roles
     kind, why = _kind(sample, roles)
     if kind == "items" and "names" not in sample.keys:
-        roles = guess_roles(sample.columns, _ITEM_ROLES)
+        known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
+        roles = guess_roles(sample.columns, _ITEM_ROLES, known)
     return FileGuess(sample, kind, why, roles, tuple(each.file for each in group))
 
 
@@ -105,7 +164,8 @@ def _kind(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
             "other",
             "it is a long table of keys and values: a `from` with max_by(value, time) filter (...) can use it",
         )
-    if "item_id" in has and has & {"user_id", "session_id"} and (has & {"event_time", "basket_id", "event_type"}):
+    told = {"event_time", "basket_id", "event_type", "rating", "quantity"}
+    if "item_id" in has and has & {"user_id", "session_id"} and has & told:
         return "events", "each row names a user and an item"
     if {"item_id", "basket_id"} <= has:
         return "lines", "each row names an item and an order, but no user"
@@ -115,6 +175,8 @@ def _kind(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
         return "items", "each row names an item, but no user"
     if "user_id" in has and "event_time" not in has:
         return "users", "its rows name users, but no item, order or time"
+    if has & {"user_id", "session_id"}:
+        return "other", "its rows name users, but no item: a column that has the item within would make them events"
     return "other", "its rows name neither users nor items"
 
 
@@ -127,6 +189,9 @@ def _people(orders: FileGuess, users: FileGuess) -> FileGuess | None:
 def _lookup_column(items: FileGuess, other: FileGuess) -> str | None:
     """A column that both have and that names each row of the other."""
     for column in other.sample.columns:
-        if column.name in items.names and column.distinct == column.filled > 0:
+        if column.name not in items.names or column.distinct < column.filled or not column.filled:
+            continue
+        # A bare `id` is each table's own.
+        if plain_name(column.name) != "id" and column.overlap(items.sample.column(column.name)) > 0:
             return column.name
     return None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flows.sources.mapping_keys import MappingError, check_type, one_of, strings
+from flows.sources.nested_lists import ListColumn
 
 FORMATS = ("csv", "jsonl", "parquet", "xlsx")
 #: How text is read; each of these may stand in a section, in an input, or at the top for all of them.
@@ -20,7 +21,7 @@ TEXT_KEYS = {
     "decimal": str,
     "thousands": str,
 }
-READING_KEYS = {**TEXT_KEYS, "files": str, "names": list}
+READING_KEYS = {**TEXT_KEYS, "files": str, "names": list, "unnest": str, "separator": str}
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Reading:
     numbers: tuple[str, ...]
     number_format: NumberFormat = NumberFormat()
     dialect: Dialect = Dialect()
+    listed: ListColumn | None = None
 
 
 def reading_of(name: str, label: str, part: dict[str, Any], content: dict[str, Any]) -> Reading:
@@ -72,7 +74,14 @@ def reading_of(name: str, label: str, part: dict[str, Any], content: dict[str, A
         numbers=strings(name, f"{label}.numbers", given.get("numbers", [])),
         number_format=number_format_of(name, label, given),
         dialect=_dialect(name, label, given),
+        listed=_listed(name, label, part),
     )
+
+
+def _listed(name: str, label: str, part: dict[str, Any]) -> ListColumn | None:
+    if "separator" in part and "unnest" not in part:
+        raise MappingError(name, f"{label}.unnest", "the column that separator cuts", "nothing")
+    return ListColumn(part["unnest"], part.get("separator", "")) if "unnest" in part else None
 
 
 def number_format_of(name: str, label: str, given: dict[str, Any]) -> NumberFormat:

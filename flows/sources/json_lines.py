@@ -1,5 +1,11 @@
-"""JSON lines, or one JSON array, to parquet: each key a column of text; what is no object is kept aside."""
+"""JSON lines, or one JSON array, to parquet: each key a column of text; what is no object is kept aside.
 
+Lines that a Python program printed (`{'id': '1', 'title': u"It's"}`), as some public sets have them, are read as well.
+"""
+
+import ast
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
@@ -16,8 +22,9 @@ def read_json(connection: duckdb.DuckDBPyConnection, files: list[ExportFile], ta
 
     Lines that could not be read go into the table `unread`, which must be there.
     """
+    readable = [_as_json(file, f"{target.with_suffix('')}-{place}.jsonl", most) for place, file in enumerate(files)]
     connection.execute(
-        f"create or replace temp table lines as {' union all '.join(_lines(file, most) for file in files)}"
+        f"create or replace temp table lines as {' union all '.join(_lines(file, most) for file in readable)}"
     )
     connection.execute("delete from lines where line is null or trim(line) = ''")
     connection.execute(
@@ -32,6 +39,47 @@ def read_json(connection: duckdb.DuckDBPyConnection, files: list[ExportFile], ta
         connection.execute(f"copy (select {parts} from ({good})) to {literal(str(target))} (format parquet)")
     connection.execute("drop table lines")
     return f"select * from read_parquet({literal(str(target))})" if keys else ""
+
+
+def _as_json(file: ExportFile, target: str, most: str) -> ExportFile:
+    """The file itself; one of Python dicts as a copy in JSON."""
+    with opened(file.path) as stream:
+        if not _is_python(stream.readline(LONGEST_LINE).decode("utf-8-sig", errors="replace")):
+            return file
+    wanted = int(most.removeprefix("limit ")) if most else None
+    with Path(target).open("w", encoding="utf-8") as copy:
+        for number, line in enumerate(_decoded(file)):
+            if wanted is not None and number >= wanted:
+                break
+            copy.write(_in_json(line) + "\n")
+    return ExportFile(file.name, target)
+
+
+def _decoded(file: ExportFile) -> Iterator[str]:
+    with opened(file.path) as stream:
+        for line in stream:
+            yield line.decode("utf-8-sig", errors="replace").rstrip("\r\n")
+
+
+def _is_python(line: str) -> bool:
+    return line.lstrip()[:1] == "{" and not _valid(line) and _in_json(line) != line
+
+
+def _valid(line: str) -> bool:
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _in_json(line: str) -> str:
+    """A Python dict as JSON; any other line as it is, so that it is told by its own text."""
+    try:
+        value = ast.literal_eval(line.strip())
+        return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else line
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return line
 
 
 def _lines(file: ExportFile, most: str) -> str:

@@ -12,6 +12,13 @@ _MACROS = (
     array_to_string(list_filter(parts, lambda part: part is not null), ' > '), '')""",
     # whole('17850.0') = '17850': an id that a spreadsheet took for a number
     """create macro whole(id) as regexp_replace(cast(id as varchar), '\\.0+$', '')""",
+    # value_of('[{"key": "page", "value": {"string_value": "/a"}}]', 'page') = '/a': out of a list of keys and values,
+    # as Google Analytics writes them
+    """create macro value_of_pair(pair) as coalesce(json_extract_string(pair, '$.value.string_value'),
+    json_extract_string(pair, '$.value.int_value'), json_extract_string(pair, '$.value.double_value'),
+    json_extract_string(pair, '$.value.float_value'), json_extract_string(pair, '$.value'))""",
+    """create macro value_of(pairs, wanted) as value_of_pair(list_filter(cast(pairs as json[]),
+    lambda pair: json_extract_string(pair, '$.key') = wanted)[1])""",
     # after('2017-01-01', days := 3, clock := '1631') = 2017-01-04 16:31: a time told from a moment on
     """create macro after(start, days := 0, hours := 0, minutes := 0, seconds := 0, milliseconds := 0, clock := 0) as
     cast(start as timestamp) + to_microseconds(cast(round(1e6 * (86400 * try_cast(days as double)

@@ -16,6 +16,7 @@ from flows.sources.export_files import ExportFile, unpack
 from flows.sources.file_sets import NumberFormat, Reading
 from flows.sources.json_lines import read_json
 from flows.sources.mapping_keys import ExportRejected
+from flows.sources.nested_lists import unnested
 from flows.sources.spreadsheets import read_workbooks
 
 _SUFFIXES = {
@@ -74,6 +75,8 @@ def open_raw(
         lacking = _lacking(connection, dict(zip(names, parts, strict=False)))
     except duckdb.Error as error:
         raise ExportRejected(_unreadable(files, kind, error)) from error
+    if source and reading.listed:
+        source = unnested(connection, source, reading.listed, scratch / f"{view}-unnested.parquet", names[0])
     if not source:
         return Raw(view, str(unread) if lost else None, lost, {}, empty=True)
     columns = connection.execute(f"describe {source}").fetchall()

@@ -1,42 +1,78 @@
 """What the columns of a sample seem to mean: guesses by name, kind and content, each with its reason."""
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from flows.sources.column_profile import ColumnProfile
 
-_THING = "(item|product|sku|article|stock|asin|movie|book|track|goods|isbn|ean|upc|variant|material|artikel|prod)"
-_PERSON = "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|account|cust|consumer|kunden?|card)"
-_ID = "(id|code|no|nr|num|number|key|sku|asin)"
-_BASKET = "(order|invoice|basket|transaction|receipt|bill|ticket|cart|bon)"
+_THING = (
+    "(item|product|produkt|produit|prodotto|produto|producto|sku|article|articulo|articolo|artigo|artikel|stock|asin"
+    "|movie|book|track|goods|isbn|ean|upc|gtin|variant|material|prod|line_?item|aid)"
+)
+_PERSON = (
+    "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|account|cust|consumer|kunden?|klant|client"
+    "|cliente|card|profile)"
+)
+_ID = "(id|code|no|nr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
+_BASKET = (
+    "(order|invoice|basket|transaction|receipt|bill|ticket|cart|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
+    "|commande|pedido|factura|ordine|fattura)"
+)
 _NUMBERS = ("whole", "number", "comma_number", "grouped_number")
 _TIMES = ("time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 _WORDS = ("text", "whole", "number", "epoch_s", "epoch_ms", "epoch_us")
+_DAY = "(time|timestamp|time_stamp|datetime|date|at|dt|ts|datum|zeit|fecha|data|date_time)"
 #: Role → name patterns, the surest first → kinds that a column of the role may have.
 _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "user_id": ((f"^{_PERSON}_unique_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}$"), _WORDS),
-    "item_id": ((f"^(parent_)?{_THING}_?{_ID}$", f"^(parent_)?{_THING}$", f"{_THING}_?{_ID}$"), _WORDS),
+    "user_id": (
+        (f"^{_PERSON}_(unique|pseudo)_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}(_hash)?$",
+         "^e_?mail$|(customer|user|client|billing)_e?_?mail(_address)?$"),
+        _WORDS,
+    ),
+    "item_id": (
+        (f"^(parent_)?{_THING}_?{_ID}$", f"^(parent_)?{_THING}s?$", f"{_THING}_?{_ID}(_hash)?$",
+         f"^{_THING}_?(name|desc|description|bezeichnung)$"),
+        _WORDS,
+    ),
     "event_time": (
-        ("^(event|order|invoice|purchase|transaction|order_purchase|created|sold)_?(time|timestamp|date|at|dt)$",
-         "^(time|timestamp|datetime|date|ts)$",
-         "purchase.*(time|date)|(^|_)(time|timestamp|date|at|dt|dat|day|ts)$|date$", ".*"),
+        (f"^(event|order|invoice|purchase|transaction|order_purchase|created|sold|trans|beleg|bestell)_?{_DAY}$",
+         f"^{_DAY}$",
+         f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)$|(date|datum)$", ".*"),
         _TIMES,
     ),
-    "event_type": (("^(event|action|behaviou?r|activity|interaction)(_?(type|name))?$", "type$|^event"), ("text",)),
+    "event_type": (("^(event|action|behaviou?r|activity|interaction)(_?(type|name))?$", "type$|^event|action"), _WORDS),
     "session_id": (("session|^visit(_?id)?$",), _WORDS),
     "basket_id": ((f"^{_BASKET}_?{_ID}$", f"^{_BASKET}$", f"{_BASKET}_?{_ID}$"), _WORDS),
-    "quantity": (("^(qty|quantity|units|pieces|menge|anzahl)$", "qty|quantity", "^amount$|^count$"), _NUMBERS),
-    "unit_price": (("^(unit_?)?(price|preis)$", "unit_?price|^price|_price$"), _NUMBERS),
-    "line_total": (("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz", "total|revenue"), _NUMBERS),
+    "quantity": (
+        ("^(line_?item_|item_|order_)?(qty|quantity|units|pieces|menge|anzahl|stueck|cantidad|quantite|quantita)$",
+         "qty|quantity", "^amount$|^count$"),
+        _NUMBERS,
+    ),
+    "unit_price": (
+        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$",
+         "unit_?price|^price|(^|_)price$|^(prix|precio|prezzo|preco)"),
+        _NUMBERS,
+    ),
+    "line_total": (
+        ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag",
+         "total|revenue|^amount"),
+        _NUMBERS,
+    ),
     "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), _NUMBERS),
-    "currency": (("^currency|^ccy$",), ("text",)),
-    "rating": (("^(rating|stars|score|overall|review_score)$",), _NUMBERS),
+    "currency": (("^currency|^ccy$|_currency$|^waehrung|^devise$|^moneda$|^valuta$",), ("text",)),
+    "rating": (("^(rating|stars|score|overall|review_score)$", "_rating$"), _NUMBERS),
     "text": (
         ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
         ("text",),
     ),
-    "title": (("^title$|^(product|prod|item|article|movie)_?(title|name)$", "^name$", "^description$"), ("text",)),
+    "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
+    "title": (
+        ("^(product|prod|item|article|movie|book|app|line_?item|artikel)_?(title|name|bezeichnung)$|^title$", "^name$",
+         "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
+        ("text",),
+    ),
     "description": (("^(detail_)?desc(ription)?$|_desc$|^description$", "^features$"), ("text", "list")),
     "category": (
         ("^categor(y|ies)(_?(name|code|path|name_english))?$|_categor(y|ies)(_name)?(_english)?$",
@@ -44,7 +80,10 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "^category_?id$|department_desc|commodity|^department|class$"),
         ("text", "list", "whole"),
     ),
-    "brand": (("^brand", "^(manufacturer|vendor|maker|publisher|store)(_name)?$"), ("text", "whole")),
+    "brand": (
+        ("^brand|_brand$", "^(manufacturer|vendor|maker|publisher|store|marke|hersteller)(_name)?$"),
+        ("text", "whole"),
+    ),
     "image": (("image|img|picture|photo",), ("text",)),
 }  # fmt: skip
 #: Roles of which two name patterns are sure.
@@ -54,12 +93,24 @@ EVENT_WORDS = {
     "view": ("view", "views", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "clicks"),
     "add_to_cart": ("add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "cart_adds"),
     "purchase": ("purchase", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "purchases", "buys"),
-    "return": ("return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation"),
+    "return": (
+        "return",
+        "refund",
+        "returned",
+        "cancel",
+        "cancelled",
+        "canceled",
+        "cancellation",
+        "refunded",
+        "voided",
+        "storniert",
+        "retoure",
+    ),
     "like": ("like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "save"),
     "share": ("share",),
     "follow": ("follow", "subscribe"),
     "review": ("review", "rating", "rate", "reviews", "ratings"),
-    "search": ("search", "query"),
+    "search": ("search", "query", "view_search_results"),
 }
 
 
@@ -73,10 +124,19 @@ class Guess:
     confidence: str
     others: tuple[str, ...] = ()
 
+    @property
+    def said(self) -> str:
+        """The guess in words: how sure, why, what else."""
+        others = f"; could also be {', '.join(self.others)}" if self.others else ""
+        return f"{self.confidence}: {self.why}{others}"
+
 
 def plain_name(name: str) -> str:
-    """A column's name in small letters with underscores: `Customer ID` and `customerId` are customer_id."""
-    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name)
+    """A column's name in plain small letters: `Customer ID` and `customerId` are customer_id, `Größe` is groesse."""
+    for sign, written in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("Ä", "Ae"), ("Ö", "Oe"), ("Ü", "Ue"), ("ß", "ss")):
+        name = name.replace(sign, written)
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    split = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", plain)
     return re.sub(r"[^a-z0-9]+", "_", split.lower()).strip("_")
 
 
@@ -87,11 +147,26 @@ def meant_by(word: str) -> str | None:
     return next((ours for ours, words in EVENT_WORDS.items() if forms & set(words)), None)
 
 
-def guess_roles(columns: Sequence[ColumnProfile], wanted: Iterable[str]) -> dict[str, Guess]:
-    """The best column for each role wanted, in the order of the roles; a column gets one role."""
-    guesses: dict[str, Guess] = {}
-    taken: set[str] = set()
-    for role in wanted:
+def names_item(name: str) -> bool:
+    """Whether a column's name is one of an item's id."""
+    return any(re.search(pattern, plain_name(name)) for pattern in _NAMES["item_id"][0][:2])
+
+
+def role_of_file(stem: str) -> str | None:
+    """Whose `id` a file has by its name: products.csv has an item's, users.csv a user's, orders.csv a basket's."""
+    word = plain_name(stem).rpartition("_")[2]
+    forms = {word, word.removesuffix("s"), f"{word.removesuffix('ies')}y"}
+    kinds = {"item_id": _THING, "user_id": _PERSON, "basket_id": _BASKET}
+    return next((role for role, names in kinds.items() if any(re.fullmatch(names, form) for form in forms)), None)
+
+
+def guess_roles(
+    columns: Sequence[ColumnProfile], wanted: Iterable[str], known: dict[str, Guess] | None = None
+) -> dict[str, Guess]:
+    """The best column for each role wanted, in the order of the roles; a column gets one role, `known` ones first."""
+    guesses = dict(known or {})
+    taken = {guess.column.name for guess in guesses.values()}
+    for role in [role for role in wanted if role not in guesses]:
         fitting = _fitting(role, [column for column in columns if column.name not in taken])
         if fitting:
             rank, column = fitting[0]
@@ -139,16 +214,22 @@ def _fitting(role: str, columns: Sequence[ColumnProfile]) -> list[tuple[int, Col
         name = plain_name(column.name)
         rank = next((place for place, pattern in enumerate(patterns) if re.search(pattern, name)), None)
         fits = column.kind in kinds or (column.kind == "empty" and rank == 0)
-        if rank is None or not fits or (role == "event_type" and not _says_events(column)):
-            continue
-        if role == "event_time" and rank == len(patterns) - 1 and column.kind != "time":
-            continue
-        found.append((rank, column))
-    return sorted(found, key=lambda pair: (pair[0], pair[1].nulls > 0.5 * pair[1].rows))
+        if rank is not None and fits and _content_fits(role, rank, column):
+            found.append((rank, column))
+    return sorted(found, key=lambda pair: (pair[0], pair[1].nulls > 0.5 * pair[1].rows, pair[1].is_day))
 
 
-def _says_events(column: ColumnProfile) -> bool:
-    return any(meant_by(word) is not None for word in column.words)
+def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:
+    """Whether a column's values may be of a role that its name speaks for."""
+    if role == "event_type":
+        numbered = rank == 0 and column.kind == "whole" and 1 < column.distinct <= 12
+        return numbered or any(meant_by(word) is not None for word in column.words)
+    if role == "status":
+        return any(meant_by(word) == "return" for word in column.words)
+    if role == "event_time" and rank == len(_NAMES[role][0]) - 1:
+        return column.kind == "time"
+    # An amount with a fraction is money.
+    return not (role == "quantity" and rank == len(_NAMES[role][0]) - 1 and column.kind != "whole")
 
 
 def _why(role: str, rank: int, column: ColumnProfile) -> str:

@@ -16,12 +16,15 @@ from flows.sources.export_files import found_files, head_of
 from flows.sources.file_sets import reading_of
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
+from flows.sources.roles import names_item, plain_name
 
 #: Rows of a file that a draft looks at.
 SAMPLE_ROWS = 20_000
 _HEAD_BYTES = 1 << 20
 #: Words that exports write for nothing.
-_WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N")
+_WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "(not set)", "#N/A")
+#: Signs that cut a list in one cell.
+_SEPARATORS = (";", "|", ",")
 
 
 @dataclass(frozen=True)
@@ -66,9 +69,10 @@ def take_sample(connection: duckdb.DuckDBPyConnection, file: str, view: str, scr
     if _named_otherwise(file):
         keys["format"] = kind
     scratch.mkdir(parents=True, exist_ok=True)
-    reading = reading_of("the draft", view, {"files": file, "format": kind, **keys}, {})
-    if open_raw(connection, reading, [file], view, scratch, SAMPLE_ROWS).empty:
-        raise ExportRejected(f"{file}: expected JSON objects, but it has none. Is it the right file?")
+    _open(connection, file, view, {"format": kind, **keys}, scratch)
+    if "names" not in keys and _look_for_lists(connection, view, keys, reasons):
+        connection.execute(f"drop view {quoted(view)}")
+        _open(connection, file, view, {"format": kind, **keys}, scratch)
     if used := _null_words(connection, view):
         keys["nulls"] = ["", *used]
         reasons["nulls"] = f"words that seem to mean nothing: {', '.join(used)}"
@@ -78,6 +82,55 @@ def take_sample(connection: duckdb.DuckDBPyConnection, file: str, view: str, scr
     if not rows:
         raise ExportRejected(f"{file}: expected rows, but it has none that can be read. Is it the right file?")
     return Sample(file, view, keys, reasons, profile_columns(connection, view), rows, copies)
+
+
+def _open(connection: duckdb.DuckDBPyConnection, file: str, view: str, keys: dict[str, Any], scratch: Path) -> None:
+    reading = reading_of("the draft", view, {"files": file, **keys}, {})
+    if open_raw(connection, reading, [file], view, scratch, SAMPLE_ROWS).empty:
+        raise ExportRejected(f"{file}: expected JSON objects, but it has none. Is it the right file?")
+
+
+def _look_for_lists(
+    connection: duckdb.DuckDBPyConnection, view: str, keys: dict[str, Any], reasons: dict[str, str]
+) -> bool:
+    """Find the column whose list names the items, when no column names one; note how its elements become rows."""
+    columns = {row[0]: row[1] for row in connection.execute(f"describe {quoted(view)}").fetchall()}
+    if any(names_item(name) for name in columns if not _separator(connection, view, name)):
+        return False
+    for name, dtype in columns.items():
+        inside = _keys_in_list(connection, view, name, dtype)
+        if any(names_item(key) for key in inside):
+            keys["unnest"] = name
+            reasons["unnest"] = f"{name} is a list; each element is a row, with the columns {', '.join(inside)}"
+        elif names_item(name) and (sign := _separator(connection, view, name)):
+            keys |= {"unnest": name, "separator": sign}
+            reasons["unnest"] = f"{name} has several items, cut by {sign!r}; each becomes a row"
+        if "unnest" in keys:
+            return True
+    return False
+
+
+def _keys_in_list(connection: duckdb.DuckDBPyConnection, view: str, name: str, dtype: str) -> list[str]:
+    """The keys of the objects in a column of lists, of the first rows; none where it has no lists of objects."""
+    column = quoted(name) if dtype == "VARCHAR" else f"cast(to_json({quoted(name)}) as varchar)"
+    listed = f"select {column} as v from {quoted(view)} where left(ltrim({column}), 2) in ('[{{', '[ ') limit 500"
+    elements = f"select unnest(cast(v as json[])) as e from ({listed}) where json_valid(v) and json_type(v) = 'ARRAY'"
+    query = f"select distinct unnest(json_keys(e)) as key from ({elements}) where json_type(e) = 'OBJECT' order by key"
+    return [key for (key,) in connection.execute(query).fetchall()]
+
+
+def _separator(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> str:
+    """The sign that cuts a list of things in most cells of a column with many things' name, else ''."""
+    if not plain_name(name).endswith("s"):
+        return ""
+    tests = ", ".join(f"avg(cast(contains(v, {literal(sign)}) as int))" for sign in _SEPARATORS)
+    shares = (
+        connection.execute(
+            f"select {tests} from (select cast({quoted(name)} as varchar) as v from {quoted(view)} limit 2000)"
+        ).fetchone()
+        or ()
+    )
+    return next((sign for sign, share in zip(_SEPARATORS, shares, strict=False) if (share or 0) > 0.3), "")
 
 
 def _null_words(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
@@ -128,7 +181,11 @@ def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> N
     if encoding in ("cp1252", "latin-1"):
         keys["encoding"] = encoding
         reasons["encoding"] = "it has bytes that are no UTF-8; cp1252 and latin-1 differ in few signs: look at accents"
-    lines = [line for line in head.decode(encoding, errors="replace").lstrip("\ufeff").splitlines()[:200] if line]
+    every = [line.rstrip("\r") for line in head.decode(encoding, errors="replace").lstrip("\ufeff").split("\n")[:200]]
+    if above := _lines_above(every):
+        keys["skip"] = above
+        reasons["skip"] = f"the first {above} lines have fewer columns than the next ones: a heading, it seems"
+    lines = [line for line in every[above:] if line]
     if not lines:
         raise ExportRejected(f"{name}: expected rows, but the file is empty. Fetch it again.")
     if len(lines[0].split("::")) > 2:
@@ -139,6 +196,14 @@ def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> N
     if any(re.match(r"\s*-?\d", field) for field in fields):
         keys["names"] = [f"column{place}" for place in range(1, len(fields) + 1)]
         reasons["names"] = f"the first line looks like data, not like names: {lines[0][:60]!r}; give better names here"
+
+
+def _lines_above(lines: list[str]) -> int:
+    """How many lines stand above the header: those with fewer columns than most lines have."""
+    widths = [len(_widest_cut(line)) for line in lines]
+    usual = max(set(widths), key=widths.count) if widths else 0
+    above = next((place for place, width in enumerate(widths) if width >= usual), 0)
+    return above if usual > 2 and above <= 20 else 0
 
 
 def _widest_cut(line: str) -> list[str]:

@@ -1,5 +1,5 @@
 # ruff: noqa: E501 - lines of the exports are as long as they are
-"""The forms of a dozen shops that the world knows, a few invented rows each; their mappings are in shops/*.toml."""
+"""The forms of a score of shops that the world knows, a few invented rows each; their mappings are in shops/*.toml."""
 
 import gzip
 import json
@@ -10,6 +10,7 @@ from pathlib import Path
 MAPPINGS = Path(__file__).parent / "shops"
 NAMES = tuple(path.stem for path in sorted(MAPPINGS.glob("*.toml")))
 
+ENCODINGS = {"online_retail": "latin-1", "movielens": "latin-1", "warenwirtschaft": "cp1252", "baskets": "utf-16"}
 #: Shop → file name → text. Names ending in .gz and .zip are packed.
 FILES: dict[str, dict[str, str]] = {
     "online_retail": {
@@ -189,13 +190,66 @@ antes do ""prazo"".",2017-10-11 00:00:00
 1033142;2;GROCERY;FRZN ICE;
 """,
     },
+    "otto": {
+        "otto-recsys-train.jsonl": """{"session":0,"events":[{"aid":1517085,"ts":1659304800025,"type":"clicks"},{"aid":1563459,"ts":1659304904511,"type":"carts"}]}
+{"session":1,"events":[{"aid":1517085,"ts":1659304900511,"type":"clicks"},{"aid":1517085,"ts":1659305000000,"type":"orders"}]}
+"""
+    },
+    "shopify": {
+        "orders_export_1.csv": """Name,Email,Financial Status,Paid at,Currency,Subtotal,Total,Created at,Lineitem quantity,Lineitem name,Lineitem price,Lineitem compare at price,Lineitem sku,Billing Street,Vendor,Id
+#1001,ann@example.com,paid,2022-01-05 10:11:20 -0500,USD,30.00,35.00,2022-01-05 10:11:12 -0500,2,Birch Mug - S,12.50,,MUG-S,"1 Main St,
+Apt 2",Aurora,4500001
+#1001,ann@example.com,,,,,,2022-01-05 10:11:12 -0500,1,Gift wrap,5.00,,,,Aurora,
+#1002,bo@example.com,refunded,2022-07-05 23:00:00 -0400,USD,12.50,17.50,2022-07-05 22:59:00 -0400,1,Birch Mug - S,12.50,,MUG-S,2 Main St,Aurora,4500002
+"""
+    },
+    "warenwirtschaft": {
+        "Umsätze 2022.csv": """Umsatzbericht Filiale 3
+Belegdatum;Uhrzeit;Beleg-Nr.;Kundennr.;Artikelnr.;Bezeichnung;Warengruppe;Menge;Einzelpreis;Gesamtbetrag;Währung;
+02.01.2022;09:15;R01;10001;000219;"Müsli „Spezial“";Frühstück;12;1.006,81 €;12.081,72 €;EUR;
+02.01.2022;09:15;R01;10001;000690;Öl;Öle;2;12,53 €;25,06 €;EUR;
+31.07.2022;18:40;R02;;000690;Öl;Öle;-1;12,53 €;-12,53 €;EUR;
+"""
+    },
+    "analytics": {
+        "ga4_events.json.gz": """{"event_date":"20201101","event_timestamp":"1604203161580301","event_name":"page_view","event_params":[{"key":"ga_session_id","value":{"int_value":"77"}}],"user_pseudo_id":"1026454.4271112504","ecommerce":null,"items":[]}
+{"event_date":"20201101","event_timestamp":"1604203170580301","event_name":"view_item","event_params":[{"key":"ga_session_id","value":{"int_value":"77"}}],"user_pseudo_id":"1026454.4271112504","ecommerce":null,"items":[{"item_id":"GGO1","item_name":"Mug","item_category":"Home/Kitchen","price":9.5,"quantity":null}]}
+{"event_date":"20201101","event_timestamp":"1604203180580301","event_name":"view_search_results","event_params":[{"key":"search_term","value":{"string_value":"red lamp"}},{"key":"ga_session_id","value":{"int_value":"77"}}],"user_pseudo_id":"1026454.4271112504","ecommerce":null,"items":[]}
+{"event_date":"20201101","event_timestamp":"1604203190580301","event_name":"purchase","event_params":[{"key":"ga_session_id","value":{"int_value":"77"}}],"user_pseudo_id":"1026454.4271112504","ecommerce":{"transaction_id":"T1"},"items":[{"item_id":"GGO1","item_name":"Mug","item_category":"Home/Kitchen","price":9.5,"quantity":2},{"item_id":"GGO2","item_name":"Lamp","item_category":"Home","price":30,"quantity":1}]}
+"""
+    },
+    "steam": {
+        "steam_reviews.json.gz": """{'username': "play'r", 'hours': 10.5, 'product_id': '440', 'date': '2017-12-17', 'text': u'She said "no"\\\\nfine', 'early_access': False, 'user_id': '76561198', 'found_funny': None}
+{u'username': u'bo', u'hours': 1.0, u'product_id': u'730', u'date': u'2017-12-18', u'text': u"It's good", u'early_access': True, u'user_id': u'76561199'}
+""",
+        "steam_games.json.gz": """{'publisher': 'Koto', 'genres': ['Action', 'Indie'], 'app_name': "Harbor's End", 'price': 4.99, 'id': '440', 'developer': 'Koto'}
+{u'publisher': u'Koto', u'genres': [u'Sports'], u'app_name': u'Ball', u'price': u'Free To Play', u'id': u'730'}
+""",
+    },
+    "thelook": {
+        "order_items.csv": """id,order_id,user_id,product_id,inventory_item_id,status,created_at,returned_at,sale_price
+1,1,7,3,11,Complete,2022-01-05 10:11:12.123456 UTC,,20.5
+2,1,7,1,12,Complete,2022-01-05 10:11:12 UTC,,9.0
+3,2,8,3,13,Returned,2022-02-05 10:11:12 UTC,2022-02-09 10:00:00 UTC,20.5
+4,3,8,1,14,Cancelled,2022-03-05 10:11:12 UTC,,9.0
+""",
+        "orders.csv": "order_id,user_id,status,created_at,num_of_item\n1,7,Complete,2022-01-05 10:11:12 UTC,2\n2,8,Returned,2022-02-05 10:11:12 UTC,1\n3,8,Cancelled,2022-03-05 10:11:12 UTC,1\n",
+        "products.csv": "id,cost,category,name,brand,retail_price,department,sku\n1,4.5,Socks,Wool socks,Aurora,9.0,Men,0A1B\n3,10.1,Jeans,Blue jeans,Bex,20.5,Women,0A1C\n2,10.1,Jeans,Red jeans,Bex,21.5,Women,0A1D\n",
+        "users.csv": "id,first_name,email,age,gender,city,created_at\n7,Ann,ann@example.com,31,F,Rio,2021-01-01 00:00:00 UTC\n8,Bo,bo@example.com,44,M,Rio,2021-01-02 00:00:00 UTC\n",
+    },
+    "baskets": {
+        "baskets.txt": """Date\tTime\tReceipt No\tMember Número\tItems
+01/02/2023\t12:54:00 AM\t1\t505.0\tGreen tea; Bread; Green tea
+14/02/2023\t1:05:30 PM\t2\t-\tBread
+"""
+    },
 }
 
 
 def write_foreign_shop(folder: Path, name: str) -> Path:
     """Write a shop's files and its mapping into a folder; return the mapping's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    encoding = "latin-1" if name in ("online_retail", "movielens") else "utf-8"
+    encoding = ENCODINGS.get(name, "utf-8")
     for file, text in FILES[name].items():
         archive, _, member = file.rpartition(":")
         data = text.encode(encoding)

@@ -41,6 +41,23 @@ DRAFTED = {
     "tafeng": (4, 'whole("CUSTOMER_ID")', "purchase", datetime(2000, 11, 2, tzinfo=UTC)),
     "taobao": (4, "column1", "purchase", datetime(2017, 11, 25, 1, 23, 19, tzinfo=UTC)),
     "yoochoose": (5, "column1", "view", datetime(2014, 4, 7, 10, 51, 9, 277000, UTC)),
+    "otto": (4, "session", "add_to_cart", datetime(2022, 7, 31, 22, 1, 44, 511000, UTC)),
+    "shopify": (3, "Email", "return", datetime(2022, 7, 6, 2, 59, tzinfo=UTC)),
+    "warenwirtschaft": (
+        3,
+        """coalesce("Kundennr.", 'guest ' || "Beleg-Nr.")""",
+        "return",
+        datetime(2022, 7, 31, 18, 40, tzinfo=UTC),
+    ),
+    "analytics": (3, "user_pseudo_id", "view", datetime(2020, 11, 1, 3, 59, 30, 580301, UTC)),
+    "steam": (2, "user_id", "review", datetime(2017, 12, 18, tzinfo=UTC)),
+    "thelook": (4, "user_id", "return", datetime(2022, 2, 5, 10, 11, 12, tzinfo=UTC)),
+    "baskets": (
+        4,
+        'coalesce(whole("Member Número"), \'guest \' || "Receipt No")',
+        "purchase",
+        datetime(2023, 2, 14, 13, 5, 30, tzinfo=UTC),
+    ),
 }
 
 
@@ -154,3 +171,31 @@ def test_the_commands_draft_and_try_a_shop(settings: Settings, tmp_path: Path, m
     assert "event_time: expected a time" in refused.output
     assert "typed: say how the column is written" in refused.output
     assert runner.invoke(command, ["complete_journey"]).output.startswith("complete_journey: ")
+
+
+def test_a_file_that_lacks_a_user_is_drafted_with_what_is_missing(tmp_path: Path):
+    write_csv(tmp_path / "log.csv", [{"sku": "a", "stamp": "2026-01-02 10:00:00"}, {"sku": "b", "stamp": "2026-01-03"}])
+    text = draft_source([str(tmp_path / "log.csv")], "log", tmp_path).text
+    assert "# MISSING: no column seems to name users: name it here" in text
+    assert 'item_id = "sku"' in text
+
+
+def test_event_types_that_are_numbers_are_asked_for(tmp_path: Path):
+    rows = [
+        {"user_id": str(number), "item_id": "7", "action_type": kind, "date": "2026-01-02"}
+        for number, kind in enumerate("0002")
+    ]
+    write_csv(tmp_path / "log.csv", rows)
+    text = draft_source([str(tmp_path / "log.csv")], "log", tmp_path).text
+    assert "# MISSING: numbers say what was done; the commonest is taken for a view" in text
+    assert 'event_types = { "0" = "view", "2" = "leave_out" }' in text
+    tomllib.loads(text)
+
+
+def test_a_checkout_without_a_user_is_a_user_of_its_own(tmp_path: Path):
+    write_csv(
+        tmp_path / "bakery.csv", [{"Date": "2016-10-30", "Time": "09:58:11", "Transaction": "1", "Item": "Bread"}]
+    )
+    events = tomllib.loads(draft_source([str(tmp_path / "bakery.csv")], "bakery", tmp_path).text)["events"]
+    assert events["columns"]["user_id"] == events["columns"]["basket_id"] == "Transaction"
+    assert events["columns"]["event_time"] == '"Date" || \' \' || "Time"'

@@ -24,6 +24,13 @@ COUNTS = {
     "tafeng": {"events": (4, 4, 0), "items": (2, 2, 0), "users": (2, 2, 0)},
     "taobao": {"events": (4, 4, 0), "items": (3, 3, 0)},
     "yoochoose": {"events": (5, 5, 0), "items": (4, 4, 0)},
+    "otto": {"events": (4, 4, 0), "items": (2, 2, 0)},
+    "shopify": {"events": (3, 3, 0), "items": (2, 2, 0)},
+    "warenwirtschaft": {"events": (3, 3, 0), "items": (2, 2, 0)},
+    "analytics": {"events": (4, 4, 0), "items": (2, 2, 0)},
+    "steam": {"events": (2, 2, 0), "items": (2, 2, 0)},
+    "thelook": {"events": (4, 4, 0), "items": (3, 3, 0), "users": (2, 2, 0)},
+    "baskets": {"events": (4, 4, 0), "items": (2, 2, 0)},
 }
 #: Shop → what one of its events must say; `user` is the shop's own word for the user.
 ONE_EVENT: dict[str, dict[str, object]] = {
@@ -108,6 +115,48 @@ ONE_EVENT: dict[str, dict[str, object]] = {
         "unit_price": 12462.0,
         "quantity": 1.0,
     },
+    "otto": {
+        "event_time": datetime(2022, 7, 31, 22, 1, 44, 511000, UTC),
+        "user": "0",
+        "item_id": "1563459",
+        "event_type": "add_to_cart",
+    },
+    "shopify": {
+        "event_time": datetime(2022, 7, 6, 2, 59, tzinfo=UTC),
+        "user": "bo@example.com",
+        "item_id": "MUG-S",
+        "event_type": "return",
+        "basket_id": "#1002",
+    },
+    "warenwirtschaft": {
+        "event_time": datetime(2022, 1, 2, 8, 15, tzinfo=UTC),
+        "user": "10001",
+        "item_id": "000219",
+        "quantity": 12.0,
+        "unit_price": 1006.81,
+    },
+    "analytics": {
+        "event_time": datetime(2020, 11, 1, 3, 59, 40, 580301, UTC),
+        "user": "1026454.4271112504",
+        "item_id": None,
+        "event_type": "search",
+        "text": "red lamp",
+        "session_id": "77",
+    },
+    "steam": {"event_time": datetime(2017, 12, 18, tzinfo=UTC), "user": "76561199", "item_id": "730"},
+    "thelook": {
+        "event_time": datetime(2022, 2, 5, 10, 11, 12, tzinfo=UTC),
+        "user": "8",
+        "item_id": "3",
+        "event_type": "return",
+        "unit_price": 20.5,
+    },
+    "baskets": {
+        "event_time": datetime(2023, 2, 14, 13, 5, 30, tzinfo=UTC),
+        "user": "guest 2",
+        "item_id": "Bread",
+        "basket_id": "2",
+    },
 }
 #: Shop → (item, title, category, price).
 ONE_ITEM = {
@@ -123,6 +172,13 @@ ONE_ITEM = {
     "tafeng": ("4710199010372", "Item 4710199010372", "110411", None),
     "taobao": ("2576651", "Item 2576651", "149192", None),
     "yoochoose": ("214536500", "Item 214536500", "Category S", None),
+    "otto": ("1517085", "Item 1517085", None, None),
+    "shopify": ("Gift wrap", "Gift wrap", None, 5.0),
+    "warenwirtschaft": ("000219", "Müsli „Spezial“", "Frühstück", 1006.81),
+    "analytics": ("GGO1", "Mug", "Home > Kitchen", 9.5),
+    "steam": ("730", "Ball", "Sports", 0.0),
+    "thelook": ("1", "Wool socks", "Men > Socks", 9.0),
+    "baskets": ("Green tea", "Green tea", None, None),
 }
 
 

@@ -63,9 +63,19 @@ def test_on_a_day_that_is_not_over_serving_asks_a_minute_after_the_newest_event(
     assert serving_moment(newest, now=datetime(2026, 3, 2, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
 
 
+def test_a_past_too_short_for_weeks_is_cut_by_the_most_whole_days_that_fit():
+    nearly_four_weeks = training_moments(datetime(2026, 3, 1, 3, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC))
+    assert nearly_four_weeks.truth == timedelta(days=6)
+    nine_days = training_moments(datetime(2026, 3, 1, 3, tzinfo=UTC), datetime(2026, 3, 9, 22, tzinfo=UTC))
+    assert (nine_days.truth, nine_days.test) == (timedelta(days=1), datetime(2026, 3, 8, tzinfo=UTC))
+    assert nine_days.training == tuple(datetime(2026, 3, day, tzinfo=UTC) for day in (3, 5))
+    months = training_moments(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 29, tzinfo=UTC))
+    assert months.truth == timedelta(days=7)
+
+
 def test_too_short_a_past_is_refused_with_what_to_do():
-    with pytest.raises(LookupError, match=r"at least 28 days.*aisle ingest"):
-        training_moments(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 9, tzinfo=UTC))
+    with pytest.raises(LookupError, match=r"more than 4 days.*2026-03-01 09:00.*aisle ingest.*aisle source check"):
+        training_moments(datetime(2026, 3, 1, 9, tzinfo=UTC), datetime(2026, 3, 5, 8, tzinfo=UTC))
 
 
 def test_every_user_known_at_a_moment_has_one_row_with_the_split_of_the_moment(settings, tables):

@@ -1,0 +1,80 @@
+"""When a drafted event happened: one column, a day and a clock in two, or days counted from one moment on."""
+
+import json
+
+from flows.connection import quoted
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.roles import Guess, plain_name
+
+#: (contract column, SQL expression, why).
+Drafted = tuple[str, str, str]
+
+
+def time_of_events(
+    plan: Plan, guess: FileGuess, roles: dict[str, Guess]
+) -> tuple[list[tuple[str, str]], Drafted, float]:
+    """Settings that say how times are read (why, line of TOML), the column event_time, and the days that it spans."""
+    told = "the export counts days but does not say from when: write the true first day instead of 2000-01-01"
+    if "event_time" in roles:
+        column = roles["event_time"].column
+        within = _named(guess, "timeframe")
+        if within and column.kind == "time":
+            made = f"after({quoted(column.name)}, milliseconds := {quoted(within)})"
+            return [], ("event_time", made, f"likely: the day, and {within} within it in milliseconds"), _days(column)
+        formats = list(column.time_formats)
+        clock = next((each for each in guess.sample.columns if each.kind == "clock"), None)
+        if clock is not None and column.is_day and column.kind == "time" and len(formats) == 1:
+            return _day_and_clock(column, clock)
+        value = json.dumps(formats[0] if len(formats) == 1 else formats)
+        settings = [] if formats == ["iso"] else [(_format_note(formats), f"time_format = {value}")]
+        return settings, ("event_time", column.name, roles["event_time"].said), _days(column)
+    if guess is plan.lines and plan.orders and "ordered_at" in orders_with_time(plan.orders):
+        return [], ("event_time", "ordered_at", f"unsure: {told}"), 0.0
+    day = _named(guess, "day", "day_no", "day_number")
+    if day:
+        clock = _named(guess, "trans_time", "time", "hhmm")
+        made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(clock)}' if clock else ''})"
+        return [], ("event_time", made, f"unsure: {told}"), 0.0
+    return [], ("event_time", "null::timestamp", "MISSING: no column of times was found: name it here"), 0.0
+
+
+def orders_with_time(orders: FileGuess) -> str:
+    """The orders; where they count days from one order to the next, with a time made of that."""
+    names = {plain_name(column.name): column.name for column in orders.sample.columns}
+    since = next((names[name] for name in names if name.startswith("days_since")), None)
+    if "event_time" in orders.roles or since is None or "user_id" not in orders.roles:
+        return "orders"
+    user, number = quoted(orders.roles["user_id"].column.name), names.get("order_number", "")
+    hours = next((f"hours := try_cast({quoted(names[name])} as double), " for name in names if "hour" in name), "")
+    turn = f"order by try_cast({quoted(number)} as double)" if number else "rows unbounded preceding"
+    days = f"sum(coalesce(try_cast({quoted(since)} as double), 0)) over (partition by {user} {turn})"
+    return f"(select *, after('2000-01-01', {hours}days := {days}) as ordered_at from orders)"
+
+
+def _day_and_clock(column: ColumnProfile, clock: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted, float]:
+    """A time of a column with the day and one with the time of day."""
+    day, hour = column.time_formats[0], clock.time_formats[0]
+    # A spreadsheet writes the day with a midnight behind it.
+    date = f"left({quoted(column.name)}, 10)" if day == "iso" and column.length > 10 else quoted(column.name)
+    made = f"{date} || ' ' || {quoted(clock.name)}"
+    why = f"likely: {column.name} has the day, {clock.name} the time of day"
+    if day == "iso" and hour.startswith("%H"):
+        return [], ("event_time", made, why), _days(column)
+    value = f"{'%Y-%m-%d' if day == 'iso' else day} {hour}"
+    return [(_format_note([value]), f"time_format = {json.dumps(value)}")], ("event_time", made, why), _days(column)
+
+
+def _format_note(formats: list[str]) -> str:
+    other = {"%m/%d": "%d/%m", "%d/%m": "%m/%d"}.get(formats[0][:5])
+    doubt = f"; if the first number is the {'day' if other == '%d/%m' else 'month'}, it is {other}…" if other else ""
+    return f"time_format: all values of the sample read so{doubt}"
+
+
+def _days(column: ColumnProfile) -> float:
+    unit = {"epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}.get(column.kind, 1.0)
+    return 0.0 if column.minimum is None else ((column.maximum or 0) - column.minimum) / unit / 86_400
+
+
+def _named(guess: FileGuess, *names: str) -> str | None:
+    return next((column.name for column in guess.sample.columns if plain_name(column.name) in names), None)
