@@ -4,8 +4,10 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from feature_repo.schema import pseudonym
-from serving.answer_log import AnsweredBatch, AnswerLog, new_request_id, note_answers
+from serving.answer_log import ANSWER_OPTIONS, AnsweredBatch, AnswerLog, Written, new_request_id, note_answers, written
 from serving.arrangement import Limits
 from serving.catalogue import Conditions
 from serving.clock import Clock
@@ -13,7 +15,6 @@ from serving.contract import (
     BatchRequest,
     RecommendationRequest,
     Recommendations,
-    Slates,
 )
 from serving.event_intake import Intake
 from serving.exploration import NO_EXPLORATION, Exploration
@@ -72,7 +73,7 @@ def question_of(desk: Desk, request: RecommendationRequest) -> Question:
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
     """Answer one request for a slate."""
-    return answer_questions(desk, release_in_use(desk), [question_of(desk, request)])[0]
+    return answer_questions(desk, release_in_use(desk), [question_of(desk, request)])[0].answer
 
 
 def answer_questions(
@@ -82,7 +83,7 @@ def answer_questions(
     rows: Sequence[UserRow | None] | None = None,
     request_ids: Sequence[str] | None = None,
     exposures: Sequence[Exposure | None] | None = None,
-) -> list[Recommendations]:
+) -> list[Written]:
     """Answer questions together, in their order, and log them; `rows` and ids are read and made here where absent.
 
     `exposures` are what the answers say of an experiment.
@@ -93,20 +94,34 @@ def answer_questions(
     if exposures is not None:
         answers = [exposed(answer, exposure) for answer, exposure in zip(answers, exposures, strict=True)]
     ids = [new_request_id() for _ in questions] if request_ids is None else request_ids
-    note_answers(desk.answer_log, AnsweredBatch(ids, questions, known, now, answers))
-    return answers
+    given = written(answers)
+    note_answers(desk.answer_log, AnsweredBatch(ids, questions, known, now, given))
+    return given
 
 
-def answer_batch(desk: Desk, request: BatchRequest) -> Slates:
-    """Answer for many users from one release, a few dozen at a time: each part is one read and one run of the model."""
+def answer_batch(desk: Desk, request: BatchRequest) -> bytes:
+    """Return the JSON of Slates for many users from one release: one read, and one run of the model a few dozen users.
+
+    Users who did about as much are answered together, so that the model is run for nobody's padding.
+    """
     release, key = release_in_use(desk), desk.settings.pseudonym_key
     conditions, wishes = _conditions(request), _wishes(request)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
     questions = [Question(name, request.k, conditions, (), wishes, request.language, _close(request)) for name in names]
-    slates = list[Recommendations]()
-    for start in range(0, len(questions), BATCH_PART):
-        slates += answer_questions(desk, release, questions[start : start + BATCH_PART])
-    return Slates(release.release_id, slates)
+    rows = read_rows(release, questions, desk.metrics)
+    order = sorted(range(len(questions)), key=lambda place: _deeds(rows[place]))
+    slates = [b""] * len(questions)
+    for start in range(0, len(order), BATCH_PART):
+        part = order[start : start + BATCH_PART]
+        given = answer_questions(desk, release, [questions[at] for at in part], [rows[at] for at in part])
+        for at, each in zip(part, given, strict=True):
+            slates[at] = each.body
+    head = orjson.dumps({"release_id": release.release_id}, option=ANSWER_OPTIONS)
+    return b'%b,"slates":[%b]}' % (head[:-1], b",".join(slates))
+
+
+def _deeds(row: UserRow | None) -> int:
+    return 0 if row is None else len(row.history)
 
 
 def _conditions(request: RecommendationRequest | BatchRequest) -> Conditions:

@@ -48,10 +48,11 @@ class ItemIndex:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One user's question: what multiplies rows, and the past items, each once, with their scores."""
+    """One user's question: what multiplies rows, and the past items, each once, with their places and scores."""
 
     query: Floats
     past: npt.NDArray[np.int64]
+    past_places: npt.NDArray[np.int64]
     past_scores: Floats
 
 
@@ -94,51 +95,77 @@ def search(
 
     `allowed` bool [users, n + 1], or [1, n + 1] where all may have the same.
     """
+    masks = allowed if len(allowed) > 1 else allowed[:1]
+    searched = [k <= MOST_SEARCHED and np.count_nonzero(mask) >= SEARCHED_SHARE * len(mask) for mask in masks]
     found = list[Ranking]()
     for user, asked in enumerate(_ask(index, inputs)):
-        mask = allowed[user if len(allowed) > 1 else 0]
-        searched = k <= MOST_SEARCHED and np.count_nonzero(mask) >= SEARCHED_SHARE * len(mask)
-        found.append((_search_cells if searched else _score_all)(index, asked, mask, k))
+        which = user if len(masks) > 1 else 0
+        found.append((_search_cells if searched[which] else _score_all)(index, asked, masks[which], k))
     return found
 
 
 def _ask(index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]]) -> list[Asked]:
     past = np.concatenate([inputs["habit_items"], inputs["history_items"]], axis=1)
     places = index.places[past]
-    rows = index.rows[places] * (past > 0)[:, :, None]
+    rows = np.take(index.rows, places, axis=0)  # those of padding are some item's; the graph looks at no padding
     feed = {name: inputs[name] for name in MODEL_INPUTS[:6]}
     queries, extras = index.session.run(QUERY_OUTPUTS, {**feed, "past_rows": rows})
     scores = np.einsum("upd,ud->up", rows, queries) + index.standing[places] + extras
     live = np.isfinite(scores) & (past > 0)
     return [
-        Asked(query, items[own], found[own])
-        for query, items, found, own in zip(queries, past, scores, live, strict=True)
+        Asked(query, items[own], at[own], found[own])
+        for query, items, at, found, own in zip(queries, past, places, scores, live, strict=True)
     ]
 
 
 def _search_cells(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:
-    may = allowed.copy()
-    may[asked.past] = False  # they have scores of their own
     own = allowed[asked.past]
-    items, scores = [asked.past[own]], [asked.past_scores[own]]
-    query = asked.query
-    promised = index.centres @ query + index.tops
-    promised += index.margin * float(np.sqrt(query @ query)) * index.spreads
-    order = np.argsort(-promised)
-    at, step, threshold, found = 0, FIRST_CELLS, -np.inf, len(items[0])
-    while at < len(order) and promised[order[at]] > threshold:
-        part = order[at : at + step].tolist()
-        for cell in part:
-            start, stop = index.starts[cell], index.starts[cell + 1]
-            members = index.items[start:stop]
-            fits = may[members]
-            items.append(members[fits])
-            scores.append((index.rows[start:stop] @ query + index.standing[start:stop])[fits])
-            found += len(items[-1])
+    items, scores = asked.past[own], asked.past_scores[own]
+    promised = index.centres @ asked.query + index.tops
+    promised += index.margin * float(np.sqrt(asked.query @ asked.query)) * index.spreads
+    order = _most_promising(promised, 3 * FIRST_CELLS)
+    at, step, threshold = 0, FIRST_CELLS, -np.inf
+    while at < len(promised):
+        if at + step > len(order):
+            order = _most_promising(promised, len(promised))
+        if not promised[order[at]] > threshold:
+            break
+        more = _look(index, asked, allowed, order[at : at + step])
+        items, scores = np.concatenate([items, more[0]]), np.concatenate([scores, more[1]])
         at, step = at + step, 2 * step
-        if found >= k:
-            threshold = float(np.partition(np.concatenate(scores), found - k)[found - k])
-    return _best(np.concatenate(items), np.concatenate(scores), k)
+        if len(scores) >= k:
+            threshold = float(np.partition(scores, len(scores) - k)[len(scores) - k])
+    return _best(items, scores, k)
+
+
+def _most_promising(promised: Floats, count: int) -> npt.NDArray[np.int64]:
+    """Return the first `count` cells by promise, the most promising first."""
+    if count >= len(promised):
+        return np.argsort(-promised)
+    first = np.argpartition(promised, len(promised) - count)[len(promised) - count :]
+    return first[np.argsort(-promised[first])]
+
+
+def _look(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], cells: npt.NDArray[np.int64]) -> Ranking:
+    """Return the allowed items of some cells that are no past items, with their scores, in no order."""
+    items, scores = list[npt.NDArray[np.int64]](), list[Floats]()
+    for start, stop in _runs(index.starts, sorted(cells.tolist())):
+        members = index.items[start:stop]
+        fits = allowed[members]
+        past = asked.past_places
+        fits[past[(past >= start) & (past < stop)] - start] = False  # they have scores of their own
+        items.append(members[fits])
+        scores.append((index.rows[start:stop] @ asked.query + index.standing[start:stop])[fits])
+    return np.concatenate(items), np.concatenate(scores)
+
+
+def _runs(starts: Sequence[int], cells: Sequence[int]) -> list[tuple[int, int]]:
+    """Return where some cells, in their order, begin and end; neighbours are one."""
+    runs = list[tuple[int, int]]()
+    for cell in cells:
+        begin = runs.pop()[0] if runs and runs[-1][1] == starts[cell] else starts[cell]
+        runs.append((begin, starts[cell + 1]))
+    return runs
 
 
 def _score_all(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:

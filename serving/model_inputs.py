@@ -1,8 +1,10 @@
 """From users' rows to the arrays of the scorer's door, the same way the training set is made."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from feature_repo.schema import INTERACTION_TYPES
 from serving.history import Habit, Interaction, UserRow
 
 SECONDS_PER_DAY = 86_400.0
+_item_id = itemgetter(0)
 _TYPE_IDS = {name: position for position, name in enumerate(INTERACTION_TYPES, start=1)}
 
 
@@ -43,38 +46,45 @@ def model_inputs(rows: Sequence[KnownRow], as_of: datetime) -> dict[str, npt.NDA
 
     Ages are days before `as_of`, never below 0.
     """
-    now, users = as_of.timestamp(), len(rows)
-    items, types = np.zeros((2, users, HISTORY_LENGTH), np.int64)
-    times = np.full((users, HISTORY_LENGTH), now)
-    habit_items = np.zeros((users, HABIT_LENGTH), np.int64)
-    counts = np.zeros((users, HABIT_LENGTH), np.float32)
-    habit_times = np.full((users, HABIT_LENGTH), now)
-    for user, row in enumerate(rows):
-        if row.history_indices:
-            start = HISTORY_LENGTH - len(row.history_indices)
-            items[user, start:] = row.history_indices
-            types[user, start:] = [_TYPE_IDS.get(entry[1], 0) for entry in row.history]
-            times[user, start:] = [entry[2] for entry in row.history]
-        if row.habit_indices:
-            start = HABIT_LENGTH - len(row.habit_indices)
-            habit_items[user, start:] = row.habit_indices
-            counts[user, start:] = [habit[1] for habit in row.habits]
-            habit_times[user, start:] = [habit[2] for habit in row.habits]
+    now = as_of.timestamp()
+    histories, habits = [row.history for row in rows], [row.habits for row in rows]
+    _, types, times = _columns(histories)
+    _, counts, habit_times = _columns(habits)
+    known, bought = _places(histories, HISTORY_LENGTH), _places(habits, HABIT_LENGTH)
+    indices = chain.from_iterable(row.history_indices for row in rows)
+    habit_indices = chain.from_iterable(row.habit_indices for row in rows)
     return {
-        "history_items": items,
-        "history_types": types,
-        "history_ages": _days(now - times),
-        "habit_items": habit_items,
-        "habit_counts": counts,
-        "habit_ages": _days(now - habit_times),
+        "history_items": _filled(known, indices, np.int64),
+        "history_types": _filled(known, [_TYPE_IDS.get(name, 0) for name in types], np.int64),
+        "history_ages": _days(now - _filled(known, times, np.float64, now)),
+        "habit_items": _filled(bought, habit_indices, np.int64),
+        "habit_counts": _filled(bought, counts, np.float32),
+        "habit_ages": _days(now - _filled(bought, habit_times, np.float64, now)),
     }
 
 
+def _columns(entries: Sequence[Sequence[Any]]) -> tuple[Sequence[Any], ...]:
+    """Return the three columns of all users' entries, one user after the other."""
+    return tuple(zip(*chain.from_iterable(entries), strict=True)) or ((), (), ())
+
+
+def _places(entries: Sequence[Sequence[Any]], length: int) -> npt.NDArray[np.bool_]:
+    """Return which places the users' entries take, bool [users, length]: the last ones."""
+    taken = np.array([len(own) for own in entries])
+    return np.arange(length, 0, -1) <= taken[:, None]
+
+
+def _filled(places: npt.NDArray[np.bool_], values: Iterable[Any], dtype: Any, empty: float = 0) -> npt.NDArray[Any]:
+    filled = np.full(places.shape, empty, dtype)
+    filled[places] = np.fromiter(values, dtype)
+    return filled
+
+
 def _known(entries: Sequence[Any], index: dict[str, int]) -> tuple[Sequence[Any], list[int]]:
-    indices = [index.get(entry[0], 0) for entry in entries]
-    if 0 not in indices:
-        return entries, indices
-    kept = [(entry, position) for entry, position in zip(entries, indices, strict=True) if position]
+    indices = [*map(index.get, map(_item_id, entries))]
+    if None not in indices:
+        return entries, indices  # type: ignore[return-value]
+    kept = [(entry, position) for entry, position in zip(entries, indices, strict=True) if position is not None]
     return [entry for entry, _ in kept], [position for _, position in kept]
 
 

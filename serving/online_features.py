@@ -21,6 +21,8 @@ from serving.stored_rows import open_row_store
 
 #: Seconds since 1970 beyond which a stored time is no time (the year 2242).
 LATEST_SECONDS = 2**33
+#: Makes entries of columns without a call into Python for each: a row has a hundred of them.
+_interaction, _habit = partial(tuple.__new__, Interaction), partial(tuple.__new__, Habit)
 
 
 def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
@@ -99,15 +101,16 @@ def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, 
 
 def _user_row(stored: StoredUser) -> UserRow:
     history, habits = stored
-    row = UserRow(
-        history=tuple(map(Interaction, *_columns(history, USER_HISTORY))),
-        habits=tuple(map(Habit, *_columns(habits, USER_HABITS))),
+    deeds, bought = _columns(history, USER_HISTORY), _columns(habits, USER_HABITS)
+    for times in (deeds[2], bought[2]):
+        if times and not (min(times) > -LATEST_SECONDS and max(times) < LATEST_SECONDS):
+            raise ValueError("expected times within 270 years of 1970 in a user's row")
+    return UserRow(
+        history=tuple(map(_interaction, zip(*deeds, strict=True))),
+        habits=tuple(map(_habit, zip(*bought, strict=True))),
         history_stored_at=history.event_us if history else None,
         habits_stored_at=habits.event_us if habits else None,
     )
-    if not _times_in_range(row):
-        raise ValueError("expected times within 270 years of 1970 in a user's row")
-    return row
 
 
 def _columns(stored: StoredView | None, view: FeatureView) -> list[Sequence[Any]]:
@@ -118,11 +121,6 @@ def _columns(stored: StoredView | None, view: FeatureView) -> list[Sequence[Any]
         lengths = dict(zip(view.feature_names, map(len, columns), strict=True))
         raise ValueError(f"expected lists of one length in {view.name}, but found {lengths}")
     return columns
-
-
-def _times_in_range(row: UserRow) -> bool:
-    times = [*(entry.event_time for entry in row.history), *(habit.last_time for habit in row.habits)]
-    return not times or (min(times) > -LATEST_SECONDS and max(times) < LATEST_SECONDS)
 
 
 def _next_stored_at(stored_at: int | None, newest: int) -> int:

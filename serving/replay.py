@@ -150,6 +150,7 @@ def question_of_log(said: Mapping[str, Any]) -> Question:
         session_items=tuple(said["session_items"]),
         wishes=Wishes(Limits(**wishes["limits"]), wishes["diversity"], Exploration(**wishes["exploration"])),
         language=said["language"],
+        close=said.get("close"),
     )
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import orjson
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -69,9 +68,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
     @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems())
     def batch(request: BatchRequest) -> Response:
         """Give the slates of up to 1,000 users at once, for an e-mail send."""
-        return Response(
-            orjson.dumps(answer_batch(desk, request), option=orjson.OPT_UTC_Z), media_type="application/json"
-        )
+        return Response(answer_batch(desk, request), media_type="application/json")
 
     @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404))
     def similar(request: SimilarItemsRequest) -> SimilarItems:

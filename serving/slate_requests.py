@@ -10,14 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
-import orjson
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.answer_log import ANSWER_OPTIONS, new_request_id
-from serving.contract import RecommendationRequest, Recommendations
+from serving.answer_log import Written, new_request_id, written
+from serving.contract import RecommendationRequest
 from serving.desk import Desk, question_of, release_in_use
 from serving.problems import Problem, answer_error, log_unforeseen
 from serving.recommender import Question, read_rows, recommend
@@ -36,7 +35,7 @@ class Waiting:
 
     request_id: str
     question: Question
-    answer: "asyncio.Future[Recommendations]"
+    answer: "asyncio.Future[Written]"
 
 
 @dataclass
@@ -83,11 +82,11 @@ async def answer_bytes(queue: SlateQueue, request_id: str, body: bytes) -> bytes
         found = error.errors(include_url=False, include_input=False)
         raise RequestValidationError([{**each, "loc": ("body", *each["loc"])} for each in found]) from None
     release_in_use(queue.desk)
-    answer: asyncio.Future[Recommendations] = asyncio.get_running_loop().create_future()
+    answer: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
     queue.waiting.append(Waiting(request_id, question_of(queue.desk, request), answer))
     if queue.answering is None:
         queue.answering = asyncio.get_running_loop().create_task(_answer_all(queue))
-    return orjson.dumps(await answer, option=ANSWER_OPTIONS)
+    return (await answer).body
 
 
 async def _answer_all(queue: SlateQueue) -> None:
@@ -113,12 +112,12 @@ async def _answer_alone(queue: SlateQueue, asked: Waiting) -> None:
             asked.answer.set_result(_answer_of_last_resort(queue.desk, asked.question))
 
 
-def _answer_of_last_resort(desk: Desk, question: Question) -> Recommendations:
+def _answer_of_last_resort(desk: Desk, question: Question) -> Written:
     """What is popular: whatever is wrong with this user's row, the shopper gets a slate."""
     release = release_in_use(desk)
     anybody = replace(question, pseudonym=None, session_items=())
     answer = recommend(release, anybody, desk.clock.now(release.as_of), desk.metrics)
-    return replace(answer, user=question.pseudonym, notes=[*answer.notes, LAST_RESORT])
+    return written([replace(answer, user=question.pseudonym, notes=[*answer.notes, LAST_RESORT])])[0]
 
 
 async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:

@@ -33,6 +33,10 @@ from serving.settings import OnlineStoreSettings
 #: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other.
 SQLITE_PATIENCE = 1.0
 SQLITE_WRITE_PATIENCE = 20_000  # milliseconds
+SQLITE_READ = (
+    'SELECT entity_key, feature_name, value, event_us FROM "{table}" JOIN row_times USING (entity_key) '
+    "WHERE feature_table = '{table}' AND entity_key IN ({marks})"
+)
 #: A shopper does not wait for a Redis that is gone; AISLE_REDIS_URL may say otherwise, as host:port,socket_timeout=2.
 REDIS_PATIENCE = {"socket_connect_timeout": 0.5, "socket_timeout": 1.0, "retry": None}
 
@@ -48,13 +52,7 @@ def open_row_store(settings: OnlineStoreSettings, project: str, views: Sequence[
 
 def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowStore:
     local = threading.local()
-    queries = []
-    for view in views:
-        table = table_name(project, view.name)
-        queries.append(
-            f'SELECT feature_name, value, event_us FROM "{table}" JOIN row_times USING (entity_key) '
-            f"WHERE feature_table = '{table}' AND entity_key = ?"
-        )
+    tables = [table_name(project, view.name) for view in views]
 
     def connection() -> sqlite3.Connection:
         if not hasattr(local, "connection"):
@@ -64,8 +62,11 @@ def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowS
 
     def read(users: Sequence[str]) -> list[StoredUser]:
         own = connection()
+        if not users:
+            return []
         keys = [entity_key(views[0].key, user) for user in users]
-        return [tuple(_sqlite_view(own, query, key) for query in queries) for key in keys]
+        found = [_sqlite_views(own, table, keys) for table in tables]
+        return [tuple(rows.get(key) for rows in found) for key in keys]
 
     def write(row: WrittenRow) -> None:
         own = connection()
@@ -89,14 +90,22 @@ def _open_sqlite(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _sqlite_view(connection: sqlite3.Connection, query: str, key: bytes) -> StoredView | None:
+def _sqlite_views(connection: sqlite3.Connection, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredView]:
+    """Return the rows of one view by key, in one statement; its marks are a power of two, so that few are prepared."""
+    views = dict[bytes, StoredView]()
+    places = 1 << (len(keys) - 1).bit_length()
+    query = SQLITE_READ.format(table=table, marks=",".join("?" * places))
     try:
-        found = connection.execute(query, (key,)).fetchall()
+        found = connection.execute(query, [*keys, *[keys[-1]] * (places - len(keys))])
+        for key, name, value, event_us in found:
+            view = views.get(key)
+            if view is None:
+                view = views[key] = StoredView({}, event_us)
+            view.values[name] = value
     except sqlite3.OperationalError as error:
-        if "no such table" in str(error):
-            return None  # a view that was never written
-        raise
-    return StoredView({name: value for name, value, _ in found}, found[0][2]) if found else None
+        if "no such table" not in str(error):  # else a view that was never written
+            raise
+    return views
 
 
 def _redis_store(address: str, project: str, views: Sequence[FeatureView]) -> RowStore:

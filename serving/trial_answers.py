@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from feature_repo.experiments import CHALLENGER, CHAMPION, INTERLEAVED, arm_of
-from serving.answer_log import AnsweredBatch, note_answers
+from serving.answer_log import AnsweredBatch, Written, note_answers, written
 from serving.contract import Recommendations
 from serving.desk import Desk, answer_questions
 from serving.experiment_guard import Tally
@@ -38,14 +38,14 @@ class _Part:
 
 def answer_shoppers(
     desk: Desk, release: Release, questions: Sequence[Question], rows: Rows | None, request_ids: Sequence[str]
-) -> list[Recommendations]:
+) -> list[Written]:
     """Answer questions together as `answer_questions` does, those of the challenger's users by the challenger."""
     trial = desk.champion.trial
     challenger = None if trial is None else trial.challenger_of(release)
     if trial is None or challenger is None:
         return answer_questions(desk, release, questions, rows, request_ids)
     known = read_rows(release, questions, desk.metrics) if rows is None else rows
-    answers: dict[int, Recommendations] = {}
+    answers: dict[int, Written] = {}
     for arm, part in _parts(trial, questions, known, request_ids).items():
         found = _challenged(desk, trial, challenger, part) if arm == CHALLENGER else None
         if arm == INTERLEAVED:
@@ -53,9 +53,10 @@ def answer_shoppers(
         if found is None:
             found = answer_questions(desk, release, part.questions, part.rows, part.request_ids, part.exposures)
             if arm == CHAMPION:
-                trial.guard.note(CHAMPION, _tally(found))
+                trial.guard.note(CHAMPION, _tally([given.answer for given in found]))
         answers.update(zip(part.places, found, strict=True))
-        for answer, exposure in zip(found, part.exposures, strict=True):
+        for given, exposure in zip(found, part.exposures, strict=True):
+            answer = given.answer
             if exposure is not None and answer.user is not None:
                 trial.guard.note_slate(exposure.arm, answer.user, [item.item_id for item in answer.slate])
     return [answers[place] for place in range(len(questions))]
@@ -80,7 +81,7 @@ def _parts(
     return parts
 
 
-def _challenged(desk: Desk, trial: Trial, challenger: Release, part: _Part) -> list[Recommendations] | None:
+def _challenged(desk: Desk, trial: Trial, challenger: Release, part: _Part) -> list[Written] | None:
     """Answer by the challenger; None when it fails: the champion then answers for it."""
     began = time.perf_counter()
     try:
@@ -90,16 +91,14 @@ def _challenged(desk: Desk, trial: Trial, challenger: Release, part: _Part) -> l
         count = len(part.questions)
         trial.guard.note(CHALLENGER, Tally(answers=count, errors=count))
         return None
-    tally = _tally(found)
+    tally = _tally([given.answer for given in found])
     if 1000 * (time.perf_counter() - began) > trial.experiment.bounds.slow_ms:
         tally.slow = len(found)
     trial.guard.note(CHALLENGER, tally)
     return found
 
 
-def _interleaved(
-    desk: Desk, trial: Trial, releases: tuple[Release, Release], part: _Part
-) -> list[Recommendations] | None:
+def _interleaved(desk: Desk, trial: Trial, releases: tuple[Release, Release], part: _Part) -> list[Written] | None:
     """Answer by both; None when the challenger fails: the champion then answers alone."""
     began, now, ids = time.perf_counter(), desk.clock.now(releases[0].as_of), part.request_ids
     try:
@@ -118,8 +117,9 @@ def _interleaved(
         for ours, theirs, request_id, exposure in zip(*pairs, ids, part.exposures, strict=True)
         if exposure is not None
     ]
-    note_answers(desk.answer_log, AnsweredBatch(ids, part.questions, part.rows, now, answers))
-    return answers
+    given = written(answers)
+    note_answers(desk.answer_log, AnsweredBatch(ids, part.questions, part.rows, now, given))
+    return given
 
 
 def _tally(answers: Sequence[Recommendations]) -> Tally:

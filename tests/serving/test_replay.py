@@ -17,7 +17,7 @@ from flows.object_client import object_client
 from flows.replays import replay
 from flows.settings import Settings as FlowSettings
 from flows.slate_rules import publish_rules
-from serving.answer_log import AnsweredBatch, AnswerLog, new_request_id, note_answers, start_answer_log
+from serving.answer_log import AnsweredBatch, AnswerLog, new_request_id, note_answers, start_answer_log, written
 from serving.metrics import make_metrics
 from serving.recommender import Question, recommend
 from serving.release import Release
@@ -117,7 +117,9 @@ def test_a_log_that_cannot_keep_up_loses_answers_and_counts_them_but_nobody_wait
     metrics = make_metrics()
     log = AnswerLog(tmp_path / "a file", 1.0, metrics)
     question = Question(REGULAR, 2)
-    batch = AnsweredBatch([new_request_id()], [question], [None], AS_OF, [recommend(release, question, AS_OF, metrics)])
+    batch = AnsweredBatch(
+        [new_request_id()], [question], [None], AS_OF, written([recommend(release, question, AS_OF, metrics)])
+    )
     start_answer_log(replace(log, share=0.0))
     note_answers(log, batch)  # not started: nothing is kept
     assert log.waiting.empty()

@@ -19,7 +19,15 @@ from flows.promotion_hold import PromotionHeld, require_no_hold
 from flows.releases import promote
 from flows.settings import Settings as FlowSettings
 from serving import history as served_history
-from serving.answer_log import AnsweredBatch, AnswerLog, new_request_id, note_answers, start_answer_log, stop_answer_log
+from serving.answer_log import (
+    AnsweredBatch,
+    AnswerLog,
+    new_request_id,
+    note_answers,
+    start_answer_log,
+    stop_answer_log,
+    written,
+)
 from serving.history import Habit, Interaction, UserRow, with_interactions
 from serving.metrics import make_metrics
 from serving.recommender import Question, recommend
@@ -100,7 +108,7 @@ def answer_all(settings: FlowSettings, release: Release) -> None:
             row = with_interactions(row, [Interaction(item, kind, int(moment.timestamp()))])
         question = Question(user, 2)
         answer = recommend(release, question, NOW, metrics)
-        note_answers(log, AnsweredBatch([new_request_id()], [question], [row], NOW, [answer]))
+        note_answers(log, AnsweredBatch([new_request_id()], [question], [row], NOW, written([answer])))
     stop_answer_log(log)
 
 
