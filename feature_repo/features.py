@@ -193,5 +193,25 @@ MODEL_INPUTS = (
 )
 #   items int64[B,k] vocabulary indices, best first · scores float32[B,k]
 MODEL_OUTPUTS = ("items", "scores")
+# The door of query.onnx, in order: sequences of any length, right-aligned, 0 = padding.
+#   recent_rows float32[B,R,d] rows of the newest history · recent_types int64[B,R,1] ·
+#   recent_times float32[B,R,2] age, and the days between it and the one before · recent_live int32[B,R+1] 1 = is there,
+#   the last one is now · past_items int64[B,P] past items, each once · past_rows float32[B,P,d] ·
+#   past_times float32[B,P,2] age, purchases · history_items int64[B,H] −1 = padding · history_ages float32[B,H] ·
+#   habits float32[B,1] how many
+QUERY_INPUTS = (
+    "recent_rows",
+    "recent_types",
+    "recent_times",
+    "recent_live",
+    "past_items",
+    "past_rows",
+    "past_times",
+    "history_items",
+    "history_ages",
+    "habits",
+)
+#   query float32[B,1,d] what multiplies items' rows · past_scores float32[B,P,1] the scores of past items
+QUERY_OUTPUTS = ("query", "past_scores")
 #: Files of a release's item index, where it has one: training writes them, serving reads them.
 INDEX_FILES = ("query.onnx", "item_rows.npy", "item_index.npz")

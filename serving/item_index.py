@@ -1,7 +1,7 @@
 """A release's item index: a user's best items, found in the cells that can hold them.
 
-training/item_index.py makes it. An item new to the user has the score query · row + standing, one of the past `extra`
-beside. A cell promises centre · query + its highest standing + margin · |query| · spread; cells are looked at from the
+training/item_index.py makes it. An item new to the user has the score query · row + standing; those of past items come
+from the query's graph. A cell promises centre · query + its highest standing + margin · |query| · spread; cells are looked at from the
 most promising on, until none promises more than the worst of the k best found. Where that would not pay, all items
 are scored.
 """
@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.features import MODEL_INPUTS
+from feature_repo.features import MODEL_INPUTS, QUERY_INPUTS, QUERY_OUTPUTS
+from serving.query_inputs import query_inputs
 
-QUERY_INPUTS, QUERY_OUTPUTS = {*MODEL_INPUTS[:6], "past_rows"}, ("query", "extra")
+#: The query's graph of releases before there was one without padding: fixed lengths, and what past items have beside.
+PADDED_INPUTS, PADDED_OUTPUTS = {*MODEL_INPUTS[:6], "past_rows"}, ("query", "extra")
 #: Cells looked at before the first halt; each further step looks at twice as many.
 FIRST_CELLS = 16
 #: Best items up to which cells are searched, and the share of items that must be allowed; else all items are scored.
@@ -31,7 +33,8 @@ Ranking = tuple[npt.NDArray[np.int64], Floats]
 class ItemIndex:
     """Cells of items; arrays over n items stand in the order of cells (training/item_index.py), `rows` in the file.
 
-    `places` int64 [n + 1] is where each vocabulary index stands; that of padding is 0, and never read.
+    `places` int64 [n + 1] is where each vocabulary index stands; that of padding is 0, and what is read there does not
+    count. The query encodes `recent` items; None for a graph that takes padded sequences.
     """
 
     session: Any
@@ -44,6 +47,7 @@ class ItemIndex:
     tops: Floats
     spreads: Floats
     margin: float
+    recent: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +74,10 @@ def read_index(folder: Path, session: Any) -> ItemIndex:
         raise ValueError(f"item_index.npz: expected each of {len(rows)} items once, in cells that hold them all")
     if not all(np.isfinite(arrays[name]).all() for name in ("standing", "centres", "tops", "spreads", "margin")):
         raise ValueError("item_index.npz: expected finite numbers only")
-    if {value.name for value in session.get_inputs()} != QUERY_INPUTS:
-        raise ValueError(f"query.onnx: expected the inputs {sorted(QUERY_INPUTS)}")
+    recent = int(arrays["recent"]) if "recent" in arrays else None
+    expected = PADDED_INPUTS if recent is None else {*QUERY_INPUTS}
+    if {value.name for value in session.get_inputs()} != expected:
+        raise ValueError(f"query.onnx: expected the inputs {sorted(expected)}")
     places = np.zeros(len(items) + 1, np.int64)
     places[items] = np.arange(len(items))
     return ItemIndex(
@@ -85,6 +91,7 @@ def read_index(folder: Path, session: Any) -> ItemIndex:
         arrays["tops"],
         arrays["spreads"],
         float(arrays["margin"]),
+        recent,
     )
 
 
@@ -105,17 +112,31 @@ def search(
 
 
 def _ask(index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]]) -> list[Asked]:
-    past = np.concatenate([inputs["habit_items"], inputs["history_items"]], axis=1)
-    places = index.places[past]
-    rows = np.take(index.rows, places, axis=0)  # those of padding are some item's; the graph looks at no padding
-    feed = {name: inputs[name] for name in MODEL_INPUTS[:6]}
-    queries, extras = index.session.run(QUERY_OUTPUTS, {**feed, "past_rows": rows})
-    scores = np.einsum("upd,ud->up", rows, queries) + index.standing[places] + extras
+    if index.recent is None:
+        past, places, queries, scores = _ask_padded(index, inputs)
+    else:
+        feed = query_inputs(inputs, index.recent)
+        past = feed["past_items"]
+        places = index.places[past]
+        # Rows of padding are some item's: the graph does not look at them.
+        feed["past_rows"] = np.take(index.rows, places, axis=0)
+        feed["recent_rows"] = np.take(index.rows, index.places[feed.pop("recent_items")], axis=0)
+        found, of_past = index.session.run(QUERY_OUTPUTS, feed)
+        queries, scores = found[:, 0], of_past[:, :, 0]
     live = np.isfinite(scores) & (past > 0)
     return [
         Asked(query, items[own], at[own], found[own])
         for query, items, at, found, own in zip(queries, past, places, scores, live, strict=True)
     ]
+
+
+def _ask_padded(index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]]) -> tuple[npt.NDArray[Any], ...]:
+    past = np.concatenate([inputs["habit_items"], inputs["history_items"]], axis=1)
+    places = index.places[past]
+    rows = np.take(index.rows, places, axis=0)
+    feed = {name: inputs[name] for name in MODEL_INPUTS[:6]}
+    queries, extras = index.session.run(PADDED_OUTPUTS, {**feed, "past_rows": rows})
+    return past, places, queries, np.einsum("upd,ud->up", rows, queries) + index.standing[places] + extras
 
 
 def _search_cells(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:

@@ -10,7 +10,8 @@ from torch import nn
 #: Half-lives in days of the recency sums.
 HALF_LIVES = (3.0, 10.0, 30.0, 100.0)
 _FEATURES = 11 + len(HALF_LIVES) + 1
-_LONG_AGO = 400.0
+#: Days since the last deed of a user without any.
+LONG_AGO = 400.0
 
 
 class CopyHead(nn.Module):
@@ -78,7 +79,7 @@ class CopyHead(nn.Module):
         """Return [B, 5]: log of tenure, last age, habits, purchases, and the span of the history; days or counts."""
         span = history_ages.amax(dim=1)
         tenure = torch.maximum(span, habit_ages.amax(dim=1))
-        last = torch.where(history_items > 0, history_ages, _LONG_AGO).amin(dim=1).clamp(max=_LONG_AGO)
+        last = torch.where(history_items > 0, history_ages, LONG_AGO).amin(dim=1).clamp(max=LONG_AGO)
         habits = (habit_items > 0).float().sum(dim=1)
         return torch.log1p(torch.stack([tenure, last, habits, habit_counts.sum(dim=1), span], dim=1).clamp(min=0))
 

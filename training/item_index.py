@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 from scipy.cluster.vq import kmeans2
-from torch import nn
 
-from feature_repo.features import HABIT_LENGTH, HISTORY_LENGTH
-from training.export import SEQUENCE_INPUTS, exported_graph, random_inputs
+from training.export import SEQUENCE_INPUTS, random_inputs
+from training.query_graph import query_graph
 from training.transformer_scorer import TransformerScorer
 
 #: A catalogue from this size on has an index; a smaller one is scored whole in less time than a search takes.
@@ -56,32 +54,6 @@ class IndexFound:
     share: float
 
 
-class Query(nn.Module):
-    """The Transformer scorer without its catalogue: what multiplies an item's row, and what past items have beside.
-
-    Item rows come in as an input, so that the file is small and serving keeps the rows once.
-    """
-
-    def __init__(self, scorer: TransformerScorer) -> None:
-        super().__init__()
-        self.scorer = scorer
-
-    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return (query [B, d], extra [B, 200]): past items stand at query · row + standing + extra.
-
-        `inputs`: the six of a model, then `past_rows` float32 [B, 200, d], rows of the habits, then of the history.
-        `extra` is −∞ where an item has come before in the list.
-        """
-        history_items, history_types, history_ages, habit_items, habit_counts, habit_ages, past_rows = inputs
-        scorer, length = self.scorer, self.scorer.encoder.length
-        types, ages = history_types[:, -length:], history_ages[:, -length:]
-        user = scorer.encoder(past_rows[:, -length:], types * (history_items[:, -length:] > 0), ages)
-        items, live, gains = scorer.head(history_items, history_ages, habit_items, habit_counts, habit_ages)
-        taste = (past_rows * user.unsqueeze(1)).sum(dim=2) + scorer.bias[items]
-        extra = gains + scorer.mixes[3] + (scorer.mixes[1] - scorer.mixes[2]) * taste
-        return scorer.mixes[2] * user, torch.where(live, extra, -torch.inf)
-
-
 def write_index(scorer: TransformerScorer, folder: Path, seed: int = 0) -> IndexFound | None:
     """Write the three files of the index into a folder; None, and no file, where it would not pay.
 
@@ -92,9 +64,10 @@ def write_index(scorer: TransformerScorer, folder: Path, seed: int = 0) -> Index
     found = _margin(cells, _made_queries(scorer, seed))
     if found is None:
         return None
-    (folder / "query.onnx").write_bytes(_query_graph(scorer).SerializeToString(deterministic=True))
+    (folder / "query.onnx").write_bytes(query_graph(scorer).SerializeToString(deterministic=True))
     np.save(folder / "item_rows.npy", cells.rows)
     arrays = {name: getattr(cells, name) for name in ("items", "standing", "starts", "centres", "tops", "spreads")}
+    arrays["recent"] = np.int64(scorer.encoder.length)
     np.savez(folder / "item_index.npz", margin=np.float32(found.margin), **arrays)
     return found
 
@@ -147,9 +120,11 @@ def _made_queries(scorer: TransformerScorer, seed: int, rows: int = 200) -> np.n
     for name in ("history_items", "habit_items"):
         drawn = 1 + torch.multinomial(weights, inputs[name].numel(), replacement=True, generator=generator)
         inputs[name] = drawn.view_as(inputs[name]) * (inputs[name] > 0)
-    past_rows = scorer.vectors[torch.cat([inputs["habit_items"], inputs["history_items"]], dim=1)]
+    length = scorer.encoder.length
+    items, types, ages = (inputs[name][:, -length:] for name in SEQUENCE_INPUTS[:3])
     with torch.inference_mode():
-        queries: np.ndarray = Query(scorer)(*(inputs[name] for name in SEQUENCE_INPUTS), past_rows)[0].numpy()
+        user = scorer.encoder(scorer.vectors[items], types * (items > 0), ages)
+        queries: np.ndarray = (scorer.mixes[2] * user).numpy()
     return queries
 
 
@@ -179,11 +154,3 @@ def _margin(cells: Cells, queries: np.ndarray) -> IndexFound | None:
         if recall >= RECALL_GOAL:
             return IndexFound(margin, recall, share) if share <= MOST_SHARE else None
     return None
-
-
-def _query_graph(scorer: TransformerScorer) -> onnx.ModelProto:
-    """Export the query alone; the catalogue's vectors are not in it."""
-    arrays = random_inputs(len(scorer.bias) - 1, rows=3, seed=0).values()
-    past_rows = torch.zeros(3, HABIT_LENGTH + HISTORY_LENGTH, scorer.vectors.shape[1])
-    example = (*(torch.from_numpy(array) for array in arrays), past_rows)
-    return exported_graph(Query(scorer), example, (*SEQUENCE_INPUTS, "past_rows"), ("query", "extra"))

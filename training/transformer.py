@@ -10,9 +10,10 @@ from torch.nn import functional
 
 from feature_repo.schema import INTERACTION_TYPES
 
-_AGE_BUCKETS = 20
+#: Logarithmic buckets of ages and of gaps.
+AGE_BUCKETS = 20
 #: Half-life in days of the plain decayed mean of the history, on which the blocks improve.
-_MEAN_HALF_LIFE = 30.0
+MEAN_HALF_LIFE = 30.0
 
 
 class Block(nn.Module):
@@ -50,8 +51,8 @@ class UserEncoder(nn.Module):
     def __init__(self, width: int, blocks: int, heads: int, dropout: float, length: int) -> None:
         super().__init__()
         self.types = nn.Embedding(len(INTERACTION_TYPES) + 1, width)
-        self.ages = nn.Embedding(_AGE_BUCKETS, width)
-        self.gaps = nn.Embedding(_AGE_BUCKETS, width)
+        self.ages = nn.Embedding(AGE_BUCKETS, width)
+        self.gaps = nn.Embedding(AGE_BUCKETS, width)
         self.now = nn.Parameter(torch.zeros(width))
         self.blocks = nn.ModuleList([Block(width, heads, dropout) for _ in range(blocks)])
         self.final_norm = nn.LayerNorm(width)
@@ -68,7 +69,7 @@ class UserEncoder(nn.Module):
         live = types > 0
         gaps = functional.pad(ages[:, :-1] - ages[:, 1:], (1, 0)).clamp(min=0)
         tokens = vectors + self.types(types) + self.ages(_bucket(ages)) + self.gaps(_bucket(gaps))
-        weights = (torch.exp2(-ages / _MEAN_HALF_LIFE) * live).unsqueeze(-1)
+        weights = (torch.exp2(-ages / MEAN_HALF_LIFE) * live).unsqueeze(-1)
         mean = functional.normalize((weights * vectors).sum(dim=1), dim=1, eps=1e-6)
         tokens = torch.cat([tokens, (self.now + mean).unsqueeze(1)], dim=1)
         tokens = self.dropout(tokens)
@@ -108,4 +109,4 @@ class ItemTable(nn.Module):
 
 def _bucket(days: torch.Tensor) -> torch.Tensor:
     """Return the logarithmic bucket of an age in days: fine within a day, coarse over a year."""
-    return (2.0 * torch.log2(1.0 + 4.0 * days.clamp(min=0))).long().clamp(max=_AGE_BUCKETS - 1)
+    return (2.0 * torch.log2(1.0 + 4.0 * days.clamp(min=0))).long().clamp(max=AGE_BUCKETS - 1)

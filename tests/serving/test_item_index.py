@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.serving_shop import ShopSize, module_of
 from feature_repo.features import INDEX_FILES
 from serving.scorer import Scorer, best_items, open_scorer
+from tests.serving.padded_query import make_padded
 from training.export import SEQUENCE_INPUTS, random_inputs, write_model
 from training.item_index import MOST_SHARE, RECALL_GOAL, cells_of, write_index
 
@@ -23,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("index")
     module = module_of(ShopSize(users=1, items=ITEMS))
     module.bias.uniform_(-0.5, 0.5)
+    np.save(folder / "bias.npy", module.bias.numpy())
     write_model(module, ITEMS, folder / "model.onnx")
     found = write_index(module, folder)
     assert found is not None
@@ -83,6 +86,31 @@ def test_a_search_looks_at_few_of_the_items_and_finds_the_best(indexed: Scorer, 
     inputs = inputs_of(50, seed=3)
     pairs = zip(best_items(indexed, inputs, allowed, 100), best_items(whole, inputs, allowed, 100), strict=True)
     assert np.mean([np.isin(theirs[0], ours[0]).mean() for ours, theirs in pairs]) >= RECALL_GOAL
+
+
+def test_an_index_of_a_release_before_still_ranks_the_same(indexed: Scorer, folder: Path, tmp_path: Path):
+    shutil.copytree(folder, tmp_path / "before")
+    module = module_of(ShopSize(users=1, items=ITEMS))
+    module.bias.copy_(torch.from_numpy(np.load(folder / "bias.npy")))
+    make_padded(module, tmp_path / "before")
+    before, allowed = open_scorer(tmp_path / "before" / "model.onnx"), np.ones((1, ITEMS + 1), np.bool_)
+    inputs = inputs_of(20, seed=5)
+    assert before.index.recent is None
+    pairs = zip(best_items(before, inputs, allowed, 50), best_items(indexed, inputs, allowed, 50), strict=True)
+    for then, now in pairs:
+        np.testing.assert_allclose(then[1], now[1], atol=2e-4)
+        assert np.isin(then[0], now[0]).sum() >= 49  # the last may be equal to the one after it
+
+
+def test_padding_beside_a_longer_row_changes_nothing(indexed: Scorer):
+    inputs, allowed = inputs_of(6, seed=9), np.ones((1, ITEMS + 1), np.bool_)
+    short = inputs_of(6, seed=10, longest=4)
+    both = {name: np.concatenate([inputs[name], short[name]]) for name in inputs}
+    together = best_items(indexed, both, allowed, 30)[6:]
+    for user, ours in enumerate(together):
+        (alone,) = best_items(indexed, {name: short[name][user : user + 1] for name in short}, allowed, 30)
+        assert ours[0].tolist() == alone[0].tolist()
+        np.testing.assert_allclose(ours[1], alone[1], rtol=1e-5, atol=1e-5)
 
 
 def test_every_item_lies_in_one_cell_below_its_top(folder: Path):
