@@ -1,9 +1,9 @@
 """A release's item index: a user's best items, found in the cells that can hold them.
 
 training/item_index.py makes it. An item new to the user has the score query · row + standing; those of past items come
-from the query's graph. A cell promises centre · query + its highest standing + margin · |query| · spread; cells are looked at from the
-most promising on, until none promises more than the worst of the k best found. Where that would not pay, all items
-are scored.
+from the query's graph. A cell promises centre · query + its highest standing + margin · |query| · spread; cells are
+looked at from the most promising on, until none promises more than the worst of the k best found. Where that would not
+pay, all items are scored.
 """
 
 from collections.abc import Mapping, Sequence
@@ -169,7 +169,8 @@ def _most_promising(promised: Floats, count: int) -> npt.NDArray[np.int64]:
 
 def _look(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], cells: npt.NDArray[np.int64]) -> Ranking:
     """Return the allowed items of some cells that are no past items, with their scores, in no order."""
-    items, scores = list[npt.NDArray[np.int64]](), list[Floats]()
+    items: list[npt.NDArray[np.int64]] = []
+    scores: list[Floats] = []
     for start, stop in _runs(index.starts, sorted(cells.tolist())):
         members = index.items[start:stop]
         fits = allowed[members]
@@ -182,7 +183,7 @@ def _look(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], cells:
 
 def _runs(starts: Sequence[int], cells: Sequence[int]) -> list[tuple[int, int]]:
     """Return where some cells, in their order, begin and end; neighbours are one."""
-    runs = list[tuple[int, int]]()
+    runs: list[tuple[int, int]] = []
     for cell in cells:
         begin = runs.pop()[0] if runs and runs[-1][1] == starts[cell] else starts[cell]
         runs.append((begin, starts[cell + 1]))

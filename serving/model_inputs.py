@@ -48,24 +48,17 @@ def model_inputs(rows: Sequence[KnownRow], as_of: datetime) -> dict[str, npt.NDA
     """
     now = as_of.timestamp()
     histories, habits = [row.history for row in rows], [row.habits for row in rows]
-    _, types, times = _columns(histories)
-    _, counts, habit_times = _columns(habits)
     known, bought = _places(histories, HISTORY_LENGTH), _places(habits, HABIT_LENGTH)
     indices = chain.from_iterable(row.history_indices for row in rows)
     habit_indices = chain.from_iterable(row.habit_indices for row in rows)
     return {
         "history_items": _filled(known, indices, np.int64),
-        "history_types": _filled(known, [_TYPE_IDS.get(name, 0) for name in types], np.int64),
-        "history_ages": _days(now - _filled(known, times, np.float64, now)),
+        "history_types": _filled(known, [_TYPE_IDS.get(entry[1], 0) for own in histories for entry in own], np.int64),
+        "history_ages": _days(now - _filled(known, [entry[2] for own in histories for entry in own], np.float64, now)),
         "habit_items": _filled(bought, habit_indices, np.int64),
-        "habit_counts": _filled(bought, counts, np.float32),
-        "habit_ages": _days(now - _filled(bought, habit_times, np.float64, now)),
+        "habit_counts": _filled(bought, [habit[1] for own in habits for habit in own], np.float32),
+        "habit_ages": _days(now - _filled(bought, [habit[2] for own in habits for habit in own], np.float64, now)),
     }
-
-
-def _columns(entries: Sequence[Sequence[Any]]) -> tuple[Sequence[Any], ...]:
-    """Return the three columns of all users' entries, one user after the other."""
-    return tuple(zip(*chain.from_iterable(entries), strict=True)) or ((), (), ())
 
 
 def _places(entries: Sequence[Sequence[Any]], length: int) -> npt.NDArray[np.bool_]:

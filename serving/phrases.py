@@ -120,13 +120,18 @@ PHRASES: Mapping[Language, Phrases] = {"en": _ENGLISH, "zh": _CHINESE}
 
 def when(seconds: int, now: datetime, language: Language) -> str:
     """Say when a moment (seconds since 1970, UTC) was, as people say it at `now`."""
-    present, phrases = now.timestamp(), PHRASES[language]
+    present, phrases = _seconds(now), PHRASES[language]
     days = int(present) // SECONDS_PER_DAY - seconds // SECONDS_PER_DAY
     if present - seconds < 600:
         return phrases.just_now
     if days < 2:
         return phrases.today if days <= 0 else phrases.yesterday
     return _on_day(seconds // SECONDS_PER_DAY, days >= WITH_YEAR, language)
+
+
+@lru_cache(maxsize=16)
+def _seconds(now: datetime) -> float:
+    return now.timestamp()
 
 
 @lru_cache(maxsize=8192)

@@ -12,7 +12,7 @@ from training.transformer_scorer import TransformerScorer
 
 
 class PaddedQuery(nn.Module):
-    """Query [B, d] and `extra` [B, 200]: past items stand at query · row + standing + extra, −∞ where one comes again."""
+    """Query [B, d], `extra` [B, 200]: past items stand at query · row + standing + extra, −∞ where one comes again."""
 
     def __init__(self, scorer: TransformerScorer) -> None:
         super().__init__()

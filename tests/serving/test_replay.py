@@ -32,6 +32,7 @@ QUESTIONS = [
     {"k": 3, "context": {"session_items": [COFFEE]}},
     {"pseudonym": REGULAR, "k": 4, "filters": {"category": "Grocery > Dairy"}, "language": "zh"},
     {"user_id": "shopper", "k": 6, "diversity": 0.4, "exploration": {"share": 0.5}},
+    {"user_id": "shopper", "k": 6, "reasons": "brief"},
     {"k": 2},
 ]
 
