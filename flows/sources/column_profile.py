@@ -42,6 +42,7 @@ class ColumnProfile:
     `minimum`, `median` and `maximum` are of numbers, or seconds since 1970 of times. `common` has the share of the
     commonest values where there are few; `fingerprint` the smallest keyed hashes of the distinct values: two columns
     share as many values as their fingerprints overlap. `hours` has the share of each hour of the day, of a time.
+    `markup`: some values have HTML tags or entities.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ColumnProfile:
     common: tuple[tuple[str, float], ...] = ()
     fingerprint: tuple[int, ...] = ()
     hours: tuple[float, ...] = ()
+    markup: bool = False
 
     @property
     def filled(self) -> int:
@@ -112,9 +114,10 @@ def _profile(
 ) -> ColumnProfile:
     name, dtype = column
     source = f"(select cast({quoted(name)} as varchar) as v from {quoted(view)})"
-    rows, filled, distinct, length = connection.execute(
-        f"select count(*), count(v), count(distinct v), coalesce(avg(length(v)), 0) from {source}"
-    ).fetchone() or (0, 0, 0, 0.0)
+    rows, filled, distinct, length, markup = connection.execute(
+        "select count(*), count(v), count(distinct v), coalesce(avg(length(v)), 0), "
+        f"coalesce(bool_or(v like '%&%;%' or v like '%<%>%'), false) from {source}"
+    ).fetchone() or (0, 0, 0, 0.0, False)
     kind, formats = _kind(connection, source, dtype, filled)
     low, middle, high = _range(connection, source, kind, formats)
     hashes = connection.execute(
@@ -140,6 +143,7 @@ def _profile(
         common=tuple((word, round(share, 4)) for word, share in common) if few else (),
         fingerprint=tuple(each for (each,) in hashes),
         hours=_hours(connection, source, kind, formats),
+        markup=kind == "text" and markup,
     )
 
 

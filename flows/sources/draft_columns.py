@@ -1,14 +1,15 @@
 """The columns of a drafted mapping: for each contract column an SQL expression, and why it is thought so."""
 
 import json
+import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_event_types import event_type_of
 from flows.sources.draft_plan import FileGuess, Plan
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
-from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
+from flows.sources.roles import Guess, guess_roles, plain_name
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
 _PRIVATE = ("name", "mail", "phone", "address", "street", "zip", "postal", "birth", "lat", "lng", "iban", "fn", "id")
@@ -46,11 +47,11 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
             roles["user_id"] = people.roles["user_id"]
     _read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
-    type_settings, type_column = _event_type(guess, roles)
+    type_settings, type_column = event_type_of(guess, roles)
     columns = [
         time_column,
         _user(roles),
-        _item(roles),
+        _item(guess, roles),
         type_column,
     ]
     for name in ("session_id", "basket_id"):
@@ -76,7 +77,8 @@ def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -
     if "title" in named:
         titles.insert(0, named["title"].column)
     if titles:
-        columns.append(("title", titles[0].name, "likely: what a shopper reads, by its name and words"))
+        title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
+        columns.append(("title", title, "likely: what a shopper reads, by its name and words"))
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
@@ -141,15 +143,29 @@ def _user(roles: dict[str, Guess]) -> Drafted:
     return "user_id", _id(guess.column), guess.said
 
 
-def _item(roles: dict[str, Guess]) -> Drafted:
+def _item(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
     if "item_id" not in roles:
-        return "item_id", "null::varchar", "MISSING: no column seems to name items: name it here (SQL over the columns)"
+        why = "MISSING: no column seems to name items: name it here (SQL over the columns)"
+        if slots := _slots(file):
+            listed = ", ".join(quoted(name) for name in slots)
+            why += f"; {slots[0]} to {slots[-1]} look like the lines of an order: with the file in [inputs], "
+            why += f"from = 'select *, unnest([{listed}]) as line from INPUT', where = 'line is not null'"
+        return "item_id", "null::varchar", why
     guess = roles["item_id"]
     if _named_instead(roles):
         made = f"coalesce({_id(guess.column, True)}, {quoted(roles['title'].column.name)})"
         share = guess.column.nulls / guess.column.rows
         return "item_id", made, f"{guess.said}; {share:.0%} have none: there the name stands in"
     return "item_id", _id(guess.column), guess.said
+
+
+def _slots(file: FileGuess) -> list[str]:
+    """Columns that are numbered through, like line_item_1 and line_item_2."""
+    groups: dict[str, list[str]] = {}
+    for column in file.sample.columns:
+        if re.search(r"\d+$", column.name):
+            groups.setdefault(re.sub(r"\d+$", "", column.name), []).append(column.name)
+    return max((names for names in groups.values() if len(names) > 1), key=len, default=[])
 
 
 def _named_instead(roles: dict[str, Guess]) -> bool:
@@ -165,50 +181,6 @@ def _without_items(roles: dict[str, Guess]) -> list[tuple[str, str]]:
     share = column.nulls / column.rows
     note = f"where: {share:.0%} of the rows name no item; a search needs none (or event_type = 'search')"
     return [(note, f"where = {json.dumps(f'{quoted(column.name)} is not null')}")]
-
-
-def _event_type(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
-    if "event_type" in roles:
-        column = roles["event_type"].column
-        words = {word: meant_by(word) or "leave_out" for word in sorted(column.words)}
-        if column.kind == "whole":
-            return _numbered_types(column)
-        unknown = [word for word, ours in words.items() if ours == "leave_out"]
-        table = ", ".join(f"{json.dumps(word)} = {json.dumps(ours)}" for word, ours in words.items() if word != ours)
-        note = "event_types: the shop's word = ours"
-        note += f"; unsure: {', '.join(unknown)} may be something in Aisle's words" if unknown else ""
-        settings = [(note, f"event_types = {{ {table} }}")] if table else []
-        return settings, ("event_type", roles["event_type"].column.name, roles["event_type"].said)
-    if "status" in roles:
-        column = roles["status"].column
-        back = ", ".join(f"'{word}'" for word in sorted(column.words) if meant_by(word) == "return")
-        made = f"case when {quoted(column.name)} in ({back}) then 'return' else 'purchase' end"
-        others = ", ".join(sorted(word for word in column.words if meant_by(word) != "return"))
-        return [], ("event_type", made, f"likely: {column.name} says what came back; taken as bought: {others}")
-    quantity = roles["quantity"].column if "quantity" in roles else None
-    if quantity and (quantity.minimum or 0) < 0:
-        made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
-        return [], ("event_type", made, "likely: a quantity below zero is a return")
-    stem = plain_name(Path(guess.files[0]).name.partition(".")[0]).split("_")
-    named = next((meant for word in stem if (meant := meant_by(word))), None)
-    # A file of baskets is of what was bought, not of what lies in a cart.
-    bought = "basket_id" in roles and named == "add_to_cart"
-    if named and not bought and not ("rating" in roles and named != "review"):
-        return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
-    if "rating" in roles:
-        return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")
-    paid = roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}
-    return [], ("event_type", "'purchase'" if paid else "'view'", "unsure: no column says what the user did")
-
-
-def _numbered_types(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
-    """Event types that are told by numbers: the commonest is taken for a view."""
-    commonest = column.common[0][0]
-    table = ", ".join(
-        f'{json.dumps(word)} = "{"view" if word == commonest else "leave_out"}"' for word in sorted(column.words)
-    )
-    note = "MISSING: numbers say what was done; the commonest is taken for a view: write what the others mean"
-    return [(note, f"event_types = {{ {table} }}")], ("event_type", column.name, "likely: its name says so")
 
 
 def _amounts(roles: dict[str, Guess]) -> list[Drafted]:

@@ -36,7 +36,15 @@ def time_of_events(
         clock = _named(guess, "trans_time", "time", "hhmm")
         made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(clock)}' if clock else ''})"
         return [], ("event_time", made, f"unsure: {told}"), 0.0
-    return [], ("event_time", "null::timestamp", "MISSING: no column of times was found: name it here"), 0.0
+    return (
+        [],
+        (
+            "event_time",
+            "null::timestamp",
+            "MISSING: no column of times was found: name it here (no times at all: docs/bring-your-own-data.md)",
+        ),
+        0.0,
+    )
 
 
 def orders_with_time(orders: FileGuess) -> str:

@@ -10,6 +10,10 @@ _MACROS = (
     # category_path(['Dairy', null, 'Milk']) = 'Dairy > Milk'
     """create macro category_path(parts) as nullif(
     array_to_string(list_filter(parts, lambda part: part is not null), ' > '), '')""",
+    # plain_text('<b>Salt &amp; Pepper</b>') = 'Salt & Pepper': a title out of a web page
+    """create macro plain_text(words) as trim(regexp_replace(replace(replace(replace(replace(replace(replace(
+    regexp_replace(words, '<[a-zA-Z/!][^>]*>', ' ', 'g'), '&nbsp;', ' '), '&quot;', '"'), '&#39;', chr(39)),
+    '&lt;', '<'), '&gt;', '>'), '&amp;', '&'), '\\s+', ' ', 'g'))""",
     # whole('17850.0') = '17850': an id that a spreadsheet took for a number
     """create macro whole(id) as regexp_replace(cast(id as varchar), '\\.0+$', '')""",
     # value_of('[{"key": "page", "value": {"string_value": "/a"}}]', 'page') = '/a': out of a list of keys and values,

@@ -57,7 +57,7 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag",
-         "total|revenue|^amount"),
+         "^(?!.*(shipping|tax|discount|refund|cost)).*(total|revenue)|^amount"),
         _NUMBERS,
     ),
     "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), _NUMBERS),

@@ -191,6 +191,10 @@ def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> N
     if len(lines[0].split("::")) > 2:
         keys |= {"delimiter": "::", "quote": ""}
         reasons["delimiter"] = "the first line is cut by ::"
+    text = "\n".join(lines)
+    if "delimiter" not in keys and re.search(r'[^,;\t|\n\\]\\"[^,;\t|\n]', text):
+        keys["escape"] = "\\"
+        reasons["escape"] = 'a quote within quotes is written \\"'
     fields = lines[0].split("::") if "delimiter" in keys else _widest_cut(lines[0])
     # No column is named by a number or a time.
     if any(re.match(r"\s*-?\d", field) for field in fields):

@@ -199,3 +199,32 @@ def test_a_checkout_without_a_user_is_a_user_of_its_own(tmp_path: Path):
     events = tomllib.loads(draft_source([str(tmp_path / "bakery.csv")], "bakery", tmp_path).text)["events"]
     assert events["columns"]["user_id"] == events["columns"]["basket_id"] == "Transaction"
     assert events["columns"]["event_time"] == '"Date" || \' \' || "Time"'
+
+
+def test_books_with_markup_and_escaped_quotes_are_drafted_whole(settings: Settings, tmp_path: Path):
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "BX-Book-Ratings.csv").write_text('"User-ID";"ISBN";"Book-Rating"\n"7";"0X";"5"\n"8";"1X";"0"\n')
+    (shop / "BX-Books.csv").write_text(
+        '"ISBN";"Book-Title";"Publisher"\n"0X";"Salt &amp; <i>Pepper</i>";"P"\n"1X";"The \\"Best\\" Tea";"P"\n'
+    )
+    text = draft_source([str(shop)], "books", shop).text
+    assert "# MISSING: no column of times was found" in text
+    (shop / "books.toml").write_text(text.replace("null::timestamp", "after('2026-01-01', days := hash(ISBN) % 60)"))
+    tables = _try(settings, shop / "books.toml", tmp_path / "scratch")
+    assert (tables["events"].rows, tables["events"].rows_held, tables["items"].rows_held) == (2, 0, 0)
+    assert {pair.after["title"] for pair in tables["items"].pairs} == {"Salt & Pepper", 'The "Best" Tea'}
+
+
+def test_numbered_columns_are_told_as_the_lines_of_an_order(tmp_path: Path):
+    row = {
+        "order_id": "1",
+        "customer_id": "2",
+        "order_date": "2026-01-02",
+        "shipping_total": "4.90",
+        "line_1": "name:A",
+    }
+    write_csv(tmp_path / "orders.csv", [row | {"line_2": "name:B"}])
+    text = draft_source([str(tmp_path / "orders.csv")], "orders", tmp_path).text
+    assert 'unnest(["line_1", "line_2"]) as line' in text
+    assert "shipping_total" not in str(tomllib.loads(text)["events"]["columns"])

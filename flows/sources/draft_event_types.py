@@ -1,0 +1,55 @@
+"""What users did in a drafted file of events: by a column of words or numbers, a status, a sign, or the file's name."""
+
+import json
+from pathlib import Path
+
+from flows.connection import quoted
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_plan import FileGuess
+from flows.sources.draft_times import Drafted
+from flows.sources.roles import Guess, meant_by, plain_name
+
+
+def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
+    """Settings that say what the shop's words mean (why, line of TOML), and the column event_type."""
+    if "event_type" in roles:
+        column = roles["event_type"].column
+        words = {word: meant_by(word) or "leave_out" for word in sorted(column.words)}
+        if column.kind == "whole":
+            return _numbered_types(column)
+        unknown = [word for word, ours in words.items() if ours == "leave_out"]
+        table = ", ".join(f"{json.dumps(word)} = {json.dumps(ours)}" for word, ours in words.items() if word != ours)
+        note = "event_types: the shop's word = ours"
+        note += f"; unsure: {', '.join(unknown)} may be something in Aisle's words" if unknown else ""
+        settings = [(note, f"event_types = {{ {table} }}")] if table else []
+        return settings, ("event_type", roles["event_type"].column.name, roles["event_type"].said)
+    if "status" in roles:
+        column = roles["status"].column
+        back = ", ".join(f"'{word}'" for word in sorted(column.words) if meant_by(word) == "return")
+        made = f"case when {quoted(column.name)} in ({back}) then 'return' else 'purchase' end"
+        others = ", ".join(sorted(word for word in column.words if meant_by(word) != "return"))
+        return [], ("event_type", made, f"likely: {column.name} says what came back; taken as bought: {others}")
+    quantity = roles["quantity"].column if "quantity" in roles else None
+    if quantity and (quantity.minimum or 0) < 0:
+        made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
+        return [], ("event_type", made, "likely: a quantity below zero is a return")
+    stem = plain_name(Path(guess.files[0]).name.partition(".")[0]).split("_")
+    named = next((meant for word in stem if (meant := meant_by(word))), None)
+    # A file of baskets is of what was bought, not of what lies in a cart.
+    bought = "basket_id" in roles and named == "add_to_cart"
+    if named and not bought and not ("rating" in roles and named != "review"):
+        return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
+    if "rating" in roles:
+        return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")
+    paid = roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}
+    return [], ("event_type", "'purchase'" if paid else "'view'", "unsure: no column says what the user did")
+
+
+def _numbered_types(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
+    """Event types that are told by numbers: the commonest is taken for a view."""
+    commonest = column.common[0][0]
+    table = ", ".join(
+        f'{json.dumps(word)} = "{"view" if word == commonest else "leave_out"}"' for word in sorted(column.words)
+    )
+    note = "MISSING: numbers say what was done; the commonest is taken for a view: write what the others mean"
+    return [(note, f"event_types = {{ {table} }}")], ("event_type", column.name, "likely: its name says so")
