@@ -55,13 +55,17 @@ def verdicts_table(verdicts: Sequence[tuple[str, str]]) -> Table:
     return table
 
 
-def models_table(test_metrics: Mapping[str, Mapping[str, float]], challenger: str) -> Table:
-    """Every model on the test week, the best NDCG@10 first."""
+def models_table(test_metrics: Mapping[str, Mapping[str, float | None]], challenger: str) -> Table:
+    """Every model on the test week, the best NDCG@10 first; a dash where no user could be judged."""
     table = table_of("Models on the test week", "model", *(f">{heading}" for _, heading in METRICS))
-    for name, metrics in sorted(test_metrics.items(), key=lambda row: -row[1]["ndcg10"]):
+    for name, metrics in sorted(test_metrics.items(), key=lambda row: -(row[1]["ndcg10"] or 0.0)):
         marked = f"[bold]{name} (challenger)[/bold]" if name == challenger else name
-        table.add_row(marked, *(f"{metrics[key]:.4f}" for key, _ in METRICS))
+        table.add_row(marked, *(_figure(metrics[key]) for key, _ in METRICS))
     return table
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
 
 def gate_lines(gate: Mapping[str, Any]) -> str:

@@ -43,7 +43,9 @@ def print_summary(summary: TrainSummary, console: Console) -> None:
     """Print the table of models, the gate's figures, and the outcome."""
     console.print(models_table(summary.test, summary.challenger))
     comparison = summary.gate.get("comparison")
-    if comparison:
+    if comparison and not comparison["users"]:
+        console.print("Nobody of those known before the test days did anything in them, so no model could be judged.")
+    elif comparison:
         table = Table("model", "NDCG@10", "Recall@10", title="Gate, the same users", title_justify="left")
         table.add_row(summary.challenger, f"{comparison['ndcg10']:.4f}", f"{comparison['recall10']:.4f}")
         table.add_row(

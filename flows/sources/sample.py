@@ -192,7 +192,7 @@ def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> N
         keys |= {"delimiter": "::", "quote": ""}
         reasons["delimiter"] = "the first line is cut by ::"
     text = "\n".join(lines)
-    if "delimiter" not in keys and re.search(r'[^,;\t|\n\\]\\"[^,;\t|\n]', text):
+    if "delimiter" not in keys and re.search(r'[^,;\t|\n\\]\\"[^",;\t|\n]', text):
         keys["escape"] = "\\"
         reasons["escape"] = 'a quote within quotes is written \\"'
     fields = lines[0].split("::") if "delimiter" in keys else _widest_cut(lines[0])

@@ -9,7 +9,7 @@ import time
 
 from rich.console import Console
 
-from flows.demo_report import gate_lines, slate_table, times_table, verdicts_table
+from flows.demo_report import METRICS, gate_lines, models_table, slate_table, times_table, verdicts_table
 from flows.memory import MemoryWatch, resident_bytes
 from flows.run_progress import progress_on
 
@@ -108,3 +108,11 @@ def test_memory_of_other_processes_is_counted():
     assert watch.peak_bytes > 200_000_000
     assert resident_bytes([2**22 + 1]) > 0
     hog.communicate(b"\n")
+
+
+def test_a_shop_in_which_nobody_could_be_judged_has_a_table_all_the_same():
+    output = io.StringIO()
+    nothing = dict.fromkeys((key for key, _ in METRICS), None)
+    Console(file=output, width=160).print(models_table({"popularity": nothing}, "popularity"))
+    assert "popularity (challenger)" in output.getvalue()
+    assert "–" in output.getvalue()
