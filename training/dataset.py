@@ -133,6 +133,8 @@ def from_arrow(
     unknown = sorted(set(split.tolist()) - set(SPLITS))
     if unknown:
         raise ValueError(f"histories.split: expected one of {SPLITS}, came {unknown}: name the split of every row.")
+    told = _tells(histories, split)
+    histories, split = histories.filter(pa.array(told)), split[told]
     queries = _queries(histories, catalogue)
     order = _order_by_content(queries)
     queries, split = queries.rows(order), split[order]
@@ -197,6 +199,28 @@ def _queries(histories: pa.Table, catalogue: Catalogue) -> Queries:
         habit_ages=habits.pad(((as_of[habits.parent] - bought) / DAY_US).astype(np.float32)),
         new_from=_new_from(user_ids, as_of, items, padded_times),
     )
+
+
+def _tells(histories: pa.Table, split: np.ndarray) -> np.ndarray:
+    """Return which rows say anything, bool [rows]: both cuts, and training rows around which the user did something.
+
+    Others hold no interaction of their own and have no truth; where users come seldom, nearly all training rows do.
+    """
+    as_of = _microseconds(histories[EVENT_TIMESTAMP])
+    codes = pc.dictionary_encode(histories["user_id"].combine_chunks()).indices.to_numpy()
+    lists = histories["history_event_times"].combine_chunks()
+    ends = np.cumsum(pc.fill_null(pc.list_value_length(lists), 0).to_numpy())
+    starts = np.concatenate(([0], ends))[:-1]
+    times = np.concatenate((_microseconds(pc.list_flatten(lists)), [0]))
+    last = np.where(ends > starts, times[ends - 1], np.iinfo(np.int64).min)
+    order = np.lexsort((as_of, codes))
+    same_user = codes[order][1:] == codes[order][:-1]
+    previous = np.full(len(as_of), np.iinfo(np.int64).min + 1)
+    previous[order[1:][same_user]] = as_of[order[:-1][same_user]]
+    fresh = last >= previous
+    soon = np.zeros(len(as_of), dtype=bool)
+    soon[order[:-1][same_user]] = fresh[order[1:][same_user]]
+    return np.asarray((split != "train") | fresh | soon)
 
 
 def _order_by_content(queries: Queries) -> np.ndarray:

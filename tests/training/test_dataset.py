@@ -22,6 +22,7 @@ from tests.training.planted import (
 from training import dataset, dataset_files
 from training.dataset import TrainingSet
 from training.interactions import interactions
+from training.samples import training_samples
 
 USERS = ("ann", "bob", "cy")
 planted_rows = st.lists(
@@ -75,6 +76,35 @@ def test_a_query_holds_what_a_plain_loop_finds(rows: list[Row]) -> None:
             ids[i]: c for i, c in zip(queries.habit_items[number], queries.habit_counts[number], strict=True) if i
         }
         assert bought == dict(zip(expected["habit_item_ids"], expected["habit_counts"], strict=True))
+
+
+@given(planted_rows)
+@settings(max_examples=30, deadline=None)
+def test_rows_around_which_nothing_happened_are_left_out_and_no_interaction_and_no_sample_is_lost(
+    rows: list[Row],
+) -> None:
+    def told(training_set: TrainingSet) -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
+        seen, training = interactions(training_set), training_set.training
+        taken = training_samples(training_set, seen, 300)
+        samples = {
+            (training.user_ids[row], str(training.as_of[row]), *taken.items[taken.starts[n] : taken.starts[n + 1]])
+            for n, row in enumerate(taken.rows)
+        }
+        flat = zip(seen.user, seen.item, seen.kind, seen.day, strict=True)
+        return {(seen.user_ids[user], item, kind, day) for user, item, kind, day in flat}, samples
+
+    lean = build_training_set(every_user(rows), item_texts())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dataset, "_tells", lambda histories, split: np.ones(len(split), dtype=bool))
+        whole = build_training_set(every_user(rows), item_texts())
+    assert told(lean) == told(whole)
+    assert len(lean.training) <= len(whole.training)
+
+
+def test_a_user_who_came_once_has_a_row_for_what_they_did_and_one_before_it() -> None:
+    once = [("ann", "i00", "view", T_VALIDATION - timedelta(days=83)), ("bob", "i01", "view", T_VALIDATION)]
+    training_set = build_training_set(once, item_texts())
+    assert training_set.training.user_ids.count("ann") == 2, "of six snapshots"
 
 
 def test_an_item_outside_the_catalogue_leaves_no_hole_and_still_counts_as_wanted() -> None:
