@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import duckdb
 from expectations.validate import References, Verdict, held_rows
 from feature_repo.schema import TABLES
 from flows.connection import connect
+from flows.feature_moments import training_moments
 from flows.judging import JudgedTable, judge_tables, load_raw, open_staged
 from flows.settings import Settings
 from flows.sources.staging import Export, StagedTable, stage_table
@@ -44,7 +45,10 @@ class Pair:
 
 @dataclass(frozen=True)
 class RehearsedTable:
-    """What became of one table's sample: rows, rows left out, held rows by rule with an example, some rows as pairs."""
+    """What became of one table's sample: rows, rows left out, held rows by rule with an example, some rows as pairs.
+
+    `span`: the first and the last moment of events; None for other tables, and where no row has one.
+    """
 
     table: str
     rows: int
@@ -52,6 +56,7 @@ class RehearsedTable:
     held: tuple[tuple[str, int, str], ...]
     pairs: tuple[Pair, ...]
     verdict: Verdict | None
+    span: tuple[datetime, datetime] | None = None
 
     @property
     def rows_held(self) -> int:
@@ -86,9 +91,21 @@ def _rehearsed(judged: JudgedTable, folder: Path, now: datetime, shown: int) -> 
     ).fetchall()
     held = [*counts, *_unread(connection, staged)]
     pairs = _pairs(connection, staged, folder, shown)
+    span = _span(connection) if staged.table == "events" else None
     connection.close()
     rows = staged.rows + staged.unread_rows
-    return RehearsedTable(staged.table, rows, staged.left_out, tuple(held), pairs, judged.verdict)
+    return RehearsedTable(staged.table, rows, staged.left_out, tuple(held), pairs, judged.verdict, span)
+
+
+def _span(connection: duckdb.DuckDBPyConnection) -> tuple[datetime, datetime] | None:
+    row = connection.execute(
+        "select epoch_us(min(event_time)), epoch_us(max(event_time)) from incoming_events "
+        "where _row not in (select _row from held)"
+    ).fetchone()
+    if row is None or row[0] is None:
+        return None
+    first, last = (datetime.fromtimestamp(each / 1_000_000, UTC) for each in row)
+    return first, last
 
 
 def _unread(connection: duckdb.DuckDBPyConnection, staged: StagedTable) -> list[tuple[str, int, str]]:
@@ -136,6 +153,16 @@ def next_steps(tables: tuple[RehearsedTable, ...], source: str) -> list[str]:
                 steps.append(f"{table.table} would be refused: {check.sentence} {check.advice}")
     rules = Counter({rule: count for table in tables for rule, count, _ in table.held})
     steps += [f"{rule}: {ADVICE[rule]}" for rule, _ in rules.most_common() if rule in ADVICE]
+    steps += [_too_short(*table.span) for table in tables if table.span and _too_short(*table.span)]
     if not any(table.verdict and not table.verdict.passed for table in tables):
         steps.append(f"Land it: aisle ingest --source {source}")
     return steps
+
+
+def _too_short(first: datetime, last: datetime) -> str:
+    """Why no model could be trained on events from `first` to `last`; '' where one could."""
+    try:
+        training_moments(first, last)
+    except LookupError as error:
+        return f"event_time: in this sample all events lie within {last - first}. {error}"
+    return ""

@@ -32,6 +32,8 @@ def print_rehearsal(tables: tuple[RehearsedTable, ...], source: str, limit: int,
         for number, (rule, count, example) in enumerate(table.held or (("", 0, ""),)):
             summary.add_row(*(counts if number == 0 else ("", "", "")), f"{count:,}", rule, example[:160])
     console.print(summary, markup=False)
+    for first, last in (table.span for table in tables if table.span):
+        console.print(f"Events from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.", highlight=False)
     if any(table.rows >= limit for table in tables):
         console.print(f"Of each file only the first {limit:,} rows were read; --rows reads more.")
     console.print("\nWhat to do next", style="bold")

@@ -108,6 +108,17 @@ def test_what_a_draft_cannot_know_it_says(tmp_path: Path):
     assert "unsure: glance may be something in Aisle's words" in text
 
 
+def test_a_rehearsal_says_when_the_past_is_too_short_to_train_on(settings: Settings, tmp_path: Path):
+    one_day = [sale(sold_at=f"2026-10-02 {hour:02}:00:00", customer=f"card-{hour}") for hour in range(9, 15)]
+    short = _try(settings, Path(write_shop(tmp_path / "short", one_day)), tmp_path / "a")
+    assert short["events"].span == (datetime(2026, 10, 2, 9, tzinfo=UTC), datetime(2026, 10, 2, 14, tzinfo=UTC))
+    (said,) = [step for step in next_steps(tuple(short.values()), "shop.toml") if step.startswith("event_time")]
+    assert "lie within 5:00:00" in said
+    weeks = [sale(sold_at=f"2026-{month:02}-02 09:00:00") for month in range(1, 10)]
+    long = _try(settings, Path(write_shop(tmp_path / "long", weeks)), tmp_path / "b")
+    assert not [step for step in next_steps(tuple(long.values()), "shop.toml") if step.startswith("event_time")]
+
+
 def test_files_that_tell_no_events_are_told_with_their_columns(tmp_path: Path):
     write_csv(tmp_path / "weather.csv", [{"town": "Graz", "degrees": "21"}])
     with pytest.raises(
