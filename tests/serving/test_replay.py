@@ -114,6 +114,26 @@ def test_a_replay_says_what_made_each_place(
     assert "rules" in told.output
 
 
+def test_every_slate_of_a_batch_is_logged_and_computed_again_to_the_byte(
+    object_store: FlowSettings, tiny_folder: Path, tmp_path: Path
+):
+    settings = own_settings(object_store, tmp_path, "replay-batches")
+    publish_tiny(settings, tiny_folder, "r20180101-first")
+    asked = {"pseudonyms": [REGULAR], "user_ids": [f"shopper {number}" for number in range(40)], "k": 4}
+    with running_server(settings, tiny_folder) as server:
+        wait_until(lambda: release_of(server) == "r20180101-first", 30)
+        answer = httpx.post(f"{server.url}/v1/recommendations/batch", json=asked, trust_env=False, timeout=30)
+        assert answer.status_code == 200, answer.text
+    land_answers(settings)
+    given = [json.dumps(each, sort_keys=True) for each in answer.json()["slates"]]
+    assert len(given) == 41
+    rows = lake.read_table(settings, "answers").to_pylist()
+    logged = {row["request_id"]: json.dumps(json.loads(row["answer"]), sort_keys=True) for row in rows}
+    assert sorted(name for name in logged.values() if name in given) == sorted(given)
+    results = replay(settings, batches_of(settings, list(logged)))
+    assert {each["same"] for each in results.values()} == {True}
+
+
 def test_a_log_that_cannot_keep_up_loses_answers_and_counts_them_but_nobody_waits(release: Release, tmp_path: Path):
     metrics = make_metrics()
     log = AnswerLog(tmp_path / "a file", 1.0, metrics)
