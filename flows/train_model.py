@@ -113,7 +113,7 @@ def hold_tournament(run: TrainingRun) -> None:
     save_models(run, result.challenger, result.best_simple, validation, test)
     keep_knowledge(run, result.models["transformer"].knowledge)
     write_outcome(run, transformer=result.models["transformer"].hyper_parameters)
-    show_models(result)
+    show_models(result, training_set.truth_days)
 
 
 def _tell_every(step: int, what: str) -> Callable[[int], None]:
@@ -129,11 +129,11 @@ def _tell_every(step: int, what: str) -> Callable[[int], None]:
     return count
 
 
-def show_models(result: TournamentResult) -> None:
+def show_models(result: TournamentResult, truth_days: float) -> None:
     """Put the table of models and the learning curve on the run's page; each key's page is its history."""
     note = (
-        "All models on the same users. Truth: what each user interacts with in the days after the cut; every item of "
-        "the vocabulary is a candidate, and wanted items beyond it count as missed. "
+        f"All models on the same users. Truth: what each user interacts with in the {truth_days:g} days after the cut; "
+        "every item of the vocabulary is a candidate, and wanted items beyond it count as missed. "
         "Validation chooses the challenger, the test week reports once."
     )
     create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models")
