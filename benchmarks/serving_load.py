@@ -92,7 +92,8 @@ async def saturate(load: Load, seconds: float) -> None:
 
 async def at_rate(load: Load, seconds: float, rate: float) -> None:
     """Send `rate` requests a second at random moments (Poisson); a request waits when no connection is free."""
-    free = deque(await _connect(load, OPEN_CONNECTIONS))
+    # They take turns, and a server closes one that says nothing for five seconds: at a low rate there are fewer.
+    free = deque(await _connect(load, min(OPEN_CONNECTIONS, max(4, int(2 * rate)))))
     waiting: deque[float] = deque()
 
     def answered(connection: Connection) -> None:
