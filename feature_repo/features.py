@@ -215,3 +215,5 @@ QUERY_INPUTS = (
 QUERY_OUTPUTS = ("query", "past_scores")
 #: Files of a release's item index, where it has one: training writes them, serving reads them.
 INDEX_FILES = ("query.onnx", "item_rows.npy", "item_index.npz")
+#: The file of a release that a later training begins with; serving has no use for it.
+KNOWLEDGE_NAME = "knowledge.npz"

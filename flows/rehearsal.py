@@ -153,7 +153,7 @@ def next_steps(tables: tuple[RehearsedTable, ...], source: str) -> list[str]:
                 steps.append(f"{table.table} would be refused: {check.sentence} {check.advice}")
     rules = Counter({rule: count for table in tables for rule, count, _ in table.held})
     steps += [f"{rule}: {ADVICE[rule]}" for rule, _ in rules.most_common() if rule in ADVICE]
-    steps += [_too_short(*table.span) for table in tables if table.span and _too_short(*table.span)]
+    steps += [said for table in tables if table.span and (said := _too_short(*table.span))]
     if not any(table.verdict and not table.verdict.passed for table in tables):
         steps.append(f"Land it: aisle ingest --source {source}")
     return steps

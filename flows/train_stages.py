@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from feature_repo.features import USER_CHANNELS
+from feature_repo.features import KNOWLEDGE_NAME, USER_CHANNELS
 from flows.off_policy import off_policy_check
 from flows.release_contents import manifest_of, write_contents
 from flows.release_pins import feature_pins
@@ -24,7 +24,6 @@ from flows.run_cost import cost_of, keep_cost, measured
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, pointer_facts, pointer_of, read_outcome, write_outcome
 from flows.training_set import build_training_set, build_training_tables
-from flows.warm_starts import KNOWLEDGE_NAME
 from training.dataset import TrainingSet
 from training.export import write_model
 from training.gate import GateReport, judge, with_check

@@ -8,14 +8,12 @@ from datetime import datetime
 
 import numpy as np
 
+from feature_repo.features import KNOWLEDGE_NAME
 from flows.champion import read_pointer
 from flows.releases import fetch_release, read_manifest
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, read_outcome, write_outcome
 from training.warm_start import WarmStart, read_start, write_knowledge
-
-#: The file of a release, and of a run's folder, that a later run starts from.
-KNOWLEDGE_NAME = "knowledge.npz"
 
 
 def find_start(settings: Settings, run: TrainingRun) -> WarmStart | None:

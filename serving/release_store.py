@@ -7,6 +7,7 @@ import hashlib
 import re
 import secrets
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import orjson
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from feature_repo.features import KNOWLEDGE_NAME
 from serving.release import ReleaseRejected
 from serving.release_signature import SIGNATURE, check_signature
 from serving.settings import ObjectStoreSettings
@@ -117,7 +119,7 @@ def verify_folder(folder: Path, pointer: Pointer, public_keys: tuple[str, ...]) 
     try:
         manifest = _checked_manifest((folder / "manifest.json").read_bytes(), pointer)
         check_signature(folder, public_keys)
-        for name, expected in manifest["files"].items():
+        for name, expected in _served(manifest).items():
             _check_file(folder / name, expected)
     except OSError as error:
         raise ReleaseRejected(f"release {pointer.release_id}: {error}") from error
@@ -153,16 +155,21 @@ def _download_manifest(client: Any, bucket: str, pointer: Pointer, folder: Path)
 
 def _download_files(client: Any, bucket: str, pointer: Pointer, folder: Path, max_bytes: int) -> None:
     prefix = f"releases/{pointer.release_id}"
-    manifest = orjson.loads((folder / "manifest.json").read_bytes())
-    size = sum(int(expected["size"]) for expected in manifest["files"].values())
+    files = _served(orjson.loads((folder / "manifest.json").read_bytes()))
+    size = sum(int(expected["size"]) for expected in files.values())
     if size > max_bytes:
         raise ReleaseRejected(f"release {pointer.release_id}: expected at most {max_bytes} bytes, but found {size}")
-    for name, expected in manifest["files"].items():
+    for name, expected in files.items():
         try:
             body = client.get_object(Bucket=bucket, Key=f"{prefix}/{name}")["Body"]
             _write_bounded(body, folder / name, int(expected["size"]))
         except (BotoCoreError, ClientError) as error:
             raise StoreUnavailable(f"cannot read {prefix}/{name} from bucket {bucket!r}: {error}") from error
+
+
+def _served(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The files of a release but for what training alone reads, which is as large as the catalogue: it stays there."""
+    return {name: expected for name, expected in manifest["files"].items() if name != KNOWLEDGE_NAME}
 
 
 def _write_bounded(body: Any, path: Path, size: int) -> None:

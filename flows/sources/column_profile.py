@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from flows.connection import literal, quoted
+from flows.sources.reading import joined_offset
 
 #: Time formats that are tried on text, the likelier first. Day and month first are both here: the values decide.
 TIME_FORMATS = (
@@ -211,8 +212,8 @@ def _epoch(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, tup
 
 def _fits(time_format: str) -> str:
     if time_format == "iso":
-        read = "case when regexp_matches(v, '^\\d{4}-\\d{1,2}-\\d{1,2}') then try_cast("
-        read += "regexp_replace(v, ' ([+-]\\d\\d:?\\d\\d)$', '\\1') as timestamptz) end"
+        read = f"try_cast({joined_offset('v')} as timestamptz)"
+        read = f"case when regexp_matches(v, '^\\d{{4}}-\\d{{1,2}}-\\d{{1,2}}') then {read} end"
     elif time_format in _EPOCHS:
         low, high = (bound * _EPOCHS[time_format] for bound in _EPOCH_SECONDS)
         return f"coalesce(try_cast(v as bigint) between {low} and {high}, false)"

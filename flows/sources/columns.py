@@ -11,7 +11,7 @@ from feature_repo.schema import TABLES, Column
 from flows.connection import literal, quoted
 from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import ExportRejected, MappingError
-from flows.sources.reading import TEXT_OF, number_sql
+from flows.sources.reading import TEXT_OF, joined_offset, number_sql
 
 _NUMBERS = re.compile(r"^(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*)$")
 _TIMES = ("TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "DATE", "TIMESTAMP WITH TIME ZONE")
@@ -224,9 +224,7 @@ def _time(
             microseconds = f"try_cast(round(try_cast({given} as double) * {_EPOCHS[time_format]}) as bigint)"
             read.append(f"try(make_timestamptz({microseconds}))")
         elif time_format == "iso" and not numeric:
-            # DuckDB wants an offset right behind the seconds; Shopify writes a blank between.
-            joined = f"regexp_replace({given}, ' ([+-]\\d\\d:?\\d\\d)$', '\\1')"
-            read += [f"try_cast({given} as timestamptz)", f"try_cast({joined} as timestamptz)"]
+            read += [f"try_cast({given} as timestamptz)", f"try_cast({joined_offset(given)} as timestamptz)"]
         elif not numeric:
             _require_strptime(connection, mapping, section, time_format)
             read.append(f"cast(try_strptime({given}, {literal(time_format)}) as timestamptz)")

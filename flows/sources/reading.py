@@ -111,6 +111,11 @@ def number_sql(text: str, number_format: NumberFormat) -> str:
     return f"try_cast({bare} as double)"
 
 
+def joined_offset(text: str) -> str:
+    """SQL for a time whose offset stands right behind the seconds, as DuckDB wants it; some shops leave a blank."""
+    return f"regexp_replace({text}, ' ([+-]\\d\\d:?\\d\\d)$', '\\1')"
+
+
 def _read(
     connection: duckdb.DuckDBPyConnection,
     reading: Reading,

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from feature_repo.features import KNOWLEDGE_NAME
 from flows.releases import publish, read_pointer
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, read_outcome
-from flows.warm_starts import KNOWLEDGE_NAME, find_start, keep_knowledge
+from flows.warm_starts import find_start, keep_knowledge
 from tests.flows.test_releases import manifest_of, release_folder
 from training.model import demo_settings
 

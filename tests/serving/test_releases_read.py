@@ -10,12 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_repo.features import KNOWLEDGE_NAME
+from flows.object_client import object_client
 from flows.release_signatures import signature_of
+from flows.settings import Settings as FlowSettings
 from flows.settings import public_key_of
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.release import ReleaseRejected, load_release
-from serving.release_store import Pointer, parse_pointer, verify_folder
-from tests.serving.tiny_shop import COUNT, ITEMS, PUBLIC_KEY, SIGNING_KEY, manifest
+from serving.release_store import Pointer, fetch_release, parse_pointer, verify_folder
+from tests.serving.conftest import own_settings
+from tests.serving.tiny_shop import COUNT, ITEMS, PUBLIC_KEY, SIGNING_KEY, manifest, publish
 
 FIRST = "r20180101-first"
 KEYS = (PUBLIC_KEY,)
@@ -46,6 +50,22 @@ def test_one_changed_byte_or_a_cut_end_of_any_file_is_noticed(shop: Path, data: 
             verify_folder(folder, pointer, KEYS)
     finally:
         path.write_bytes(whole)
+
+
+def test_what_training_alone_reads_is_not_fetched(object_store: FlowSettings, shop: Path, tmp_path: Path):
+    settings, folder = own_settings(object_store, tmp_path, "knowledge"), shop / FIRST
+    (folder / KNOWLEDGE_NAME).write_bytes(b"k" * 10_000_000)
+    (folder / "manifest.json").unlink()
+    content = json.dumps(manifest(folder, FIRST)).encode()
+    (folder / "manifest.json").write_bytes(content)
+    (folder / "manifest.sig").write_bytes(signature_of(content, SIGNING_KEY))
+    assert KNOWLEDGE_NAME in json.loads(content)["files"]
+    client, bucket, pointer = object_client(settings), settings.object_store.bucket, pointer_to(folder)
+    publish(client, bucket, folder, pointer.manifest_sha256)
+    fetched = fetch_release(client, bucket, pointer, tmp_path / "cache", KEYS, 5_000_000)
+    assert {path.name for path in fetched.iterdir()} == {path.name for path in folder.iterdir()} - {KNOWLEDGE_NAME}
+    assert load_release(fetched, without_online).release_id == FIRST
+    verify_folder(fetched, pointer, KEYS)
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """The planted shop after one whole pipeline run, with the real server answering. Made once a session."""
 
 import json
+import shutil
+import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,20 @@ def run_pipeline(settings: Settings, mapping: Path) -> None:
             if name.startswith("AISLE_"):
                 patch.setenv(name, value)
         pipeline(str(mapping))
+
+
+def own_copy(shop: Shop, home: Path, *left_out: str) -> Settings:
+    """Copy the shop's home but for some folders, with an empty bucket of its own; return its settings."""
+    shutil.copytree(shop.settings.home, home, ignore=shutil.ignore_patterns("run", "serving", *left_out))
+    features = replace(
+        shop.settings.feature_store,
+        offline_path=str(home / "features"),
+        registry_path=str(home / "feast" / "registry.db"),
+        online_path=str(home / "feast" / "online.db"),
+    )
+    store = replace(shop.settings.object_store, bucket=f"copy-{time.time_ns()}")
+    settings = replace(
+        shop.settings, home=home, lake_uri=str(home / "lake"), object_store=store, feature_store=features
+    )
+    ensure_bucket(settings)
+    return settings

@@ -1,20 +1,17 @@
 """`aisle train` killed with SIGKILL in the middle of its work, then typed again."""
 
-import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from flows.object_store import ensure_bucket
 from flows.releases import list_releases, read_pointer
 from flows.settings import Settings, environment_for_children
-from tests.story.conftest import Shop
+from tests.story.conftest import Shop, own_copy
 
 pytestmark = pytest.mark.slow
 COMMAND = [str(Path(sys.executable).parent / "aisle"), "train", "--source", "planted"]
@@ -29,20 +26,7 @@ MOMENTS = {
 @pytest.fixture
 def untrained(shop: Shop, tmp_path: Path) -> Settings:
     """The planted shop up to its features, with nothing trained and an empty bucket."""
-    home = tmp_path / "home"
-    shutil.copytree(shop.settings.home, home, ignore=shutil.ignore_patterns("training_runs", "run", "serving"))
-    store = replace(shop.settings.object_store, bucket=f"killed-{time.time_ns()}")
-    features = replace(
-        shop.settings.feature_store,
-        offline_path=str(home / "features"),
-        registry_path=str(home / "feast" / "registry.db"),
-        online_path=str(home / "feast" / "online.db"),
-    )
-    settings = replace(
-        shop.settings, home=home, lake_uri=str(home / "lake"), object_store=store, feature_store=features
-    )
-    ensure_bucket(settings)
-    return settings
+    return own_copy(shop, tmp_path / "home", "training_runs")
 
 
 def test_a_killed_training_that_is_typed_again_ends_in_the_very_same_release(shop: Shop, untrained: Settings) -> None:

@@ -5,20 +5,17 @@ import json
 import shutil
 import subprocess
 import sys
-import time
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from prefect.settings import PREFECT_API_URL
 
-from flows.object_store import ensure_bucket
+from feature_repo.features import KNOWLEDGE_NAME
 from flows.releases import read_manifest, read_pointer
 from flows.settings import Settings, environment_for_children
-from flows.warm_starts import KNOWLEDGE_NAME
 from tests.planted_shop import START, USER_A, WEEKS, item_id
-from tests.story.conftest import Shop
+from tests.story.conftest import Shop, own_copy
 
 pytestmark = pytest.mark.slow
 AISLE = str(Path(sys.executable).parent / "aisle")
@@ -27,19 +24,7 @@ AISLE = str(Path(sys.executable).parent / "aisle")
 @pytest.fixture
 def trained(shop: Shop, tmp_path: Path) -> Settings:
     """The planted shop after its first training, in a home and a bucket of its own."""
-    home = tmp_path / "home"
-    shutil.copytree(shop.settings.home, home, ignore=shutil.ignore_patterns("run", "serving"))
-    store = replace(shop.settings.object_store, bucket=f"warm-{time.time_ns()}")
-    features = replace(
-        shop.settings.feature_store,
-        offline_path=str(home / "features"),
-        registry_path=str(home / "feast" / "registry.db"),
-        online_path=str(home / "feast" / "online.db"),
-    )
-    settings = replace(
-        shop.settings, home=home, lake_uri=str(home / "lake"), object_store=store, feature_store=features
-    )
-    ensure_bucket(settings)
+    settings = own_copy(shop, tmp_path / "home")
     _type(settings, "train", "--source", "planted")
     return settings
 
