@@ -22,7 +22,7 @@ from serving.catalogue import Conditions
 from serving.contract import SlateItem
 from serving.history import UserRow
 from serving.metrics import make_metrics
-from serving.model_inputs import known_row, model_inputs
+from serving.model_inputs import known_row, sequences_of
 from serving.recommender import Question, recommend_many
 from serving.release import Release
 from serving.scorer import best_items
@@ -127,7 +127,7 @@ def _without(row: UserRow, removed: set[str]) -> UserRow:
 def _scores(release: Release, rows: Sequence[UserRow]) -> list[np.ndarray]:
     """Return the scores of all items for each row, −∞ for one that may not be shown."""
     allowed = release.rules.at(release.as_of).allowed
-    inputs = model_inputs([known_row(row, release.catalogue.index) for row in rows], release.as_of)
+    inputs = sequences_of([known_row(row, release.catalogue.index) for row in rows], release.as_of)
     found = []
     for items, scores in best_items(release.scorer, inputs, allowed[None, :], int(allowed.sum())):
         whole = np.full(len(allowed), -np.inf, np.float32)

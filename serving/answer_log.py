@@ -21,7 +21,7 @@ import orjson
 
 from serving.contract import Recommendations
 from serving.exposure import TrialRecommendations
-from serving.history import UserRow
+from serving.history import Columns, Habit, Interaction, UserRow, as_columns
 from serving.metrics import Metrics
 from serving.recommender import Question
 from serving.spool import append_lines
@@ -155,12 +155,16 @@ def _lines(batch: AnsweredBatch) -> Iterator[bytes]:
 
 
 def plain_row(row: UserRow | None) -> dict[str, Any] | None:
-    """Return a row as plain lists."""
+    """Return a row as plain lists of tuples."""
     if row is None:
         return None
     return {
-        "history": [*map(list, row.history)],
-        "habits": [*map(list, row.habits)],
+        "history": _rows(as_columns(Interaction, row.history)),
+        "habits": _rows(as_columns(Habit, row.habits)),
         "history_stored_at": row.history_stored_at,
         "habits_stored_at": row.habits_stored_at,
     }
+
+
+def _rows(entries: Columns[Any]) -> list[tuple[Any, ...]]:
+    return [*zip(*entries.columns, strict=True)]

@@ -18,9 +18,8 @@ def candidate_sources(
     taken of its category; text: nobody took it yet, but it means the same as a recent item; model: the model scored it
     for this user (`scored`).
     """
-    own = {*row.history_indices, *row.habit_indices}
+    own, history = row.past, row.newest.keys()
     taken, places = release.popularity[positions].tolist(), release.category_places[positions].tolist()
-    history = {*row.history_indices}
     together = [not history.isdisjoint(company) for company in release.neighbour_items[positions].tolist()]
     found = list[list[CandidateSource]]()
     for place, position in enumerate(positions):

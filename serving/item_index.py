@@ -1,11 +1,12 @@
 """A release's item index: a user's best items, found in the cells that can hold them.
 
 training/item_index.py makes it. An item new to the user has the score query · row + standing; those of past items come
-from the query's graph. A cell promises centre · query + its highest standing + margin · |query| · spread; cells are
-looked at from the most promising on, until none promises more than the worst of the k best found. Where that would not
-pay, all items are scored.
+from the query's graph. A cell promises centre · query + its highest standing + margin · |query| · spread. Cells of the
+highest standing are looked at for everybody, others from the most promising on, until none promises more than the worst
+of the k best found. Where that would not pay, all items are scored.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,14 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_repo.features import MODEL_INPUTS, QUERY_INPUTS, QUERY_OUTPUTS
+from serving.model_inputs import Sequences, padded
 from serving.query_inputs import query_inputs
 
 #: The query's graph of releases before there was one without padding: fixed lengths, and what past items have beside.
 PADDED_INPUTS, PADDED_OUTPUTS = {*MODEL_INPUTS[:6], "past_rows"}, ("query", "extra")
-#: Cells looked at before the first halt; each further step looks at twice as many.
-FIRST_CELLS = 16
+#: Items that everybody is scored for, those of the first cells; and the cells looked at next before a halt, each
+#: further step looking at twice as many.
+FIRST_ITEMS, FIRST_CELLS = 1_024, 16
 #: Best items up to which cells are searched, and the share of items that must be allowed; else all items are scored.
 MOST_SEARCHED, SEARCHED_SHARE = 500, 0.05
 
@@ -34,7 +37,8 @@ class ItemIndex:
     """Cells of items; arrays over n items stand in the order of cells (training/item_index.py), `rows` in the file.
 
     `places` int64 [n + 1] is where each vocabulary index stands; that of padding is 0, and what is read there does not
-    count. The query encodes `recent` items; None for a graph that takes padded sequences.
+    count. The query encodes `recent` items; None for a graph that takes padded sequences. `first_cells` are looked at
+    for everybody.
     """
 
     session: Any
@@ -48,6 +52,7 @@ class ItemIndex:
     spreads: Floats
     margin: float
     recent: int | None
+    first_cells: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,38 +97,40 @@ def read_index(folder: Path, session: Any) -> ItemIndex:
         arrays["spreads"],
         float(arrays["margin"]),
         recent,
+        int(np.searchsorted(starts, min(FIRST_ITEMS, len(items)))),
     )
 
 
-def search(
-    index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]], allowed: npt.NDArray[np.bool_], k: int
-) -> list[Ranking]:
+def search(index: ItemIndex, sequences: Sequences, allowed: npt.NDArray[np.bool_], k: int) -> list[Ranking]:
     """Return the best k allowed items of each user, best first; equal scores keep the vocabulary's order.
 
     `allowed` bool [users, n + 1], or [1, n + 1] where all may have the same.
     """
     masks = allowed if len(allowed) > 1 else allowed[:1]
-    searched = [k <= MOST_SEARCHED and np.count_nonzero(mask) >= SEARCHED_SHARE * len(mask) for mask in masks]
+    shares = [np.count_nonzero(mask) / len(mask) for mask in masks]
+    searched = [k <= MOST_SEARCHED and share >= SEARCHED_SHARE for share in shares]
     found = list[Ranking]()
-    for user, asked in enumerate(_ask(index, inputs)):
+    for user, asked in enumerate(_ask(index, sequences)):
         which = user if len(masks) > 1 else 0
         found.append((_search_cells if searched[which] else _score_all)(index, asked, masks[which], k))
     return found
 
 
-def _ask(index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]]) -> list[Asked]:
+def _ask(index: ItemIndex, sequences: Sequences) -> list[Asked]:
     if index.recent is None:
-        past, places, queries, scores = _ask_padded(index, inputs)
+        past, places, queries, scores = _ask_padded(index, padded(sequences))
     else:
-        feed = query_inputs(inputs, index.recent)
+        feed = query_inputs(sequences, index.recent)
         past = feed["past_items"]
         places = index.places[past]
         # Rows of padding are some item's: the graph does not look at them.
-        feed["past_rows"] = np.take(index.rows, places, axis=0)
-        feed["recent_rows"] = np.take(index.rows, index.places[feed.pop("recent_items")], axis=0)
+        feed["past_rows"] = index.rows.take(places, axis=0)
+        feed["recent_rows"] = index.rows.take(index.places[feed.pop("recent_items")], axis=0)
         found, of_past = index.session.run(QUERY_OUTPUTS, feed)
         queries, scores = found[:, 0], of_past[:, :, 0]
     live = np.isfinite(scores) & (past > 0)
+    if live.all():
+        return [*map(Asked, queries, past, places, scores)]
     return [
         Asked(query, items[own], at[own], found[own])
         for query, items, at, found, own in zip(queries, past, places, scores, live, strict=True)
@@ -140,31 +147,31 @@ def _ask_padded(index: ItemIndex, inputs: Mapping[str, npt.NDArray[Any]]) -> tup
 
 
 def _search_cells(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k: int) -> Ranking:
-    own = allowed[asked.past]
-    items, scores = asked.past[own], asked.past_scores[own]
-    promised = index.centres @ asked.query + index.tops
-    promised += index.margin * float(np.sqrt(asked.query @ asked.query)) * index.spreads
-    order = _most_promising(promised, 3 * FIRST_CELLS)
-    at, step, threshold = 0, FIRST_CELLS, -np.inf
-    while at < len(promised):
-        if at + step > len(order):
-            order = _most_promising(promised, len(promised))
-        if not promised[order[at]] > threshold:
-            break
-        more = _look(index, asked, allowed, order[at : at + step])
+    """Score past items and the first cells, where the items of the highest standing are; then what promises more."""
+    query, first = asked.query, index.first_cells
+    stop = index.starts[first]
+    scores = np.concatenate([asked.past_scores, index.rows[:stop] @ query + index.standing[:stop]])
+    past = asked.past_places
+    scores[len(past) :][past[past < stop]] = -np.inf  # they have scores of their own
+    items = np.concatenate([asked.past, index.items[:stop]])
+    scores[~allowed[items]] = -np.inf
+    threshold = _worst_of(scores, k)
+    promised = index.centres[first:] @ query + index.tops[first:]
+    promised += index.margin * math.sqrt(float(query @ query)) * index.spreads[first:]
+    left, at, step = first + np.flatnonzero(promised > threshold), 0, FIRST_CELLS
+    if len(left):
+        left = left[np.argsort(-promised[left - first])]
+    while at < len(left) and promised[left[at] - first] > threshold:
+        more = _look(index, asked, allowed, left[at : at + step])
         items, scores = np.concatenate([items, more[0]]), np.concatenate([scores, more[1]])
+        threshold = max(threshold, _worst_of(scores, k))
         at, step = at + step, 2 * step
-        if len(scores) >= k:
-            threshold = float(np.partition(scores, len(scores) - k)[len(scores) - k])
-    return _best(items, scores, k)
+    return _best(items, scores, k, threshold)
 
 
-def _most_promising(promised: Floats, count: int) -> npt.NDArray[np.int64]:
-    """Return the first `count` cells by promise, the most promising first."""
-    if count >= len(promised):
-        return np.argsort(-promised)
-    first = np.argpartition(promised, len(promised) - count)[len(promised) - count :]
-    return first[np.argsort(-promised[first])]
+def _worst_of(scores: Floats, k: int) -> float:
+    """Return the k-th best score, −∞ where there are fewer."""
+    return float(np.partition(scores, len(scores) - k)[len(scores) - k]) if len(scores) >= k else -math.inf
 
 
 def _look(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], cells: npt.NDArray[np.int64]) -> Ranking:
@@ -195,13 +202,12 @@ def _score_all(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_], k
     scores[index.items] = index.rows @ asked.query + index.standing
     scores[asked.past] = asked.past_scores
     fit = np.flatnonzero(allowed & np.isfinite(scores))
-    return _best(fit, scores[fit], k)
+    return _best(fit, scores[fit], k, _worst_of(scores[fit], k))
 
 
-def _best(items: npt.NDArray[np.int64], scores: Floats, k: int) -> Ranking:
-    if len(items) > k:
-        threshold = np.partition(scores, len(scores) - k)[len(scores) - k]
-        near = scores >= threshold
-        items, scores = items[near], scores[near]
+def _best(items: npt.NDArray[np.int64], scores: Floats, k: int, threshold: float) -> Ranking:
+    """Return the k best, given the k-th best score; what has none is left out."""
+    near = np.flatnonzero(scores >= threshold if threshold > -math.inf else scores > threshold)
+    items, scores = items[near], scores[near]
     order = np.lexsort((items, -scores))[:k]
     return items[order], scores[order]

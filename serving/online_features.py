@@ -13,7 +13,7 @@ from typing import Any
 
 from feature_repo.features import USER_HABITS, USER_HISTORY, FeatureView
 from serving.feast_values import read_value, registry_project, write_list
-from serving.history import Habit, Interaction, UserRow, with_interactions
+from serving.history import Columns, Habit, Interaction, UserRow, with_interactions
 from serving.online_rows import BrokenRow, OnlineRows, OnlineStoreUnavailable
 from serving.row_store import RowStore, StoredUser, StoredView, WrittenRow
 from serving.settings import OnlineStoreSettings
@@ -21,8 +21,6 @@ from serving.stored_rows import open_row_store
 
 #: Seconds since 1970 beyond which a stored time is no time (the year 2242).
 LATEST_SECONDS = 2**33
-#: Makes entries of columns without a call into Python for each: a row has a hundred of them.
-_interaction, _habit = partial(tuple.__new__, Interaction), partial(tuple.__new__, Habit)
 
 
 def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
@@ -106,8 +104,8 @@ def _user_row(stored: StoredUser) -> UserRow:
         if times and not (min(times) > -LATEST_SECONDS and max(times) < LATEST_SECONDS):
             raise ValueError("expected times within 270 years of 1970 in a user's row")
     return UserRow(
-        history=tuple(map(_interaction, zip(*deeds, strict=True))),
-        habits=tuple(map(_habit, zip(*bought, strict=True))),
+        history=Columns(Interaction, deeds),
+        habits=Columns(Habit, bought),
         history_stored_at=history.event_us if history else None,
         habits_stored_at=habits.event_us if habits else None,
     )

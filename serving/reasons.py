@@ -48,48 +48,46 @@ EVERYTHING = Citation("model", ())
 
 @dataclass(slots=True)
 class Evidence:
-    """What one answer may cite: places in `row` by vocabulary index (the newest where an item comes again).
+    """What one answer may cite of a `row`.
 
-    `recent` holds distinct items of the history, newest first; `recent_vectors` theirs, once somebody asks.
+    `recent` holds distinct items of the history, newest first, and `recent_vectors` theirs, once somebody asks.
     """
 
     release: Release
     now: datetime
     row: KnownRow
-    habits: dict[int, int]
-    newest: dict[int, int]
-    recent: list[int]
     language: Language = "en"
+    recent: list[int] | None = None
     recent_vectors: npt.NDArray[np.float32] | None = None
 
 
 def gather_evidence(release: Release, row: KnownRow, now: datetime, language: Language = "en") -> Evidence:
     """Collect what a user's row, oldest first, says about items of the catalogue, to be told in a language."""
-    return Evidence(
-        release=release,
-        now=now,
-        row=row,
-        habits={index: place for place, index in enumerate(row.habit_indices)},
-        newest={index: place for place, index in enumerate(row.history_indices)},
-        recent=list(islice(dict.fromkeys(reversed(row.history_indices)), RECENT_ITEMS)),
-        language=language,
-    )
+    return Evidence(release, now, row, language)
+
+
+def recent_items(evidence: Evidence) -> list[int]:
+    """Return distinct items of the history, newest first."""
+    if evidence.recent is None:
+        evidence.recent = list(islice(dict.fromkeys(reversed(evidence.row.history_indices)), RECENT_ITEMS))
+    return evidence.recent
 
 
 def is_own(position: int, evidence: Evidence) -> bool:
     """Say whether the user has had the item: then the reason is that, and nothing needs to be tried."""
-    return position in evidence.habits or position in evidence.newest
+    return position in evidence.row.past
 
 
 def citations(position: int, evidence: Evidence) -> list[Citation]:
     """Return what the reason for an item new to the user could rest on, the most telling first."""
-    if not evidence.recent:
+    recent = recent_items(evidence)
+    if not recent:
         return []
     found = [Citation("co_purchase", (other,)) for other in islice(_companions(position, evidence), COMPANIONS)]
     like = _most_alike(position, evidence)
     if like is not None:
         found.append(Citation("similar", (like,)))
-    return [*found, Citation("model", tuple(evidence.recent[:NEWEST_TOGETHER]))]
+    return [*found, Citation("model", tuple(recent[:NEWEST_TOGETHER]))]
 
 
 def reason_for(position: int, evidence: Evidence, citation: Citation | None = None) -> Reason:
@@ -120,34 +118,35 @@ def readable(text: str) -> str:
 
 def _own_reason(position: int, evidence: Evidence) -> Reason | None:
     phrases, language = PHRASES[evidence.language], evidence.language
-    habit_place, place = evidence.habits.get(position), evidence.newest.get(position)
-    if habit_place is not None:
-        habit = evidence.row.habits[habit_place]
+    row, place = evidence.row, evidence.row.past.get(position)
+    if place is None:
+        return None
+    if place < len(row.habit_indices):
+        habit = row.habits[place]
         count = round(habit.purchases)
         form = phrases.habit if count > 1 else phrases.habit_once
         text = form.format(count=count, when=when(habit.last_time, evidence.now, language))
         return Reason(kind="habit", text=text, because=[habit.item_id])
-    if place is not None:
-        newest = evidence.row.history[place]
-        form = phrases.own.get(newest.event_type, phrases.own[""])
-        text = form.format(when=when(newest.event_time, evidence.now, language))
-        return Reason(kind="history", text=text, because=[newest.item_id])
-    return None
+    newest = row.history[place - len(row.habit_indices)]
+    form = phrases.own.get(newest.event_type, phrases.own[""])
+    text = form.format(when=when(newest.event_time, evidence.now, language))
+    return Reason(kind="history", text=text, because=[newest.item_id])
 
 
 def _companions(position: int, evidence: Evidence) -> Iterator[int]:
     release = evidence.release
     for place, neighbour in enumerate(release.neighbour_items[position].tolist()):
-        if neighbour in evidence.newest and release.neighbour_scores[position, place] > 0:
+        if neighbour in evidence.row.newest and release.neighbour_scores[position, place] > 0:
             yield neighbour
 
 
 def _most_alike(position: int, evidence: Evidence) -> int | None:
+    recent = recent_items(evidence)
     if evidence.recent_vectors is None:
-        evidence.recent_vectors = evidence.release.vectors[evidence.recent]
+        evidence.recent_vectors = evidence.release.vectors[recent]
     cosines = evidence.recent_vectors @ evidence.release.vectors[position]
     best = int(cosines.argmax())
-    return None if cosines[best] < SIMILAR_COSINE else evidence.recent[best]
+    return None if cosines[best] < SIMILAR_COSINE else recent[best]
 
 
 def _cited_reason(position: int, citation: Citation, evidence: Evidence) -> Reason:
@@ -169,4 +168,4 @@ def _title(position: int, release: Release) -> str:
 
 def _deed(position: int, evidence: Evidence) -> str:
     deeds = PHRASES[evidence.language].deeds
-    return deeds.get(evidence.row.history[evidence.newest[position]].event_type, deeds[""])
+    return deeds.get(evidence.row.history[evidence.row.newest[position]].event_type, deeds[""])

@@ -19,7 +19,7 @@ from serving.contract import CandidateSource, Reason, Recommendations, Source
 from serving.history import Interaction, UserRow
 from serving.item_index import Ranking
 from serving.metrics import Metrics
-from serving.model_inputs import KnownRow, known_row, model_inputs
+from serving.model_inputs import KnownRow, known_row, sequences_of
 from serving.online_rows import OnlineStoreUnavailable
 from serving.phrases import PHRASES, Language
 from serving.placement import NO_WISHES, Asker, Places, Wishes, candidates_for, place_items
@@ -32,7 +32,7 @@ from serving.slate_items import slate_of
 
 LOG = logging.getLogger("serving")
 NO_CONDITIONS = Conditions()
-NOTHING_KNOWN = KnownRow([], [], [], [])
+NOTHING_KNOWN = known_row(UserRow(), {})
 #: Items up to which reasons are close unless asked otherwise: a trial costs as much as scoring all of them.
 CLOSE_ITEMS = 25_000
 UNREADABLE = "The features of users cannot be read now."
@@ -132,7 +132,7 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
         visit = _visit(release, question.session_items, now, notes)
         if visit and source == "popular":
             source = "session"
-        seen = UserRow((*known.history, *visit), tuple(known.habits))
+        seen = UserRow((*known.history, *visit), known.habits)
         known = known_row(seen, release.catalogue.index)
     active = release.rules.at(now)
     allowed, available = None, active.allowed_count
@@ -153,7 +153,7 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
 
 def _not_again(row: KnownRow, held_back: HeldBack) -> list[int]:
     """Return the items that this user has had or seen and that do not come again, by vocabulary index."""
-    deeds = [entry.event_type for entry in row.history]
+    deeds = row.history.columns[1]
     bought = {*row.habit_indices}
     bought.update(index for index, deed in zip(row.history_indices, deeds, strict=True) if deed == "purchase")
     return [index for index in bought if held_back.bought[index]] + [
@@ -175,7 +175,7 @@ def _rank(release: Release, drafts: Sequence[Draft], now: datetime, metrics: Met
     if any(draft.allowed is not None for draft in drafts):
         allowed = np.stack([everything if draft.allowed is None else draft.allowed for draft in drafts])
     try:
-        inputs = model_inputs([draft.row for draft in drafts], now)
+        inputs = sequences_of([draft.row for draft in drafts], now)
         rankings = best_items(release.scorer, inputs, allowed, max(draft.depth for draft in drafts))
     except Exception:
         if len(drafts) > 1:  # one of them may be the cause
@@ -197,7 +197,7 @@ def _place(release: Release, draft: Draft, now: datetime) -> None:
             draft.source = "popular"
         draft.ranking = _popular(release, draft)
     wishes, allowed = draft.question.wishes, draft.active.allowed if draft.allowed is None else draft.allowed
-    asker = Asker(draft.question.pseudonym, {*draft.row.habit_indices, *draft.row.history_indices})
+    asker = Asker(draft.question.pseudonym, draft.row.past)
     draft.places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, asker)
     if len(draft.places.positions) < draft.k and wishes.limits != NO_LIMITS:
         draft.notes.append(f"Only {len(draft.places.positions)} items fit the limits.")

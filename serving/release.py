@@ -15,7 +15,7 @@ import orjson
 
 from serving.catalogue import Catalogue, first_category, read_catalogue
 from serving.history import UserRow
-from serving.model_inputs import known_row, model_inputs
+from serving.model_inputs import known_row, sequences_of
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable, OpenOnlineRows
 from serving.repeat_policy import POLICIES, read_policies
 from serving.scorer import Scorer, best_items, open_scorer
@@ -192,6 +192,6 @@ def _nobody_places(release: Release) -> npt.NDArray[np.int32]:
 
 def _for_nobody(release: Release, k: int) -> npt.NDArray[np.int64]:
     """Return the model's first k items for a user of whom nothing is known."""
-    nobody = model_inputs([known_row(UserRow(), release.catalogue.index)], release.as_of)
+    nobody = sequences_of([known_row(UserRow(), release.catalogue.index)], release.as_of)
     ((items, _),) = best_items(release.scorer, nobody, release.catalogue.available[None, :], k)
     return items

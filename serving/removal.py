@@ -6,15 +6,16 @@ costs nothing. To take out single items is a trial; all trials of the questions 
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import compress
 
 import numpy as np
 import numpy.typing as npt
 
 from serving.item_index import Ranking
-from serving.model_inputs import KnownRow, model_inputs
+from serving.model_inputs import KnownRow, sequences_of
 from serving.reasons import EVERYTHING, Citation
 from serving.release import Release
 from serving.scorer import best_items
@@ -49,7 +50,7 @@ class Removals:
 
 def remove_everything(release: Release, slate: Removals) -> None:
     """Prove of one slate which items rest on what is known of the user: for nobody they would stand lower."""
-    own = {*slate.row.history_indices, *slate.row.habit_indices}
+    own = slate.row.past
     before = _others_before(slate.ranking[0].tolist(), own)
     places = release.nobody_places
     own_places = np.sort(places[[*own]])
@@ -75,24 +76,20 @@ def try_removals(release: Release, slates: Sequence[Removals], now: datetime) ->
         rows = [without(slate.row, {*removed}) for slate, removed in part]
         allowed = np.stack([slate.allowed for slate, _ in part])
         depth = max(len(slate.ranking[0]) for slate, _ in part)
-        rankings = best_items(release.scorer, model_inputs(rows, now), allowed, depth)
+        rankings = best_items(release.scorer, sequences_of(rows, now), allowed, depth)
         for (slate, removed), ranking in zip(part, rankings, strict=True):
             _note(slate, removed, _others_before(ranking[0].tolist(), {*removed}))
 
 
 def without(row: KnownRow, removed: set[int]) -> KnownRow:
     """Return the row as it would be had the user never met these items, by vocabulary index."""
-    history = [
-        (entry, index) for entry, index in zip(row.history, row.history_indices, strict=True) if index not in removed
-    ]
-    habits = [
-        (habit, index) for habit, index in zip(row.habits, row.habit_indices, strict=True) if index not in removed
-    ]
+    met = [index not in removed for index in row.history_indices]
+    had = [index not in removed for index in row.habit_indices]
     return KnownRow(
-        [entry for entry, _ in history],
-        [index for _, index in history],
-        [habit for habit, _ in habits],
-        [index for _, index in habits],
+        row.history.where(met),
+        [*compress(row.history_indices, met)],
+        row.habits.where(had),
+        [*compress(row.habit_indices, had)],
     )
 
 
@@ -107,6 +104,6 @@ def _note(slate: Removals, removed: tuple[int, ...], after: Mapping[int, int]) -
             slate.proven[position] = found[order.index(removed)]
 
 
-def _others_before(ranked: Sequence[int], removed: set[int]) -> dict[int, int]:
+def _others_before(ranked: Sequence[int], removed: Container[int]) -> dict[int, int]:
     others = [index for index in ranked if index not in removed]
     return {index: place for place, index in enumerate(others)}

@@ -3,7 +3,6 @@
 A release of a large catalogue brings an item index, which then answers in place of model.onnx.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import onnxruntime
 
 from feature_repo.features import INDEX_FILES, MODEL_INPUTS, MODEL_OUTPUTS
 from serving.item_index import ItemIndex, Ranking, read_index, search
+from serving.model_inputs import Sequences, padded
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,17 @@ def _session(path: Path) -> Any:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def best_items(
-    scorer: Scorer, inputs: Mapping[str, npt.NDArray[Any]], allowed: npt.NDArray[np.bool_], k: int
-) -> list[Ranking]:
+def best_items(scorer: Scorer, sequences: Sequences, allowed: npt.NDArray[np.bool_], k: int) -> list[Ranking]:
     """Return the best k allowed items of each user, best first, as (vocabulary indices, scores).
 
     `allowed` bool [users, n + 1], or [1, n + 1] where all may have the same. What the model could not score (not
     finite, padding or not allowed) is left out, so there may be fewer.
     """
     if scorer.index is not None:
-        return search(scorer.index, inputs, allowed, k)
-    named = {**inputs, "allowed": allowed, "k": np.array([k], np.int64)}
+        return search(scorer.index, sequences, allowed, k)
+    named = {**padded(sequences), "allowed": allowed, "k": np.array([k], np.int64)}
     items, scores = scorer.session.run(MODEL_OUTPUTS, {name: named[name] for name in scorer.inputs})
-    users = len(next(iter(inputs.values())))
+    users = len(sequences)
     if len(items) < users:  # a model that asks nothing about the user gives one row for all
         items, scores = np.broadcast_to(items, (users, k)), np.broadcast_to(scores, (users, k))
     may = allowed[np.arange(users)[:, None] if len(allowed) > 1 else 0, items]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks.serving_shop import ShopSize, module_of
 from feature_repo.features import INDEX_FILES
+from serving.model_inputs import Sequences, padded
 from serving.scorer import Scorer, best_items, open_scorer
 from tests.serving.padded_query import make_padded
 from training.export import SEQUENCE_INPUTS, random_inputs, write_model
@@ -50,8 +51,36 @@ def whole(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Scorer:
     return scorer
 
 
-def inputs_of(rows: int, seed: int, longest: int | None = None) -> dict[str, np.ndarray]:
+def inputs_of(rows: int, seed: int, longest: int | None = None) -> Sequences:
     """Made histories; a user's habits are distinct, as the feature's are."""
+    return flat(padded_inputs(rows, seed, longest))
+
+
+def flat(inputs: dict[str, np.ndarray]) -> Sequences:
+    """The sequences that stand in padded arrays."""
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in ("items", "types", "ages", "counts")}
+    starts, middles, past = [0], [], []
+    for user, (habits, history) in enumerate(zip(inputs["habit_items"] > 0, inputs["history_items"] > 0, strict=True)):
+        own, deeds = int(habits.sum()), int(history.sum())
+        nothing = np.zeros(max(own, deeds), np.float32)
+        columns = {
+            "items": (inputs["habit_items"][user][habits], inputs["history_items"][user][history]),
+            "types": (nothing[:own].astype(np.int64), inputs["history_types"][user][history]),
+            "ages": (inputs["habit_ages"][user][habits], inputs["history_ages"][user][history]),
+            "counts": (inputs["habit_counts"][user][habits], nothing[:deeds]),
+        }
+        for name, pair in columns.items():
+            parts[name] += pair
+        bought, done = (each.tolist() for each in columns["items"])
+        places = {item: starts[-1] + own + place for place, item in enumerate(done)}
+        past.append([*(places | {item: starts[-1] + place for place, item in enumerate(bought)}).values()])
+        middles.append(starts[-1] + own)
+        starts.append(starts[-1] + own + deeds)
+    arrays = {name: np.concatenate(found) for name, found in parts.items()}
+    return Sequences(**arrays, starts=starts, middles=middles, past=past)
+
+
+def padded_inputs(rows: int, seed: int, longest: int | None = None) -> dict[str, np.ndarray]:
     inputs = {name: random_inputs(ITEMS, rows, seed, longest)[name] for name in SEQUENCE_INPUTS}
     habits = inputs["habit_items"]
     distinct = 1 + np.random.default_rng(seed).permuted(np.tile(np.arange(ITEMS), (rows, 1)), axis=1)
@@ -103,12 +132,13 @@ def test_an_index_of_a_release_before_still_ranks_the_same(indexed: Scorer, fold
 
 
 def test_padding_beside_a_longer_row_changes_nothing(indexed: Scorer):
-    inputs, allowed = inputs_of(6, seed=9), np.ones((1, ITEMS + 1), np.bool_)
-    short = inputs_of(6, seed=10, longest=4)
+    inputs, allowed = padded_inputs(6, seed=9), np.ones((1, ITEMS + 1), np.bool_)
+    short = padded_inputs(6, seed=10, longest=4)
     both = {name: np.concatenate([inputs[name], short[name]]) for name in inputs}
-    together = best_items(indexed, both, allowed, 30)[6:]
+    together = best_items(indexed, flat(both), allowed, 30)[6:]
     for user, ours in enumerate(together):
-        (alone,) = best_items(indexed, {name: short[name][user : user + 1] for name in short}, allowed, 30)
+        one = {name: short[name][user : user + 1] for name in short}
+        (alone,) = best_items(indexed, flat(one), allowed, 30)
         assert ours[0].tolist() == alone[0].tolist()
         np.testing.assert_allclose(ours[1], alone[1], rtol=1e-5, atol=1e-5)
 
@@ -142,3 +172,9 @@ def test_an_index_of_another_catalogue_is_refused(folder: Path, tmp_path: Path):
     np.save(tmp_path / "spoilt" / "item_rows.npy", np.zeros((ITEMS - 1, 64), np.float32))
     with pytest.raises(ValueError, match="expected each of 5999 items once"):
         open_scorer(tmp_path / "spoilt" / "model.onnx")
+
+
+def test_flat_sequences_are_the_padded_arrays_they_came_from():
+    inputs = padded_inputs(5, seed=4, longest=None)
+    for name, array in padded(flat(inputs)).items():
+        np.testing.assert_array_equal(array, inputs[name] * (inputs[f"{name.split('_')[0]}_items"] > 0), err_msg=name)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from feature_repo.schema import INTERACTION_TYPES
 from serving.history import Habit, Interaction, UserRow
-from serving.model_inputs import known_row, model_inputs
+from serving.model_inputs import known_row, padded, sequences_of
 from training.dataset import SEQUENCE_INPUTS, from_arrow
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
@@ -59,7 +59,7 @@ def as_training_reads(row: UserRow) -> dict[str, np.ndarray]:
 @settings(max_examples=60, deadline=None)
 @given(rows)
 def test_serving_and_training_make_the_same_arrays(row: UserRow):
-    ours = model_inputs([known_row(row, INDEX)], AS_OF)
+    ours = padded(sequences_of([known_row(row, INDEX)], AS_OF))
     for name, theirs in as_training_reads(row).items():
         assert ours[name].dtype == theirs.dtype, name
         np.testing.assert_array_equal(ours[name], theirs, err_msg=name)
@@ -67,4 +67,14 @@ def test_serving_and_training_make_the_same_arrays(row: UserRow):
 
 def test_an_event_ahead_of_the_clock_has_age_zero():
     row = UserRow(history=(Interaction("a", "view", NOW + 100),))
-    assert model_inputs([known_row(row, INDEX)], AS_OF)["history_ages"].max() == 0
+    assert sequences_of([known_row(row, INDEX)], AS_OF).ages.tolist() == [0]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(rows, min_size=1, max_size=4))
+def test_several_users_have_the_arrays_of_each_alone(several: list[UserRow]):
+    known = [known_row(row, INDEX) for row in several]
+    together = padded(sequences_of(known, AS_OF))
+    for user, row in enumerate(known):
+        for name, alone in padded(sequences_of([row], AS_OF)).items():
+            np.testing.assert_array_equal(together[name][user], alone[0], err_msg=name)
