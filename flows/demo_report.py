@@ -56,8 +56,8 @@ def verdicts_table(verdicts: Sequence[tuple[str, str]]) -> Table:
 
 
 def models_table(test_metrics: Mapping[str, Mapping[str, float | None]], challenger: str) -> Table:
-    """Every model on the test week, the best NDCG@10 first; a dash where no user could be judged."""
-    table = table_of("Models on the test week", "model", *(f">{heading}" for _, heading in METRICS))
+    """Every model on the test cut, the best NDCG@10 first; a dash where no user could be judged."""
+    table = table_of("Models on the test cut", "model", *(f">{heading}" for _, heading in METRICS))
     for name, metrics in sorted(test_metrics.items(), key=lambda row: -(row[1]["ndcg10"] or 0.0)):
         marked = f"[bold]{name} (challenger)[/bold]" if name == challenger else name
         table.add_row(marked, *(_figure(metrics[key]) for key, _ in METRICS))

@@ -3,11 +3,28 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-#: Days after a cut whose interactions are the truth; fewer where the past is shorter than four times as long.
+#: Days after a cut whose interactions are the truth; fewer where the past is shorter than eight times as long.
 TRUTH_DAYS = 7
 #: Days between two training snapshots, in spans of truth; each interaction is new in exactly one of them.
 TRAINING_STEP = 2
+#: Snapshots to learn from before spans of truth are made shorter to have more.
+WANTED_SNAPSHOTS = 3
 _DAY = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class VisitMoments:
+    """The moments of a training set of visits: users as of `newest`, after the last event, and items as of
+    `validation`, about where the newest visitors' last steps begin to be held out.
+    """
+
+    validation: datetime
+    newest: datetime
+
+    @property
+    def all(self) -> tuple[datetime, ...]:
+        """Every moment that events are looked at, oldest first."""
+        return (self.validation, self.newest)
 
 
 @dataclass(frozen=True)
@@ -49,15 +66,16 @@ def training_moments(first_event: datetime, watermark: datetime) -> TrainingMome
     """Return the snapshots of a training set over events from `first_event` to `watermark`.
 
     The test cut is the watermark's midnight − 7 days, the validation cut 7 days earlier, training snapshots every 14
-    days before it. A past that is too short for that is cut by the most whole days that fit. Raises LookupError when
-    not even single days do.
+    days before it. A past too short for three of those is cut by the most whole days that give three, else one. Raises
+    LookupError when not even single days give one.
     """
-    for days in range(TRUTH_DAYS, 0, -1):
-        moments = _moments(first_event, watermark, timedelta(days=days))
-        if moments.training:
-            return moments
+    spans = [_moments(first_event, watermark, timedelta(days=days)) for days in range(TRUTH_DAYS, 0, -1)]
+    for least in (WANTED_SNAPSHOTS, 1):
+        for moments in spans:
+            if len(moments.training) >= least:
+                return moments
     raise LookupError(
-        f"A training set needs events from more than {TRAINING_STEP + 2} days; the lake has them from "
+        f"Users who come back can be learned from after more than {TRAINING_STEP + 2} days; the lake has events from "
         f"{first_event:%Y-%m-%d %H:%M} to {watermark:%Y-%m-%d %H:%M} UTC. If the shop is older, land more of its past: "
         "aisle ingest. If it is not, its event_time may be read from the wrong column: aisle source check"
     )

@@ -160,9 +160,10 @@ def next_steps(tables: tuple[RehearsedTable, ...], source: str) -> list[str]:
 
 
 def _too_short(first: datetime, last: datetime) -> str:
-    """Why no model could be trained on events from `first` to `last`; '' where one could."""
+    """Why users who come back could not be learned from in events from `first` to `last`; '' where they could."""
     try:
         training_moments(first, last)
     except LookupError as error:
-        return f"event_time: in this sample all events lie within {last - first}. {error}"
+        visits = "Until then models learn from visits: what a visitor turns to next."
+        return f"event_time: in this sample all events lie within {last - first}. {error}. {visits}"
     return ""

@@ -21,7 +21,7 @@ from flows import lake
 from flows.object_client import ObjectStoreError, object_client, plain_errors
 from flows.release_objects import describe, read_object, read_or_none
 from flows.settings import Settings
-from flows.training_set import TrainingTables
+from flows.training_set import VISITS, TrainingTables
 
 _PROJECT = Path(__file__).parent.parent
 _LOCK_FILE = _PROJECT / "requirements.lock"
@@ -130,9 +130,9 @@ def _landed(windows: pa.Table) -> dict[str, dict[str, Any]]:
 
 
 def _cuts(histories: pa.Table) -> dict[str, str]:
-    """Return the moment of each cut."""
+    """Return the moment of each cut; of a training set of visits the one moment after them."""
     cuts = {}
-    for split in ("validation", "test"):
+    for split in ("validation", "test", VISITS):
         rows = histories.filter(pc.equal(histories["split"], split))
         if len(rows):
             cuts[split] = rows["event_timestamp"][0].as_py().isoformat()

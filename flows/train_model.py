@@ -32,6 +32,7 @@ from flows.training_runs import (
 from flows.training_set import build_training_set, build_training_tables
 from flows.validation import publish_verdict
 from flows.warm_starts import find_start, keep_knowledge
+from training.dataset import TrainingSet
 from training.gate import GateReport
 from training.gate_report import picture_of, render_markdown
 from training.model import ProgressPoint, TrainSettings, demo_settings
@@ -113,7 +114,7 @@ def hold_tournament(run: TrainingRun) -> None:
     save_models(run, result.challenger, result.best_simple, validation, test)
     keep_knowledge(run, result.models["transformer"].knowledge)
     write_outcome(run, transformer=result.models["transformer"].hyper_parameters)
-    show_models(result, training_set.truth_days)
+    show_models(result, training_set)
 
 
 def _tell_every(step: int, what: str) -> Callable[[int], None]:
@@ -129,12 +130,14 @@ def _tell_every(step: int, what: str) -> Callable[[int], None]:
     return count
 
 
-def show_models(result: TournamentResult, truth_days: float) -> None:
+def show_models(result: TournamentResult, training_set: TrainingSet) -> None:
     """Put the table of models and the learning curve on the run's page; each key's page is its history."""
+    truth = f"what each user interacts with in the {training_set.truth_days:g} days after the cut"
+    if training_set.step_truth is not None:
+        truth = "the last other item that each of the newest visitors turned to, since few users come back"
     note = (
-        f"All models on the same users. Truth: what each user interacts with in the {truth_days:g} days after the cut; "
-        "every item of the vocabulary is a candidate, and wanted items beyond it count as missed. "
-        "Validation chooses the challenger, the test week reports once."
+        f"All models on the same users. Truth: {truth}; every item of the vocabulary is a candidate, and wanted items "
+        "beyond it count as missed. Validation chooses the challenger, the test cut reports once."
     )
     create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models")
     picture = base64.b64encode(curve_picture(result.curves)).decode()

@@ -21,19 +21,24 @@ from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VI
 from feature_repo.prepared_events import fingerprint, microseconds
 from feature_repo.transforms import code_hash
 from flows.catalogue_items import catalogue_items
-from flows.feature_moments import TrainingMoments, training_moments
+from flows.feature_moments import TrainingMoments, VisitMoments
 from flows.feature_rows import historical_rows
 from flows.feature_source import LakeState, event_span, lake_state, open_events
 from flows.feature_tables import Progress, Publish, build_tables_from
 from flows.settings import Settings
 from flows.text_vectors import vectors_of_items
-from training.dataset import TrainingSet, from_arrow
+from flows.training_cuts import training_cuts
+from training.dataset import TrainingSet
+from training.dataset_rows import from_arrow
+from training.visits import from_visits
 
 #: Views that old training snapshots carry; the two cuts carry all.
 TRAINING_VIEWS = (USER_HISTORY, USER_HABITS)
 #: Training sets kept on disk; older ones are removed.
 KEPT_SETS = 3
-_TABLES = ("histories", "items", "truth_validation", "truth_test")
+_TABLES = ("histories", "items")
+#: The split of every row of a training set of visits.
+VISITS = "visits"
 _TRUTH = """
 SELECT DISTINCT user_id, item_id FROM acts JOIN user_codes USING ("user") JOIN item_codes USING (item)
 WHERE is_interaction AND event_us >= $start AND event_us < $stop ORDER BY user_id, item_id
@@ -47,6 +52,8 @@ class TrainingTables:
     `histories`: user_id, event_timestamp (as_of), split, and the features of USER_SERVICE (history and habits on every
     row, the others on the cuts' rows). `items`: the vocabulary in order, catalogue and ITEM_SERVICE features as of the
     validation cut. `truths`: for 'validation' and 'test', user_id and item_id. `lake`: table versions.
+    Of a shop judged by visits `histories` has one row a user, after the newest event, of split 'visits', and no truths:
+    they lie within the histories.
     """
 
     histories: pa.Table
@@ -65,11 +72,13 @@ def build_training_set(
 ) -> TrainingSet:
     """Return the training set of the lake as it is now, all its snapshots built, judged and joined.
 
-    `embedded` is called with the number of item texts embedded since its last call. Raises LookupError when the lake
-    has too few days, DataRejected when a feature table breaks a rule.
+    `embedded` is called with the number of item texts embedded since its last call. Raises LookupError when too few
+    users come back and too few turned to a second item, DataRejected when a feature table breaks a rule.
     """
     tables = build_training_tables(settings, source, publish, progress)
     vectors = vectors_of_items(settings, tables.items, embedded)
+    if not tables.truths:
+        return from_visits(tables.histories, tables.items, vectors, tables.input_hash)
     return from_arrow(tables.histories, tables.items, vectors, tables.truths, tables.input_hash)
 
 
@@ -82,21 +91,16 @@ def build_training_tables(
     known = _read_requests(settings).get(request)
     if known and (_folder(settings, known) / "made_of.json").exists():
         return _load(_folder(settings, known))
-    moments = training_moments(*event_span(settings, source))
     with open_events(settings, source) as connection:
+        moments = training_cuts(connection, *event_span(settings, source))
         build_tables_from(settings, connection, lake, wanted_snapshots(moments), publish, progress)
+        ends = (moments.test + moments.truth,) if isinstance(moments, TrainingMoments) else ()
         made_of = {
             "code": code_hash(),
-            "moments": {
-                as_of.isoformat(): fingerprint(connection, as_of)
-                for as_of in (*moments.all, moments.test + moments.truth)
-            },
+            "moments": {as_of.isoformat(): fingerprint(connection, as_of) for as_of in (*moments.all, *ends)},
             "vocabulary_limit": settings.vocabulary_limit,
         }
-        truths = {
-            "validation": _truth(connection, moments.validation, moments.truth),
-            "test": _truth(connection, moments.test, moments.truth),
-        }
+        truths = _truths(connection, moments)
     items = catalogue_items(settings, moments.validation, source)
     made_of["items"] = content_hash(items)
     input_hash = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
@@ -106,15 +110,20 @@ def build_training_tables(
     return tables
 
 
-def wanted_snapshots(moments: TrainingMoments) -> dict[str, tuple[datetime, ...]]:
+def wanted_snapshots(moments: TrainingMoments | VisitMoments) -> dict[str, tuple[datetime, ...]]:
     """Return the snapshots that a training set is joined from: view → moments."""
+    items = {view.name: (moments.validation,) for view in ITEM_VIEWS}
+    if isinstance(moments, VisitMoments):
+        return {**{view.name: (moments.newest,) for view in USER_VIEWS}, **items}
     cuts = (moments.validation, moments.test)
-    users = {view.name: moments.all if view in TRAINING_VIEWS else cuts for view in USER_VIEWS}
-    return {**users, **{view.name: (moments.validation,) for view in ITEM_VIEWS}}
+    return {**{view.name: moments.all if view in TRAINING_VIEWS else cuts for view in USER_VIEWS}, **items}
 
 
-def _histories(settings: Settings, moments: TrainingMoments) -> pa.Table:
+def _histories(settings: Settings, moments: TrainingMoments | VisitMoments) -> pa.Table:
     """Join all snapshots through the feature service, a few moments at a time: lists of 60,000 rows are 300 MB."""
+    if isinstance(moments, VisitMoments):
+        rows = historical_rows(settings, (moments.newest,), USER_VIEWS)
+        return rows.append_column("split", pa.array([VISITS] * len(rows), pa.string()))
     parts = []
     for group in _groups(moments.training, 8):
         parts.append(historical_rows(settings, group, TRAINING_VIEWS))
@@ -128,6 +137,13 @@ def _histories(settings: Settings, moments: TrainingMoments) -> pa.Table:
 
 def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:
     return [moments[start : start + size] for start in range(0, len(moments), size)]
+
+
+def _truths(connection: duckdb.DuckDBPyConnection, moments: TrainingMoments | VisitMoments) -> dict[str, pa.Table]:
+    if isinstance(moments, VisitMoments):
+        return {}
+    cuts = {"validation": moments.validation, "test": moments.test}
+    return {name: _truth(connection, cut, moments.truth) for name, cut in cuts.items()}
 
 
 def _truth(connection: duckdb.DuckDBPyConnection, as_of: datetime, span: timedelta) -> pa.Table:
@@ -188,6 +204,6 @@ def _save(settings: Settings, tables: TrainingTables, made_of: Mapping[str, obje
 
 def _load(folder: Path) -> TrainingTables:
     tables = {name: pq.read_table(folder / f"{name}.parquet") for name in _TABLES}
-    truths = {name: tables[f"truth_{name}"] for name in ("validation", "test")}
+    truths = {path.stem.removeprefix("truth_"): pq.read_table(path) for path in sorted(folder.glob("truth_*.parquet"))}
     lake = json.loads((folder / "made_of.json").read_text(encoding="utf-8"))["lake"]
     return TrainingTables(tables["histories"], tables["items"], truths, folder.name, lake)

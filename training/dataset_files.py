@@ -22,8 +22,10 @@ def save(training_set: TrainingSet, folder: Path) -> None:
         for column in (*SEQUENCE_INPUTS, "as_of", "new_from"):
             np.save(folder / f"{name}_{column}.npy", getattr(queries, column))
     for name, cut in (("validation", training_set.validation), ("test", training_set.test)):
-        np.save(folder / f"{name}_truth_starts.npy", cut.truth.starts)
-        np.save(folder / f"{name}_truth_items.npy", cut.truth.items)
+        _save_truth(cut.truth, folder, f"{name}_truth")
+    if training_set.step_truth is not None:
+        _save_truth(training_set.step_truth, folder, "step_truth")
+    names["cuts"] = [str(training_set.t_validation), str(training_set.t_test)]
     names["input_hash"] = training_set.input_hash
     (folder / "names.json").write_text(json.dumps(names), encoding="utf-8")
 
@@ -38,13 +40,7 @@ def load(folder: Path) -> TrainingSet:
         )
         for name in SPLITS
     }
-    cuts = {
-        name: Cut(
-            parts[name],
-            Truth(np.load(folder / f"{name}_truth_starts.npy"), np.load(folder / f"{name}_truth_items.npy")),
-        )
-        for name in ("validation", "test")
-    }
+    cuts = {name: Cut(parts[name], _load_truth(folder, f"{name}_truth")) for name in ("validation", "test")}
     lists = {name: names[name] for name in ("item_ids", "titles", "categories", "brands")}
     arrays = {name: np.load(folder / f"{name}.npy") for name in ("prices", "text_vectors")}
     return TrainingSet(
@@ -52,10 +48,20 @@ def load(folder: Path) -> TrainingSet:
         training=parts["train"],
         validation=cuts["validation"],
         test=cuts["test"],
-        t_validation=cuts["validation"].queries.as_of[0],
-        t_test=cuts["test"].queries.as_of[0],
+        t_validation=np.datetime64(names["cuts"][0]),
+        t_test=np.datetime64(names["cuts"][1]),
         input_hash=names["input_hash"],
+        step_truth=_load_truth(folder, "step_truth") if (folder / "step_truth_starts.npy").exists() else None,
     )
+
+
+def _save_truth(truth: Truth, folder: Path, name: str) -> None:
+    np.save(folder / f"{name}_starts.npy", truth.starts)
+    np.save(folder / f"{name}_items.npy", truth.items)
+
+
+def _load_truth(folder: Path, name: str) -> Truth:
+    return Truth(np.load(folder / f"{name}_starts.npy"), np.load(folder / f"{name}_items.npy"))
 
 
 def _parts(training_set: TrainingSet) -> dict[str, Queries]:

@@ -6,6 +6,10 @@ import numpy as np
 
 from training.dataset import DAY_US, TrainingSet
 
+LEAST_STEPS = (10, 5, 3, 2)
+#: Share of all interactions that the items with numbers of their own have.
+COVERED_SHARE = 0.6
+
 
 @dataclass(frozen=True)
 class Interactions:
@@ -40,6 +44,19 @@ def interactions(training_set: TrainingSet) -> Interactions:
     flat = {name: np.concatenate(values) for name, values in columns.items()}
     order = np.lexsort((flat["day"], flat["user"]))
     return Interactions(user_ids=user_ids, **{name: values[order] for name, values in flat.items()})
+
+
+def least_interactions(training_set: TrainingSet, most: int) -> int:
+    """Return how often an item must have been met to have numbers of its own: at most `most`, fewer in a small shop.
+
+    The most of a few steps whose items have 60 % of all interactions. Three hours of a shop with 6,000 items have 63
+    items met 20 times, and 1,297 met three times.
+    """
+    counts = item_counts(training_set)
+    for least in (most, *(step for step in LEAST_STEPS if step < most)):
+        if counts[counts >= least].sum() >= COVERED_SHARE * counts.sum():
+            return least
+    return min(most, LEAST_STEPS[-1])
 
 
 def item_counts(training_set: TrainingSet) -> np.ndarray:

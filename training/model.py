@@ -42,6 +42,7 @@ class TrainSettings:
     """All that a tournament may vary. The work is counted in steps, not seconds, so that a seed fixes the result.
 
     `threads` is the number of torch threads (0: as it stands); results are the same for the same number.
+    `least_interactions` is the most that an item must have to get numbers of its own; a small shop asks for fewer.
     A fit that starts from a champion takes `warm_steps`, and meets a cold run every `cold_every`-th time.
     `checkpoint_folder` holds a checkpoint a model while it trains; None keeps none.
     """

@@ -38,6 +38,9 @@ class Samples:
 def training_samples(training_set: TrainingSet, seen: Interactions, span_days: int) -> Samples:
     """Return the snapshots of the last `span_days` whose truth lies before the validation cut."""
     queries = training_set.training
+    if training_set.step_truth is not None:
+        rows = np.flatnonzero(training_set.step_truth.counts() > 0)
+        return Samples(queries, rows, np.arange(len(rows) + 1), training_set.step_truth.items)
     day = (queries.as_of - training_set.t_validation) / np.timedelta64(DAY_US, "us")
     code = {user: number for number, user in enumerate(seen.user_ids)}
     user = np.array([code[name] for name in queries.user_ids], dtype=np.float64)

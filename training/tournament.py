@@ -4,7 +4,7 @@ import io
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -23,6 +23,7 @@ from training import (
 )
 from training.dataset import TrainingSet
 from training.evaluate import METRIC_NAMES, Evaluation, evaluate
+from training.interactions import least_interactions
 from training.model import CurvePoint, FittedModel, Progress, ProgressPoint, TrainSettings, silent
 from training.warm_start import WarmStart
 
@@ -76,6 +77,7 @@ def run_tournament(
 
     `start`: what the Transformer begins with; None for a cold run.
     """
+    settings = replace(settings, least_interactions=least_interactions(training_set, settings.least_interactions))
     fitted: dict[str, FittedModel] = {}
     seconds: dict[str, float] = {}
     fits = MODELS if start is None else MODELS | {"transformer": partial(fit_transformer.fit, start=start)}

@@ -22,6 +22,11 @@ def fill_lake(settings: Settings, users: int = USERS) -> None:
     events = made_events(users)
     for name, half in (("first", events[::2]), ("second", events[1::2])):
         write_events(settings, name, half)
+    fill_items(settings)
+
+
+def fill_items(settings: Settings) -> None:
+    """Write the catalogue."""
     items = [
         {
             **dict.fromkeys(ITEMS.column_names),

@@ -10,19 +10,20 @@ from hypothesis import strategies as st
 from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VIEWS
 from feature_repo.schema import INTERACTION_TYPES
 from flows.catalogue_items import catalogue_items
-from flows.feature_moments import serving_moment, training_moments
+from flows.feature_moments import TrainingMoments, VisitMoments, serving_moment, training_moments
 from flows.feature_rows import FeatureRowsLost, historical_rows
-from flows.feature_source import event_span
+from flows.feature_source import event_span, open_events
 from flows.feature_tables import build_tables, snapshot_path
 from flows.settings import Settings
-from flows.training_set import TrainingTables, build_training_tables, content_hash
+from flows.training_cuts import training_cuts
+from flows.training_set import TrainingTables, build_training_set, build_training_tables, content_hash
 from tests.conftest import settings_in
-from tests.flows.feature_lake import SERVING, START, fill_lake, made_event, made_events, write_events
-from training.dataset import from_arrow
+from tests.flows.feature_lake import SERVING, START, fill_items, fill_lake, made_event, made_events, write_events
+from training.dataset_rows import from_arrow
 
 USERS = 80
 DAY = timedelta(days=1)
-TEST, VALIDATION = SERVING - 8 * DAY, SERVING - 15 * DAY
+TEST, VALIDATION = SERVING - 5 * DAY, SERVING - 9 * DAY
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +64,10 @@ def test_on_a_day_that_is_not_over_serving_asks_a_minute_after_the_newest_event(
     assert serving_moment(newest, now=datetime(2026, 3, 2, tzinfo=UTC)) == datetime(2026, 3, 2, tzinfo=UTC)
 
 
-def test_a_past_too_short_for_weeks_is_cut_by_the_most_whole_days_that_fit():
+def test_a_past_too_short_for_weeks_is_cut_by_the_most_whole_days_that_leave_three_snapshots():
     nearly_four_weeks = training_moments(datetime(2026, 3, 1, 3, tzinfo=UTC), datetime(2026, 3, 29, 1, tzinfo=UTC))
-    assert nearly_four_weeks.truth == timedelta(days=6)
+    assert nearly_four_weeks.truth == timedelta(days=3)
+    assert nearly_four_weeks.training == tuple(datetime(2026, 3, day, tzinfo=UTC) for day in (5, 11, 17))
     nine_days = training_moments(datetime(2026, 3, 1, 3, tzinfo=UTC), datetime(2026, 3, 9, 22, tzinfo=UTC))
     assert (nine_days.truth, nine_days.test) == (timedelta(days=1), datetime(2026, 3, 8, tzinfo=UTC))
     assert nine_days.training == tuple(datetime(2026, 3, day, tzinfo=UTC) for day in (3, 5))
@@ -109,9 +111,9 @@ def test_cuts_carry_the_whole_service_and_training_rows_the_sequences(tables):
             assert training[feature.name].null_count == (0 if feature.name in sequences else len(training))
 
 
-def test_the_truth_is_what_users_met_in_the_seven_days_after_the_cut(tables):
+def test_the_truth_is_what_users_met_in_the_days_between_the_cuts_after_each(tables):
     for name, cut in (("validation", VALIDATION), ("test", TEST)):
-        expected = {(e["user_id"], e["item_id"]) for e in interactions(cut + 7 * DAY, cut)}
+        expected = {(e["user_id"], e["item_id"]) for e in interactions(cut + 4 * DAY, cut)}
         rows = tables.truths[name].to_pylist()
         assert [(row["user_id"], row["item_id"]) for row in rows] == sorted(expected)
 
@@ -202,3 +204,43 @@ def test_a_join_gives_rows_sorted_by_moment_and_key(settings, tables):
     rows = historical_rows(settings, (TEST,), ITEM_VIEWS)
     assert rows["item_id"].to_pylist() == sorted(rows["item_id"].to_pylist())
     assert rows.schema.field("event_timestamp").type == pa.timestamp("us", tz="UTC")
+
+
+def test_a_shop_of_one_day_has_a_training_set_of_visits(tmp_path):
+    """What each of the newest visitors turned to last is their truth; nobody need come back."""
+    one_day = settings_in(tmp_path / "home")
+    moments = [START + timedelta(minutes=2 * user + step) for user in range(100) for step in range(3)]
+    events = [
+        made_event(1_000 + number, number // 3, moment, "view", (number // 3 + number % 3) % 50)
+        for number, moment in enumerate(moments)
+    ]
+    fill_items(one_day)
+    write_events(one_day, "day", events)
+    tables = build_training_tables(one_day)
+    assert (set(tables.histories["split"].to_pylist()), tables.truths) == ({"visits"}, {})
+    made = build_training_set(one_day)
+    assert (len(made.test.queries), len(made.validation.queries)) == (15, 15)
+    truth = [made.catalogue.item_ids[item - 1] for item in made.test.truth.items]
+    assert sorted(truth) == sorted(f"item {(user + 2) % 50:02d}" for user in range(85, 100))
+    assert build_training_tables(one_day).histories.equals(tables.histories)
+
+
+def test_users_who_come_back_judge_a_shop_wherever_there_are_enough_of_them(settings, tmp_path):
+    with open_events(settings) as connection:
+        assert isinstance(training_cuts(connection, *event_span(settings)), TrainingMoments)
+    once = settings_in(tmp_path / "home")
+    fill_items(once)
+    visits = [START + timedelta(hours=6 * user, minutes=step) for user in range(200) for step in range(2)]
+    write_events(
+        once, "all", [made_event(number, number // 2, at, "view", number % 7) for number, at in enumerate(visits)]
+    )
+    with open_events(once) as connection:
+        assert isinstance(training_cuts(connection, *event_span(once)), VisitMoments)
+
+
+def test_too_little_for_users_and_for_visits_is_refused_with_both_reasons(tmp_path):
+    tiny = settings_in(tmp_path / "home")
+    fill_items(tiny)
+    write_events(tiny, "day", [made_event(number, number, START, "view", 1) for number in range(50)])
+    with pytest.raises(LookupError, match=r"more than 4 days.*only 0 users turned to a second item.*at least 20"):
+        build_training_tables(tiny)

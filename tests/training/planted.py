@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
-from training import dataset
+from training import dataset_rows
 from training.dataset import TrainingSet
 
 T_VALIDATION = datetime(2024, 3, 4, tzinfo=UTC)
@@ -36,7 +36,9 @@ def build_training_set(
             "price": pa.array([1.0] * len(items)),
         }
     )
-    return dataset.from_arrow(arrow_histories(rows), catalogue, word_vectors(list(items.values())), truths, "planted")
+    return dataset_rows.from_arrow(
+        arrow_histories(rows), catalogue, word_vectors(list(items.values())), truths, "planted"
+    )
 
 
 def history_row(events: list[Row], user: str, as_of: datetime, split: str) -> dict[str, object]:

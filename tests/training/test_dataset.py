@@ -19,7 +19,7 @@ from tests.training.planted import (
     rhythm_events,
     word_vectors,
 )
-from training import dataset, dataset_files
+from training import dataset, dataset_files, dataset_rows
 from training.dataset import TrainingSet
 from training.interactions import interactions
 from training.samples import training_samples
@@ -95,7 +95,7 @@ def test_rows_around_which_nothing_happened_are_left_out_and_no_interaction_and_
 
     lean = build_training_set(every_user(rows), item_texts())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset, "_tells", lambda histories, split: np.ones(len(split), dtype=bool))
+        patch.setattr(dataset_rows, "_tells", lambda histories, split: np.ones(len(split), dtype=bool))
         whole = build_training_set(every_user(rows), item_texts())
     assert told(lean) == told(whole)
     assert len(lean.training) <= len(whole.training)
@@ -124,7 +124,7 @@ def test_a_user_without_history_is_all_padding() -> None:
     rows = [{**empty, "split": split, "event_timestamp": T_VALIDATION} for split in ("train", "validation", "test")]
     items = pa.table({"item_id": ["a"], "title": ["a"], "category": ["c"], "brand": ["b"], "price": [1.0]})
     nothing = pa.table({"user_id": pa.array([], pa.string()), "item_id": pa.array([], pa.string())})
-    training_set = dataset.from_arrow(
+    training_set = dataset_rows.from_arrow(
         arrow_histories(rows), items, word_vectors(["a"]), {"validation": nothing, "test": nothing}
     )
     for name in dataset.SEQUENCE_INPUTS:
@@ -147,9 +147,9 @@ def test_a_wrong_split_or_missing_text_vectors_are_named(rhythm: TrainingSet) ->
     row = history_row([], "ann", T_VALIDATION, "holdout")
     items = pa.table({"item_id": ["a"], "title": ["a"], "category": ["c"], "brand": ["b"], "price": [1.0]})
     with pytest.raises(ValueError, match=r"histories\.split.*holdout"):
-        dataset.from_arrow(arrow_histories([row]), items, word_vectors(["a"]), {})
+        dataset_rows.from_arrow(arrow_histories([row]), items, word_vectors(["a"]), {})
     with pytest.raises(ValueError, match="text_vectors: expected 1 rows"):
-        dataset.from_arrow(arrow_histories([row]), items, word_vectors(["a", "b"]), {})
+        dataset_rows.from_arrow(arrow_histories([row]), items, word_vectors(["a", "b"]), {})
 
 
 def test_other_pseudonyms_give_the_same_rows_in_the_same_order() -> None:
