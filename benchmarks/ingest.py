@@ -1,7 +1,8 @@
 """How an ingest scales: rows/s, memory, the share of each stage, and what the same rows cost two others.
 
 The peers: a bare DuckDB that reads, filters and writes the same file, and pandas with a naive Great Expectations suite
-that reads, judges and writes it. Rows are Complete Journey's real baskets, resampled (benchmarks/resampled_shop.py).
+over it, once only judged and written, once with all that an ingest does (benchmarks/naive_ingest.py). Rows are Complete
+Journey's real baskets, resampled (benchmarks/resampled_shop.py).
 
 Run: python -m benchmarks.ingest [--events 1000000 10000000] [--peer-up-to 1500000]. The last line is JSON.
 """
@@ -20,11 +21,9 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import great_expectations as gx
-import pandas as pd
 
 from benchmarks.ingest_cost import EVENT_PARTS, STAGES, Cost, ingest, validate
-from benchmarks.naive_suite import naive_expectations
+from benchmarks.naive_ingest import judge_only, whole_job
 from benchmarks.resampled_shop import write_export
 from expectations.suites import profile_context
 from flows.connection import literal
@@ -46,6 +45,7 @@ class Measured:
     peak_gib: float
     bare_cpu_s: float
     naive_cpu_s: float | None
+    whole_naive_cpu_s: float | None
 
     @property
     def events_cpu_s(self) -> float:
@@ -67,8 +67,8 @@ def main() -> None:
             file = write_export(Path(folder) / "export", events)
             ours = _apart(_ingest, Path(folder))
             bare = _apart(_bare, file)
-            naive = _apart(_naive, file) if events <= arguments.peer_up_to else None
-            found.append(Measured(**ours, bare_cpu_s=bare, naive_cpu_s=naive))
+            peers = [_apart(job, file) if events <= arguments.peer_up_to else None for job in (judge_only, whole_job)]
+            found.append(Measured(**ours, bare_cpu_s=bare, naive_cpu_s=peers[0], whole_naive_cpu_s=peers[1]))
             print(f"{events:,} events: {found[-1].cpu_s:.0f} s of CPU", file=sys.stderr, flush=True)
     _print(found)
 
@@ -109,45 +109,10 @@ def _bare(file: Path) -> float:
     return took
 
 
-def _naive(file: Path) -> float:
-    """CPU seconds of pandas and Great Expectations over the receipt lines: read, judge every row, write the good ones.
-
-    Less than an ingest: no pseudonyms, no quarantine, one table, no windows.
-    """
-    profile_context()
-    began = time.process_time()
-    frame = pd.read_parquet(file)
-    events = pd.DataFrame(
-        {
-            "event_id": frame["household_id"].astype(str)
-            + "-"
-            + frame["basket_id"].astype(str)
-            + "-"
-            + frame["product_id"].astype(str),
-            "event_time": frame["transaction_timestamp"].dt.tz_localize("UTC"),
-            "known_at": pd.Timestamp.now(UTC),
-            "user_id": frame["household_id"].astype(str),
-            "item_id": frame["product_id"].astype(str),
-            "event_type": "purchase",
-            "channel": "store",
-            "quantity": frame["quantity"].astype(float),
-            "unit_price": frame["sales_value"] / frame["quantity"],
-            "discount": frame["retail_disc"] + frame["coupon_disc"] + frame["coupon_match_disc"],
-            "source": "complete_journey",
-        }
-    )
-    suite = gx.ExpectationSuite(name="naive", expectations=naive_expectations(datetime.now(UTC)))
-    asset = profile_context().data_sources.add_pandas("naive").add_dataframe_asset("events")
-    batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": events})
-    batch.validate(suite, result_format="BASIC")
-    events[(events["quantity"] > 0) & (events["unit_price"] > 0)].to_parquet(file.with_name("naive.parquet"))
-    return time.process_time() - began
-
-
 def _print(found: list[Measured]) -> None:
     print(f"{'events':>12}{'wall s':>9}{'CPU s':>9}{'rows/CPU s':>12}{'peak GiB':>10}", end="")
     print("".join(f"{name:>10}" for name in (*STAGES, "validate")) + f"{'÷ bare':>9}{'naive ÷':>9}", end="")
-    print(f"{'events ÷ bare':>15}{'naive ÷ events':>16}")
+    print(f"{'events ÷ bare':>15}{'naive ÷ events':>16}{'whole naive ÷ events':>22}")
     for one in found:
         shares = "".join(f"{one.parts_cpu_s[name] / one.cpu_s:>10.1%}" for name in (*STAGES, "validate"))
         naive = f"{one.naive_cpu_s / one.cpu_s:.2f}" if one.naive_cpu_s else "-"
@@ -156,8 +121,9 @@ def _print(found: list[Measured]) -> None:
             end="",
         )
         alone = f"{one.naive_cpu_s / one.events_cpu_s:.2f}" if one.naive_cpu_s else "-"
+        whole = f"{one.whole_naive_cpu_s / one.events_cpu_s:.2f}" if one.whole_naive_cpu_s else "-"
         print(f"{shares}{one.cpu_s / one.bare_cpu_s:>9.1f}{naive:>9}", end="")
-        print(f"{one.events_cpu_s / one.bare_cpu_s:>15.1f}{alone:>16}")
+        print(f"{one.events_cpu_s / one.bare_cpu_s:>15.1f}{alone:>16}{whole:>22}")
     print(
         "validate is a part of judge; events: without the other tables, which the peers do not read. Goals: "
         + ", ".join(f"{name} {goal:g}" for name, goal in GOALS.items())
