@@ -8,6 +8,7 @@ from typing import Any
 
 from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users
 from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.draft_privacy import private_columns
 from flows.sources.sample import Sample
 
 _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
@@ -57,9 +58,21 @@ def _head(plan: Plan, name: str, events: list[EventsDraft]) -> list[str]:
         '# currency = "EUR"  # write the shop\'s own, if a price is there',
         '# timezone = "Europe/Vienna"  # where times name no zone they are taken for UTC',
     ]
+    if private := private_columns(plan, _read_by(plan, events)):
+        lines += ["# they may name a person: left out of the quarantine", f"private = {json.dumps(private)}"]
     if span > 90:
         lines += [f"# the sample spans {span:,.0f} days", 'window = "month"']
     return lines
+
+
+def _read_by(plan: Plan, events: list[EventsDraft]) -> list[str]:
+    """All that the drafted sections read: settings, expressions, what files are joined by."""
+    read = [text for draft in events for _, text in draft.settings]
+    read += [expression for draft in events for _, expression, _ in draft.columns]
+    read += [draft.relation for draft in events if draft.relation]
+    if plan.items is None and events:
+        read += [expression for _, expression, _ in draft_items(events[0].guess, [], True)]
+    return [*read, *(draft_users(plan.users)[1] if plan.users else [])]
 
 
 def _inputs(plan: Plan) -> dict[str, FileGuess]:

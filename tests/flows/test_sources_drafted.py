@@ -239,3 +239,19 @@ def test_numbered_columns_are_told_as_the_lines_of_an_order(tmp_path: Path):
     text = draft_source([str(tmp_path / "orders.csv")], "orders", tmp_path).text
     assert 'unnest(["line_1", "line_2"]) as line' in text
     assert "shipping_total" not in str(tomllib.loads(text)["events"]["columns"])
+
+
+def test_a_draft_keeps_columns_that_may_name_a_person_out_of_the_quarantine(settings: Settings, tmp_path: Path):
+    rows = [
+        {"customer_id": f"c{n % 4}", "E-Mail": f"ann{n}@x.org", "Shipping Name": "Ann", "product_name": f"Cup {n % 5}",
+         "product_id": f"p{n % 5}", "ordered_at": f"2026-10-{n + 1:02} 10:00:00", "price": "oops" if n == 3 else "2.50"}
+        for n in range(20)
+    ]  # fmt: skip
+    write_csv(tmp_path / "orders.csv", rows)
+    text = draft_source([str(tmp_path / "orders.csv")], "orders", tmp_path).text
+    assert 'private = ["E-Mail", "Shipping Name"]' in text
+    mapping = tmp_path / "orders.toml"
+    mapping.write_text(text)
+    held = [pair for pair in _try(settings, mapping, tmp_path / "a")["events"].pairs if pair.held]
+    assert held
+    assert not [pair for pair in held if "ann" in str(pair.before).lower()]
