@@ -1,6 +1,7 @@
 """The one place where the process is wired: settings in, an app out, nothing at import time."""
 
 import logging
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -33,6 +34,9 @@ from serving.storefront import add_storefront
 
 #: Requests answered at the same time; the work is CPU, so more would only wait for each other.
 THREADS = 8
+#: Seconds that a thread which shoppers do not wait for (the log, the look at the pointer) may hold up one that answers;
+#: Python's 5 ms come again each time that an answer reads a row, runs the model or multiplies.
+HELD_UP_SECONDS = 0.0002
 DESCRIPTION = """\
 Personal slates with a reason for each item, from the newest features of each user.
 
@@ -95,6 +99,7 @@ def _lifespan(watch: Watch, answer_log: AnswerLog) -> Callable[[FastAPI], Abstra
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
+        sys.setswitchinterval(HELD_UP_SECONDS)
         start_answer_log(answer_log)
         watching = await anyio.to_thread.run_sync(partial(start, watch))
         try:

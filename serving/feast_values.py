@@ -4,7 +4,7 @@ Importing Feast for them costs 6 s of CPU and 190 MB (pandas, pyarrow, sqlalchem
 holds that both read and write the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,8 @@ def read_value(stored: bytes) -> Any:
 
     Timestamps are whole seconds since 1970, as they are stored.
     """
-    value = _messages()["Value"]()
     try:
-        value.MergeFromString(stored)
+        value = _from_string()(stored)
     except Exception as error:  # protobuf's own class of it differs by implementation
         raise ValueError(f"expected a Feast value, but found {len(stored)} other bytes") from error
     kind = value.WhichOneof("val")
@@ -49,7 +48,7 @@ def read_value(stored: bytes) -> Any:
     if kind == "null_val":
         return None
     found = getattr(value, kind)
-    return list(found.val) if kind.endswith("_list_val") else found
+    return found.val[:] if kind.endswith("_list_val") else found
 
 
 def write_list(dtype: str, values: Sequence[Any]) -> bytes:
@@ -90,6 +89,12 @@ def registry_project(path: Path) -> str:
     if len(names) != 1:
         raise ValueError(f"expected the feature views of one Feast project in {path.name}, but found {sorted(names)}")
     return str(names.pop())
+
+
+@cache
+def _from_string() -> Callable[[bytes], Any]:
+    read: Callable[[bytes], Any] = _messages()["Value"].FromString
+    return read
 
 
 @cache

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from feature_repo.features import FeatureView
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StoredView:
     """One view's row of one user: stored values by feature (absent: never written), and its event time."""
 

@@ -6,7 +6,8 @@ Feast writes the same rows through feature_repo/online_store.py; feature_repo/on
 import json
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,10 +34,12 @@ from serving.settings import OnlineStoreSettings
 #: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other.
 SQLITE_PATIENCE = 1.0
 SQLITE_WRITE_PATIENCE = 20_000  # milliseconds
+#: One row a user and view: SQLite hands over to other threads at each row.
 SQLITE_READ = (
-    'SELECT entity_key, feature_name, value, event_us FROM "{table}" JOIN row_times USING (entity_key) '
+    "SELECT entity_key, event_us, {values} FROM row_times AS t "
     "WHERE feature_table = '{table}' AND entity_key IN ({marks})"
 )
+SQLITE_VALUE = "(SELECT value FROM \"{table}\" WHERE entity_key = t.entity_key AND feature_name = '{name}')"
 #: A shopper does not wait for a Redis that is gone; AISLE_REDIS_URL may say otherwise, as host:port,socket_timeout=2.
 REDIS_PATIENCE = {"socket_connect_timeout": 0.5, "socket_timeout": 1.0, "retry": None}
 
@@ -52,7 +55,8 @@ def open_row_store(settings: OnlineStoreSettings, project: str, views: Sequence[
 
 def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowStore:
     local = threading.local()
-    tables = [table_name(project, view.name) for view in views]
+    tables = {table_name(project, view.name): view.feature_names for view in views}
+    queries = cache(partial(_sqlite_query, tables))
 
     def connection() -> sqlite3.Connection:
         if not hasattr(local, "connection"):
@@ -65,7 +69,10 @@ def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowS
         if not users:
             return []
         keys = [entity_key(views[0].key, user) for user in users]
-        found = [_sqlite_views(own, table, keys) for table in tables]
+        # Marks are a power of two, so that few statements are prepared.
+        places = 1 << (len(keys) - 1).bit_length()
+        asked = [*keys, *[keys[-1]] * (places - len(keys))]
+        found = [_sqlite_views(own, queries(table, places), names, asked) for table, names in tables.items()]
         return [tuple(rows.get(key) for rows in found) for key in keys]
 
     def write(row: WrittenRow) -> None:
@@ -90,18 +97,21 @@ def _open_sqlite(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _sqlite_views(connection: sqlite3.Connection, table: str, keys: Sequence[bytes]) -> dict[bytes, StoredView]:
-    """Return the rows of one view by key, in one statement; its marks are a power of two, so that few are prepared."""
+def _sqlite_query(tables: Mapping[str, Sequence[str]], table: str, places: int) -> str:
+    values = ", ".join(SQLITE_VALUE.format(table=table, name=name) for name in tables[table])
+    return SQLITE_READ.format(table=table, values=values, marks=",".join("?" * places))
+
+
+def _sqlite_views(
+    connection: sqlite3.Connection, query: str, names: Sequence[str], keys: Sequence[bytes]
+) -> dict[bytes, StoredView]:
+    """Return the rows of one view by key, in one statement."""
     views = dict[bytes, StoredView]()
-    places = 1 << (len(keys) - 1).bit_length()
-    query = SQLITE_READ.format(table=table, marks=",".join("?" * places))
     try:
-        found = connection.execute(query, [*keys, *[keys[-1]] * (places - len(keys))])
-        for key, name, value, event_us in found:
-            view = views.get(key)
-            if view is None:
-                view = views[key] = StoredView({}, event_us)
-            view.values[name] = value
+        for key, event_us, *values in connection.execute(query, keys):
+            kept = {name: value for name, value in zip(names, values, strict=True) if value is not None}
+            if kept:
+                views[key] = StoredView(kept, event_us)
     except sqlite3.OperationalError as error:
         if "no such table" not in str(error):  # else a view that was never written
             raise
