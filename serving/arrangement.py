@@ -4,10 +4,7 @@ from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from serving.catalogue import Catalogue, first_category
-from serving.item_index import Ranking
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,20 +19,26 @@ NO_LIMITS = Limits()
 
 
 def arrange(
-    catalogue: Catalogue, ranking: Ranking, k: int, limits: Limits, given: Sequence[int] = (), own: Container[int] = ()
-) -> tuple[list[int], Ranking]:
-    """Return at most k of the candidates, best first among different titles, then titles that come again.
+    catalogue: Catalogue,
+    positions: Sequence[int],
+    k: int,
+    limits: Limits,
+    given: Sequence[int] = (),
+    own: Container[int] = (),
+) -> tuple[list[int], list[int]]:
+    """Choose at most k of the candidates, best first among different titles, then titles that come again.
 
     An item of the user's `own` stands where it stands, whatever its title: who buys two milks is shown both. An item
     beyond a limit is left out, so there may be fewer. Items without a brand or category are not limited by it.
-    `given` items have a place already and come first to the limits; those that fit them are returned before the others.
+    `given` items have a place already and come first to the limits. Returned are those of them that fit, and where the
+    chosen ones stand among the candidates.
     """
     titles, again = catalogue.title_ids, list[int]()
     order = list[int]()
-    room = _Room(catalogue, limits)
+    room = _NO_END if limits == NO_LIMITS else _Room(catalogue, limits)
     kept = [position for position in given if room.take(position)]
     seen = {titles[position] for position in kept}
-    for place, position in enumerate(ranking[0].tolist()):
+    for place, position in enumerate(positions):
         title = titles[position]
         if title in seen and position not in own:
             again.append(place)
@@ -45,10 +48,20 @@ def arrange(
             if len(order) == k:
                 break
     for place in again:
-        if len(order) < k and room.take(int(ranking[0][place])):
+        if len(order) < k and room.take(positions[place]):
             order.append(place)
-    chosen = np.array(order, np.int64)
-    return kept, (ranking[0][chosen], ranking[1][chosen])
+    return kept, order
+
+
+class _NoEnd:
+    """Has room for everything."""
+
+    def take(self, position: int) -> bool:
+        """Say that there was room."""
+        return True
+
+
+_NO_END = _NoEnd()
 
 
 class _Room:
@@ -61,8 +74,6 @@ class _Room:
 
     def take(self, position: int) -> bool:
         """Count an item in if there is room for it, and say whether there was."""
-        if self.limits == NO_LIMITS:
-            return True
         item = self.items[position]
         asked = (
             ("brand", item.brand, self.limits.per_brand),

@@ -1,5 +1,7 @@
 """Which of the ways to a candidate lead to an item: the answer names all of them for each place of a slate."""
 
+import numpy as np
+
 from serving.contract import CandidateSource
 from serving.model_inputs import KnownRow
 from serving.reasons import POPULAR_PLACES, SIMILAR_COSINE
@@ -19,8 +21,9 @@ def candidate_sources(
     for this user (`scored`).
     """
     own, history = row.past, row.newest.keys()
-    taken, places = release.popularity[positions].tolist(), release.category_places[positions].tolist()
-    together = [not history.isdisjoint(company) for company in release.neighbour_items[positions].tolist()]
+    at = np.array(positions, np.int64)
+    taken, places = release.popularity.take(at).tolist(), release.category_places.take(at).tolist()
+    together = [not history.isdisjoint(company) for company in release.neighbour_items.take(at, axis=0).tolist()]
     found = list[list[CandidateSource]]()
     for place, position in enumerate(positions):
         sources: list[CandidateSource] = ["model"] if scored else []

@@ -3,9 +3,10 @@
 Requests are pydantic models, checked at the door. Slates are plain dataclasses, made here and not checked again.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -55,6 +56,15 @@ CandidateSource = Literal["model", "repeat", "co_purchase", "similar", "text", "
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+Message = TypeVar("Message", bound=_Message)
+
+
+def _nothing_of(kind: type[Message]) -> Callable[[], Message]:
+    """Return what gives the message that asks nothing, made and checked once: most requests have it four times."""
+    nothing = kind()
+    return lambda: nothing
 
 
 class Filters(_Message):
@@ -112,15 +122,15 @@ class RecommendationRequest(_Message):
     pseudonym: Pseudonym | None = None
     k: int = Field(default=10, ge=1, le=200, description="how many items")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
-    filters: Filters = Field(default_factory=Filters)
-    limits: SlateLimits = Field(default_factory=SlateLimits)
+    filters: Filters = Field(default_factory=_nothing_of(Filters))
+    limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness | None = Field(
         default=None, description="close: single items are tried for each reason; by the catalogue's size if absent"
     )
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
-    exploration: Exploring = Field(default_factory=Exploring)
+    exploration: Exploring = Field(default_factory=_nothing_of(Exploring))
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
-    context: Context = Field(default_factory=Context)
+    context: Context = Field(default_factory=_nothing_of(Context))
 
     @model_validator(mode="after")
     def _one_name(self) -> "RecommendationRequest":
@@ -140,13 +150,13 @@ class BatchRequest(_Message):
     pseudonyms: list[Pseudonym] = Field(default=[], max_length=1000)
     k: int = Field(default=10, ge=1, le=50, description="how many items for each")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
-    filters: Filters = Field(default_factory=Filters)
-    limits: SlateLimits = Field(default_factory=SlateLimits)
+    filters: Filters = Field(default_factory=_nothing_of(Filters))
+    limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness | None = Field(
         default=None, description="close: single items are tried for each reason; by the catalogue's size if absent"
     )
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
-    exploration: Exploring = Field(default_factory=Exploring)
+    exploration: Exploring = Field(default_factory=_nothing_of(Exploring))
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ class ItemIndex:
 
     `places` int64 [n + 1] is where each vocabulary index stands; that of padding is 0, and what is read there does not
     count. The query encodes `recent` items; None for a graph that takes padded sequences. `first_cells` are looked at
-    for everybody.
+    for everybody. `norms` float32 [cells] are the lengths of the centres, rounded up.
     """
 
     session: Any
@@ -53,6 +53,7 @@ class ItemIndex:
     margin: float
     recent: int | None
     first_cells: int
+    norms: Floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def read_index(folder: Path, session: Any) -> ItemIndex:
         float(arrays["margin"]),
         recent,
         int(np.searchsorted(starts, min(FIRST_ITEMS, len(items)))),
+        (1.0001 * np.linalg.norm(arrays["centres"], axis=1)).astype(np.float32),
     )
 
 
@@ -156,12 +158,13 @@ def _search_cells(index: ItemIndex, asked: Asked, allowed: npt.NDArray[np.bool_]
     items = np.concatenate([asked.past, index.items[:stop]])
     scores[~allowed[items]] = -np.inf
     threshold = _worst_of(scores, k)
-    promised = index.centres[first:] @ query + index.tops[first:]
-    promised += index.margin * math.sqrt(float(query @ query)) * index.spreads[first:]
-    left, at, step = first + np.flatnonzero(promised > threshold), 0, FIRST_CELLS
-    if len(left):
-        left = left[np.argsort(-promised[left - first])]
-    while at < len(left) and promised[left[at] - first] > threshold:
+    length, at, step = math.sqrt(float(query @ query)), 0, FIRST_CELLS
+    most = length * (index.norms[first:] + index.margin * index.spreads[first:]) + index.tops[first:]
+    left = first + np.flatnonzero(most > threshold)  # the others promise less, whatever the query's direction
+    promised = index.centres[left] @ query + index.tops[left] + index.margin * length * index.spreads[left]
+    order = np.argsort(-promised)
+    left, promised = left[order], promised[order]
+    while at < len(left) and promised[at] > threshold:
         more = _look(index, asked, allowed, left[at : at + step])
         items, scores = np.concatenate([items, more[0]]), np.concatenate([scores, more[1]])
         threshold = max(threshold, _worst_of(scores, k))

@@ -65,8 +65,9 @@ def place_items(
 ) -> Places:
     """Give at most k places: pins have theirs, the others follow in the order of score, boosts and diversity."""
     if wishes == NO_WISHES and active.lift is None and not active.pins:
-        _, found = arrange(release.catalogue, ranking, k, NO_LIMITS, own=asker.own)
-        return Places(found[0].tolist(), found[1].tolist())
+        candidates, scored = ranking[0].tolist(), ranking[1].tolist()
+        _, chosen = arrange(release.catalogue, candidates, k, NO_LIMITS, own=asker.own)
+        return Places([candidates[at] for at in chosen], [scored[at] for at in chosen])
     ranking = diversify(release.vectors, ranking, 2 * k + 10, wishes.diversity)
     boosted = set[int]()
     if active.lift is not None:
@@ -74,20 +75,21 @@ def place_items(
     pins = [(place, position) for place, position in active.pins if place <= k and allowed[position]]
     scores = dict(zip(ranking[0].tolist(), ranking[1].tolist(), strict=True))
     unpinned = ~np.isin(ranking[0], [position for _, position in pins])
-    ranking = ranking[0][unpinned], ranking[1][unpinned]
+    candidates = ranking[0][unpinned].tolist()
     drawing = wishes.exploration.share > 0
-    kept, found = arrange(
+    kept, chosen = arrange(
         release.catalogue,
-        ranking,
+        candidates,
         k - len(pins) + (POOL_SIZE if drawing else 0),
         wishes.limits,
         [position for _, position in pins],
         asker.own,
     )
     room = k - len(kept)
-    rows, propensities = explore(len(found[0]), room, wishes.exploration, asker.name)
-    others = found[0][rows].tolist()
-    places = Places(others, [], propensities, set(kept), boosted & set(others), set(found[0][room:].tolist()))
+    found = [candidates[at] for at in chosen]
+    rows, propensities = explore(len(found), room, wishes.exploration, asker.name)
+    others = [found[row] for row in rows]
+    places = Places(others, [], propensities, set(kept), boosted & set(others), set(found[room:]))
     for place, position in pins:
         if position in places.pinned:
             places.positions.insert(place - 1, position)

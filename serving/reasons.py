@@ -122,15 +122,15 @@ def _own_reason(position: int, evidence: Evidence) -> Reason | None:
     if place is None:
         return None
     if place < len(row.habit_indices):
-        habit = row.habits[place]
-        count = round(habit.purchases)
+        item_ids, purchases, times = row.habits.columns
+        count = round(purchases[place])
         form = phrases.habit if count > 1 else phrases.habit_once
-        text = form.format(count=count, when=when(habit.last_time, evidence.now, language))
-        return Reason(kind="habit", text=text, because=[habit.item_id])
-    newest = row.history[place - len(row.habit_indices)]
-    form = phrases.own.get(newest.event_type, phrases.own[""])
-    text = form.format(when=when(newest.event_time, evidence.now, language))
-    return Reason(kind="history", text=text, because=[newest.item_id])
+        text = form.format(count=count, when=when(times[place], evidence.now, language))
+        return Reason("habit", text, [item_ids[place]])
+    item_ids, types, times = row.history.columns
+    newest = place - len(row.habit_indices)
+    form = phrases.own.get(types[newest], phrases.own[""])
+    return Reason("history", form.format(when=when(times[newest], evidence.now, language)), [item_ids[newest]])
 
 
 def _companions(position: int, evidence: Evidence) -> Iterator[int]:

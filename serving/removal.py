@@ -53,18 +53,15 @@ def remove_everything(release: Release, slate: Removals) -> None:
     own = slate.row.past
     before = _others_before(slate.ranking[0].tolist(), own)
     places = release.nobody_places
-    own_places = np.sort(places[[*own]])
-    others = None
-    if slate.allowed is not release.catalogue.available:
+    named = places[[*slate.citations]]
+    if slate.allowed is release.catalogue.available:
+        for_nobody = named - np.searchsorted(np.sort(places[[*own]]), named)
+    else:
         others = slate.allowed.copy()
         others[[*own]] = False
-    for position in slate.citations:
-        place = int(places[position])
-        if others is None:
-            for_nobody = place - int(np.searchsorted(own_places, place))
-        else:
-            for_nobody = int(np.count_nonzero(others & (places < place)))
-        if for_nobody > before.get(position, len(before)):
+        for_nobody = np.array([np.count_nonzero(others & (places < place)) for place in named])
+    for position, stood_before in zip(slate.citations, for_nobody.tolist(), strict=True):
+        if stood_before > before.get(position, len(before)):
             slate.proven[position] = EVERYTHING
 
 
