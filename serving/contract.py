@@ -6,7 +6,7 @@ Requests are pydantic models, checked at the door. Slates are plain dataclasses,
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -58,12 +58,8 @@ class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-Message = TypeVar("Message", bound=_Message)
-
-
-def _nothing_of(kind: type[Message]) -> Callable[[], Message]:
-    """Return what gives the message that asks nothing, made and checked once: most requests have it four times."""
-    nothing = kind()
+def _nothing_of(kind: type[_Message]) -> Callable[[], Any]:
+    nothing = kind()  # made and checked once: most requests ask nothing in four ways
     return lambda: nothing
 
 
