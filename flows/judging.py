@@ -130,8 +130,8 @@ def _judge(
     verdict, held = None, HELD_SCHEMA.empty_table()
     if staged.rows:
         verdict = check_table(connection, relation, table, references)
-        if verdict.passed:
-            held = held_rows(connection, relation, table, references, verdict)
+        # Of a table that is refused, too: the rows say what to mend.
+        held = held_rows(connection, relation, table, references, verdict)
     connection.register("found", held)
     connection.execute(f"create table held_{staged.table} as select * from found")
     if verdict is not None and verdict.rows_held:

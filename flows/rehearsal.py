@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from expectations.validate import References, Verdict, held_rows
+from expectations.validate import Verdict
 from feature_repo.schema import TABLES
 from flows.connection import connect
 from flows.feature_moments import training_moments
@@ -24,7 +24,9 @@ ADVICE = {
     "typed": "say how the column is written: time_format, decimal and thousands, numbers, nulls",
     "event_id_unique": 'duplicates = "count" if the same line twice is two events, "once" if it is sent twice',
     "user_id_required": 'user_id = "coalesce(customer, \'guest \' || visit)", or leave them out: where = "..."',
-    "item_id_known": "the catalogue lacks these items: give [items] the whole catalogue, or from_events = true",
+    "event_time_required": 'leave rows without a time out, as empty ones: where = "... is not null"',
+    "item_id_known": "the catalogue lacks these items, or theirs are held: give [items] the whole catalogue, or add "
+    "[[items]] from_events = true for those that its file lacks",
     "interaction_has_item": 'leave rows without an item out: where = "... is not null"',
     "event_type_allowed": 'say what the word means: event_types = { word = "view" }, or = "leave_out"',
     "quantity_in_bounds": "returns are lines of their own: event_type 'return', quantity = \"abs(...)\"",
@@ -81,11 +83,7 @@ def _rehearsed(judged: JudgedTable, folder: Path, now: datetime, shown: int) -> 
     staged = judged.staged
     connection = connect(folder)
     open_staged(connection, staged, now)
-    if judged.verdict is not None and not judged.verdict.passed:
-        broken = held_rows(connection, f"staged_{staged.table}", TABLES[staged.table], References(None, now))
-        connection.register("held", broken)
-    else:
-        connection.execute("create table held as select * from read_parquet(?)", [judged.held_file])
+    connection.execute("create table held as select * from read_parquet(?)", [judged.held_file])
     counts = connection.execute(
         "select rule, count(*), min(reason) from held group by rule order by 2 desc, 1"
     ).fetchall()

@@ -11,12 +11,13 @@ from flows.sources.reading import joined_offset
 
 #: Time formats that are tried on text, the likelier first. Day and month first are both here: the values decide.
 TIME_FORMATS = (
-    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p",
-    "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S UTC",
-    "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m/%d", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y",
-    "%m/%d/%y %H:%M", "%d.%m.%y", "%d %b %Y", "%b %d, %Y", "%Y%m%d%H%M%S", "%Y%m%d",
-    "%m/%d/%Y %I:%M:%S %p", "%m/%d/%y", "%d/%m/%y", "%d-%b-%Y", "%d-%b-%y", "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M",
-    "%b %d, %Y %I:%M %p", "%B %d, %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S",
+    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%m/%d/%Y",
+    "%d/%m/%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S UTC", "%Y/%m/%d %H:%M:%S",
+    "%Y/%m/%d %H:%M", "%Y/%m/%d", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y", "%m/%d/%y %H:%M", "%d.%m.%y",
+    "%d %b %Y", "%b %d, %Y", "%Y%m%d%H%M%S", "%Y%m%d", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%y", "%d/%m/%y", "%d-%b-%Y",
+    "%d-%b-%y", "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%b %d, %Y %I:%M %p", "%b %d, %Y %I:%M:%S %p",
+    "%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p", "%d-%b-%Y %H:%M", "%d-%b-%y %H:%M", "%Y%m%d %H:%M:%S", "%Y-%m-%d %H",
+    "%Y-%m-%d %I:%M:%S %p", "%m-%d-%Y", "%d %B %Y", "%B %d, %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S",
 )  # fmt: skip
 #: A whole number between these (1990 to 2100) may count seconds; a thousand times as much, milliseconds; and so on.
 _EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
@@ -78,13 +79,14 @@ class ColumnProfile:
 
     def overlap(self, other: "ColumnProfile") -> float:
         """About which share of the distinct values of the smaller column the other one has too, 0 to 1."""
-        mine, theirs = set(self.fingerprint), set(other.fingerprint)
-        if not mine or not theirs:
-            return 0.0
+        return max(self.share_in(other), other.share_in(self))
+
+    def share_in(self, other: "ColumnProfile") -> float:
+        """About which share of its distinct values the other column has, 0 to 1."""
         # Only the hashes below both fingerprints' ends say something of both columns.
         bound = min(_end(self), _end(other))
-        mine, theirs = {each for each in mine if each <= bound}, {each for each in theirs if each <= bound}
-        return len(mine & theirs) / max(1, min(len(mine), len(theirs)))
+        mine = {each for each in self.fingerprint if each <= bound}
+        return len(mine & set(other.fingerprint)) / max(1, len(mine))
 
     def as_record(self) -> dict[str, Any]:
         """The profile as plain values, for a file."""

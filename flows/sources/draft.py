@@ -9,8 +9,10 @@ from typing import Any
 from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users
 from flows.sources.draft_plan import FileGuess, Plan
 from flows.sources.draft_privacy import private_columns
-from flows.sources.sample import Sample
+from flows.sources.sample import SAMPLE_ROWS, Sample
 
+#: A catalogue that has this share of the events' items lacks few.
+_NEARLY_ALL = 0.97
 _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
 
 
@@ -19,7 +21,7 @@ def draft_mapping(plan: Plan, name: str, folder: Path) -> str:
     events = [draft_events(plan, guess) for guess in plan.events]
     if plan.lines and plan.orders:
         events.append(draft_events(plan, plan.lines))
-    lines = _head(plan, name, events)
+    lines = [*_head(plan, name, events), *_of_all(plan)]
     joined = _inputs(plan)
     if joined:
         lines += ["", "[inputs]"]
@@ -75,6 +77,24 @@ def _read_by(plan: Plan, events: list[EventsDraft]) -> list[str]:
     return [*read, *(draft_users(plan.users)[1] if plan.users else [])]
 
 
+def _of_all(plan: Plan) -> list[str]:
+    """Lines at the top for what all files say alike of how they are read, taken out of each of them."""
+    used = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
+    samples = list({id(each.sample): each.sample for each in used if each}.values())
+    samples += [guess.sample for guess, _ in plan.lookups]
+    lines: list[str] = []
+    for key in ("format", "encoding", "delimiter", "quote", "escape", "nulls"):
+        told = [sample.keys[key] for sample in samples if key in sample.keys]
+        # Words for nothing are that in each file; a sign that cuts lines is not.
+        shared = len(told) > 1 and all(each == told[0] for each in told)
+        if shared and (key == "nulls" or len(told) == len(samples)):
+            reasons = [sample.reasons.pop(key) for sample in samples if key in sample.reasons]
+            lines += [f"# {key}: {why}" for why in reasons[:1]] + [f"{key} = {_value(told[0])}"]
+            for sample in samples:
+                sample.keys.pop(key, None)
+    return lines
+
+
 def _inputs(plan: Plan) -> dict[str, FileGuess]:
     """The files that are joined, by the name that SQL gives them."""
     found: dict[str, FileGuess] = {}
@@ -108,7 +128,24 @@ def _items(plan: Plan, events: list[EventsDraft], folder: Path) -> list[str]:
         lines.append(f"from = {_text(f'select * from products{joins}{first}')}")
     else:
         lines += _source(plan.items, None, folder)
-    return [*lines, "[items.columns]", *_columns(draft_items(plan.items, lookups, False))]
+    lines += ["[items.columns]", *_columns(draft_items(plan.items, lookups, False))]
+    lacking = _lacking_items(plan, events)
+    return [*("[[items]]" if lacking and line == "[items]" else line for line in lines), *lacking]
+
+
+def _lacking_items(plan: Plan, events: list[EventsDraft]) -> list[str]:
+    """A second section of items for those that the events name and the file lacks; none where it has all."""
+    if plan.items is None or plan.items.sample.rows >= SAMPLE_ROWS:
+        return []
+    catalogue = plan.items.roles["item_id"].column
+    named = [draft for draft in events if "item_id" in draft.guess.roles]
+    shares = [draft.guess.roles["item_id"].column.share_in(catalogue) for draft in named]
+    if not shares or min(shares) > _NEARLY_ALL:
+        return []
+    note = "items that the file lacks are made of the events: some of the sample's are not in it"
+    draft = named[shares.index(min(shares))]
+    columns = _columns(draft_items(draft.guess, [], True))
+    return ["", f"# {note}", "[[items]]", "from_events = true", "[items.columns]", *columns]
 
 
 def _users(users: FileGuess, plan: Plan, folder: Path) -> list[str]:

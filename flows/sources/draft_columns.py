@@ -1,24 +1,24 @@
 """The columns of a drafted mapping: for each contract column an SQL expression, and why it is thought so."""
 
-import json
-import re
 from dataclasses import dataclass
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_event_types import event_type_of
+from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
 from flows.sources.draft_plan import FileGuess, Plan
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.roles import Guess, guess_roles, plain_name
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
-_PRIVATE = ("name", "mail", "phone", "address", "street", "zip", "postal", "birth", "lat", "lng", "iban", "fn", "id")
+_PRIVATE = (
+    "name", "mail", "phone", "address", "street", "zip", "postal", "birth", "lat", "lng",
+    "latitude", "longitude", "iban", "fn", "id",
+)  # fmt: skip
 _CATEGORY_NAMES = (
     "category", "categories", "genre", "genres", "department", "aisle", "subclass", "commodity", "warengruppe",
     "kategorie", "categorie", "categoria", "rubrik",
 )  # fmt: skip
-#: From this share on, rows without an item are no lines of goods but something else that happened.
-_MANY = 0.2
 
 
 @dataclass(frozen=True)
@@ -50,18 +50,18 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     type_settings, type_column = event_type_of(guess, roles)
     columns = [
         time_column,
-        _user(roles),
-        _item(guess, roles),
+        user_of_events(guess, roles),
+        item_of_events(guess, roles),
         type_column,
     ]
     for name in ("session_id", "basket_id"):
         if name in roles:
-            columns.append((name, _id(roles[name].column), roles[name].said))
-    columns += _amounts(roles)
+            columns.append((name, own_id(roles[name].column), roles[name].said))
+    columns += _amounts(guess, roles)
     for name in ("currency", "text"):
         if name in roles:
             columns.append((name, roles[name].column.name, roles[name].said))
-    settings = [*time_settings, *type_settings, *_without_items(roles), *_duplicates(guess, roles)]
+    settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles), *_duplicates(guess, roles)]
     return EventsDraft(guess, relation, settings, columns, days)
 
 
@@ -69,7 +69,7 @@ def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -
     """Draft the catalogue: of a file of items with what is looked up, or of the events' own columns."""
     columns: list[Drafted] = []
     if not from_events:
-        columns.append(("item_id", _id(items.roles["item_id"].column), items.roles["item_id"].said))
+        columns.append(("item_id", own_id(items.roles["item_id"].column), items.roles["item_id"].said))
     every = [*items.sample.columns, *(column for guess in lookups for column in guess.sample.columns)]
     names = {plain_name(column.name): column for column in reversed(every)}
     titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
@@ -89,8 +89,9 @@ def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -
         columns.append(("category", path, "likely: by their names, the one with fewest values first"))
     roles = {**guess_roles(items.sample.columns, ("brand", "image")), **items.roles}
     for role, name in (("brand", "brand"), ("unit_price", "price"), ("image", "image")):
-        if role in roles and not (role == "image" and roles[role].column.kind == "list"):
-            columns.append((name, roles[role].column.name, roles[role].said))
+        column = roles[role].column if role in roles else None
+        if column and column.filled and not (role == "image" and column.kind == "list"):
+            columns.append((name, column.name, roles[role].said))
     if not from_events and "price" in names and names["price"].kind == "text":
         value = f"try_cast({quoted(names['price'].name)} as double)"
         columns.append(("price", value, "unsure: some of its values are no numbers; they become null"))
@@ -108,7 +109,7 @@ def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
         and 0 < column.distinct <= max(12, column.filled // 5)
         and not set(plain_name(column.name).split("_")) & set(_PRIVATE)
     ]
-    return [("user_id", _id(guess.column), guess.said)], traits
+    return [("user_id", own_id(guess.column), guess.said)], traits
 
 
 def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None:
@@ -128,66 +129,11 @@ def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None
                 sample.reasons["thousands"] = f"{column.name} is written like 1,234.50"
 
 
-def _user(roles: dict[str, Guess]) -> Drafted:
-    visit = roles.get("session_id") or roles.get("basket_id")
-    if "user_id" not in roles:
-        if visit is None:
-            return "user_id", "null::varchar", "MISSING: no column seems to name users: name it here"
-        what = "session" if "session_id" in roles else "checkout"
-        return "user_id", _id(visit.column), f"likely: no column names users, so each {what} is one"
-    guess = roles["user_id"]
-    if guess.column.nulls and visit:
-        made = f"coalesce({_id(guess.column, True)}, 'guest ' || {quoted(visit.column.name)})"
-        share = guess.column.nulls / guess.column.rows
-        return "user_id", made, f"{guess.said}; {share:.0%} have none: such a visit is a guest of its own"
-    return "user_id", _id(guess.column), guess.said
-
-
-def _item(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
-    if "item_id" not in roles:
-        why = "MISSING: no column seems to name items: name it here (SQL over the columns)"
-        if slots := _slots(file):
-            listed = ", ".join(quoted(name) for name in slots)
-            why += f"; {slots[0]} to {slots[-1]} look like the lines of an order: with the file in [inputs], "
-            why += f"from = 'select *, unnest([{listed}]) as line from INPUT', where = 'line is not null'"
-        return "item_id", "null::varchar", why
-    guess = roles["item_id"]
-    if _named_instead(roles):
-        made = f"coalesce({_id(guess.column, True)}, {quoted(roles['title'].column.name)})"
-        share = guess.column.nulls / guess.column.rows
-        return "item_id", made, f"{guess.said}; {share:.0%} have none: there the name stands in"
-    return "item_id", _id(guess.column), guess.said
-
-
-def _slots(file: FileGuess) -> list[str]:
-    """Columns that are numbered through, like line_item_1 and line_item_2."""
-    groups: dict[str, list[str]] = {}
-    for column in file.sample.columns:
-        if re.search(r"\d+$", column.name):
-            groups.setdefault(re.sub(r"\d+$", "", column.name), []).append(column.name)
-    return max((names for names in groups.values() if len(names) > 1), key=len, default=[])
-
-
-def _named_instead(roles: dict[str, Guess]) -> bool:
-    """Whether things without an id have a name that can stand in for it."""
-    return "title" in roles and roles["title"].column.nulls < roles["item_id"].column.nulls
-
-
-def _without_items(roles: dict[str, Guess]) -> list[tuple[str, str]]:
-    """A condition that leaves out rows without an item, where they are many: a page was looked at, a session began."""
-    column = roles["item_id"].column if "item_id" in roles else None
-    if column is None or column.nulls < _MANY * column.rows or _named_instead(roles):
-        return []
-    share = column.nulls / column.rows
-    note = f"where: {share:.0%} of the rows name no item; a search needs none (or event_type = 'search')"
-    return [(note, f"where = {json.dumps(f'{quoted(column.name)} is not null')}")]
-
-
-def _amounts(roles: dict[str, Guess]) -> list[Drafted]:
-    found: list[Drafted] = []
+def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
+    found: list[Drafted] = counted_in_cell(file, roles)
     quantity = roles.get("quantity")
     units = quoted(quantity.column.name) if quantity else "1"
-    if quantity:
+    if quantity and not found:
         low = quantity.column.minimum or 0
         made = f"abs({units})" if low < 0 else units
         found.append(("quantity", f"nullif({made}, 0)", quantity.said))
@@ -225,7 +171,13 @@ def _categories(every: list[ColumnProfile], titles: list[ColumnProfile]) -> list
         name = plain_name(column.name)
         parts = set(name.split("_"))
         fits = parts & set(_CATEGORY_NAMES) or name.endswith(("group_name", "type_name", "class", "class_name"))
-        if fits and column.kind in ("text", "list", "whole") and column not in titles and column not in found:
+        if (
+            fits
+            and not parts & {"colour", "color"}
+            and column.kind in ("text", "list", "whole")
+            and column not in titles
+            and column not in found
+        ):
             found.append(column)
     words = [column for column in found if column.kind in ("text", "list")]
     english = [column for column in words if "english" in plain_name(column.name)]
@@ -246,14 +198,6 @@ def _title_names(names: dict[str, ColumnProfile]) -> list[str]:
         "sub_commodity_desc",
     )
     return [name for name in likely if name in names]
-
-
-def _id(column: ColumnProfile, within: bool = False) -> str:
-    """The id as it is; without the .0 of a spreadsheet. `within` a longer expression its name wants quotes."""
-    spread = (column.minimum, column.median, column.maximum)
-    if column.kind == "number" and all(each is None or float(each).is_integer() for each in spread):
-        return f"whole({quoted(column.name)})"
-    return quoted(column.name) if within else column.name
 
 
 def _joined(column: ColumnProfile, sign: str) -> str:

@@ -1,13 +1,12 @@
 """What users did in a drafted file of events: by a column of words or numbers, a status, a sign, or the file's name."""
 
 import json
-from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_plan import FileGuess
 from flows.sources.draft_times import Drafted
-from flows.sources.roles import Guess, meant_by, plain_name
+from flows.sources.roles import Guess, meant_by, meant_by_file
 
 
 def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
@@ -33,16 +32,22 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
     if quantity and (quantity.minimum or 0) < 0:
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
         return [], ("event_type", made, "likely: a quantity below zero is a return")
-    stem = plain_name(Path(guess.files[0]).name.partition(".")[0]).split("_")
-    named = next((meant for word in stem if (meant := meant_by(word))), None)
+    named = meant_by_file(guess.files[0])
     # A file of baskets is of what was bought, not of what lies in a cart.
     bought = "basket_id" in roles and named == "add_to_cart"
     if named and not bought and not ("rating" in roles and named != "review"):
         return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
     if "rating" in roles:
         return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")
-    paid = roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}
-    return [], ("event_type", "'purchase'" if paid else "'view'", "unsure: no column says what the user did")
+    if roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}:
+        return [], ("event_type", "'purchase'", "unsure: no column says what the user did")
+    if "event_time" in roles and roles["event_time"].column.is_day and "session_id" not in roles:
+        return [], (
+            "event_type",
+            "'purchase'",
+            "unsure: no column says what the user did; days without a clock are of tills",
+        )
+    return [], ("event_type", "'view'", "unsure: no column says what the user did")
 
 
 def _numbered_types(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
@@ -51,5 +56,9 @@ def _numbered_types(column: ColumnProfile) -> tuple[list[tuple[str, str]], Draft
     table = ", ".join(
         f'{json.dumps(word)} = "{"view" if word == commonest else "leave_out"}"' for word in sorted(column.words)
     )
-    note = "MISSING: numbers say what was done; the commonest is taken for a view: write what the others mean"
+    shares = ", ".join(f"{word} ({share:.0%})" for word, share in column.common)
+    note = (
+        f"MISSING: numbers say what was done: {shares}; the commonest is taken for a view. Write what the others "
+        "mean: add_to_cart, purchase, like"
+    )
     return [(note, f"event_types = {{ {table} }}")], ("event_type", column.name, "likely: its name says so")

@@ -1,9 +1,10 @@
 """Which file of an export is what: events, orders with lines, items, users, words to look up; and how they join."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flows.sources.roles import Guess, guess_roles, guess_unnamed, plain_name, role_of_file
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.roles import Guess, guess_roles, guess_unnamed, meant_by_file, plain_name, role_of_file
 from flows.sources.sample import Sample
 
 _EVENT_ROLES = (
@@ -11,6 +12,8 @@ _EVENT_ROLES = (
     "discount", "currency", "rating", "text", "status", "title",
 )  # fmt: skip
 _ITEM_ROLES = ("item_id", "title", "description", "brand", "image", "unit_price")
+#: Rows from which on ids that all differ are those of lines.
+_FEW = 50
 
 
 @dataclass(frozen=True)
@@ -63,9 +66,12 @@ def make_plan(samples: list[Sample]) -> Plan:
     if users and plan.orders and "user_id" in plan.orders.roles:
         plan.people = _people(plan.orders, users[0])
     plan.users = users.pop(0) if users else None
-    items = sorted(by_kind.get("items", []), key=lambda guess: ("title" not in guess.roles, -len(guess.names)))
+    items = sorted(by_kind.get("items", []), key=_fitness_as_items)
     plan.items = items.pop(0) if items else None
-    plan.unused = [*orders, *lines, *users]
+    if plan.items:
+        items_named = plan.items.roles["item_id"]
+        plan.events = [_agreeing(guess, items_named.column) for guess in plan.events]
+    plan.unused = [*orders, *lines, *users, *_without_untold(plan)]
     for guess in [*items, *by_kind.get("other", [])]:
         shared = _lookup_column(plan.items, guess) if plan.items else None
         if shared:
@@ -73,6 +79,55 @@ def make_plan(samples: list[Sample]) -> Plan:
         else:
             plan.unused.append(guess)
     return plan
+
+
+def _without_untold(plan: Plan) -> list[FileGuess]:
+    """Take out of the plan, and return, files that do not say what was done, where others do: offers, not deeds."""
+    told = ("event_type", "status", "basket_id", "quantity", "rating")
+    untold = [
+        guess
+        for guess in plan.events
+        if not guess.roles.keys() & set(told) and meant_by_file(guess.sample.file) in (None, "search")
+    ]
+    if len(untold) == len(plan.events):
+        return []
+    plan.events = [guess for guess in plan.events if guess not in untold]
+    why = "its rows do not say what was done; if they do tell it, add them as one more [[events]] with an event_type"
+    return [replace(guess, why=why) for guess in untold]
+
+
+def _fitness_as_items(guess: FileGuess) -> tuple[bool, bool, int]:
+    """The catalogue's file comes first: with titles, one row an item, many columns."""
+    key = guess.roles["item_id"].column
+    titled = "title" in guess_roles(guess.sample.columns, ("title",)) or "title" in guess.roles
+    return (not titled, key.distinct < key.filled, -len(guess.names))
+
+
+def _agreeing(guess: FileGuess, catalogue: ColumnProfile) -> FileGuess:
+    """The events with the item's column that has the catalogue's items, where the likeliest by its name has not."""
+    named = guess.roles.get("item_id")
+    if named is None or named.column.overlap(catalogue) > 0.5:
+        return guess
+    others = [guess.sample.column(name) for name in named.others]
+    better = max(others, key=lambda column: column.overlap(catalogue), default=named.column)
+    if better.overlap(catalogue) <= max(0.5, named.column.overlap(catalogue)):
+        return guess
+    why = f"it has the items of {catalogue.name} in the items' file"
+    roles = {**guess.roles, "item_id": Guess("item_id", better, why, "likely", (named.column.name,))}
+    return replace(guess, roles=roles)
+
+
+def _without_row_numbers(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """Roles in which no column that differs from row to row names items, where users have one that does not."""
+    named = roles.get("item_id")
+    if named is None or not roles.keys() & {"user_id", "basket_id"} or named.column.distinct < named.column.rows:
+        return roles
+    others = [sample.column(name) for name in named.others]
+    better = next((column for column in others if column.distinct < 0.9 * column.filled), None)
+    if named.column.rows < _FEW or better is None:
+        return roles
+    why = f"{named.column.name} differs in each row, so it names the line and not the item"
+    return {**roles, "item_id": Guess("item_id", better, why, "likely", (named.column.name,))}
 
 
 def _likeliest(guesses: list[FileGuess]) -> list[FileGuess]:
@@ -87,7 +142,8 @@ def _told_by_events(guesses: list[FileGuess]) -> list[FileGuess]:
     events = [guess for guess in guesses if guess.kind in ("events", "lines")]
     found = []
     for guess in guesses:
-        key = _key_of_items(guess, events) if guess.kind == "other" else None
+        told = guess.roles.keys() & {"user_id", "session_id"}
+        key = _key_of_items(guess, events) if guess.kind == "other" and not told else None
         if key is not None:
             why = f"its {key.column.name} has the items that the events name"
             roles = guess_roles(guess.sample.columns, _ITEM_ROLES, {"item_id": key})
@@ -136,19 +192,31 @@ def _alike(samples: list[Sample]) -> list[list[Sample]]:
     return list(groups.values())
 
 
+def _roles_without_names(sample: Sample) -> dict[str, Guess]:
+    """The roles of a file without a header: by what its columns hold, and by the file's name."""
+    roles = guess_unnamed(sample.columns)
+    if meant_by_file(sample.file) not in (None, "review"):
+        roles.pop("rating", None)
+    texts = [column for column in sample.columns if column.kind == "text" and "event_type" not in roles]
+    owner, first = role_of_file(Path(sample.file).name.partition(".")[0]), sample.columns[0]
+    if owner == "user_id" and first.distinct == first.rows > 1:
+        return {"user_id": Guess("user_id", first, "the first column, by the name of its file", "likely")}
+    if "event_time" not in roles and texts:
+        confidence = "likely" if owner == "item_id" else "unsure"
+        roles = {"item_id": Guess("item_id", first, "the first column of a file without times", confidence)}
+        roles["title"] = Guess("title", texts[0], "the first column of words", "unsure")
+    return roles
+
+
 def _guess_file(group: list[Sample]) -> FileGuess:
     sample = group[0]
     if "names" in sample.keys:
-        roles = guess_unnamed(sample.columns)
-        texts = [column for column in sample.columns if column.kind == "text" and "event_type" not in roles]
-        if "event_time" not in roles and texts:
-            first = sample.columns[0]
-            roles = {"item_id": Guess("item_id", first, "the first column of a file without times", "unsure")}
-            roles["title"] = Guess("title", texts[0], "the first column of words", "unsure")
+        roles = _roles_without_names(sample)
     else:
         roles = guess_roles(sample.columns, _EVENT_ROLES)
         own = _own_id(sample, roles) | _order_of_shopify(sample)
         roles = guess_roles(sample.columns, _EVENT_ROLES, own) if own else roles
+        roles = _without_row_numbers(sample, roles)
     kind, why = _kind(sample, roles)
     if kind == "items" and "names" not in sample.keys:
         known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
@@ -175,6 +243,9 @@ def _kind(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
         return "items", "each row names an item, but no user"
     if "user_id" in has and "event_time" not in has:
         return "users", "its rows name users, but no item, order or time"
+    user = roles["user_id"].column if "user_id" in has else None
+    if user is not None and not has & {"item_id", "event_type"} and user.distinct == user.rows > 1:
+        return "users", "each of its rows names another user"
     if has & {"user_id", "session_id"}:
         return "other", "its rows name users, but no item: a column that has the item within would make them events"
     return "other", "its rows name neither users nor items"

@@ -5,7 +5,7 @@ import json
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_plan import FileGuess, Plan
-from flows.sources.roles import Guess, plain_name
+from flows.sources.roles import Guess, names_time, plain_name
 
 #: (contract column, SQL expression, why).
 Drafted = tuple[str, str, str]
@@ -36,14 +36,34 @@ def time_of_events(
         clock = _named(guess, "trans_time", "time", "hhmm")
         made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(clock)}' if clock else ''})"
         return [], ("event_time", made, f"unsure: {told}"), 0.0
+    if made := _month_and_day(guess):
+        return made
+    return [], ("event_time", "null::timestamp", _why_no_time(guess)), 0.0
+
+
+def _month_and_day(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, float] | None:
+    """A time of a column that counts months and days without a year, as 1111 for 11 November."""
+    named = [each for each in guess.sample.columns if each.kind == "whole" and names_time(each.name)]
+    column = next((each for each in named if (each.minimum or 0) >= 101 and (each.maximum or 0) <= 1231), None)
+    if column is None or column.distinct > 366:
+        return None
+    made = f"'2000' || lpad({quoted(column.name)}, 4, '0')"
+    why = f"unsure: {column.name} seems to be month and day without a year: write the true year instead of 2000"
+    note = "time_format: the year written before it, then month and day"
+    return [(note, 'time_format = "%Y%m%d"')], ("event_time", made, why), 0.0
+
+
+def _why_no_time(guess: FileGuess) -> str:
+    named = [each.name for each in guess.sample.columns if names_time(each.name) and each.kind in ("text", "whole")]
+    if named:
+        shown = " and ".join(f"{name} ({guess.sample.examples.get(name, '')!r})" for name in named[:2])
+        return (
+            f"MISSING: {shown} is named like a time but written in no way that is known: write "
+            f'event_time = "{named[0]}" here and time_format = "%d.%m.%Y %H:%M" above, as it is written'
+        )
     return (
-        [],
-        (
-            "event_time",
-            "null::timestamp",
-            "MISSING: no column of times was found: name it here (no times at all: docs/bring-your-own-data.md)",
-        ),
-        0.0,
+        "MISSING: no column of times was found: name it here; where there is none at all: "
+        "after('2026-01-01', days := hash(USER, ITEM) % 60) with the names of your columns"
     )
 
 

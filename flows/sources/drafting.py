@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flows.connection import connect
 from flows.sources.draft import draft_mapping
-from flows.sources.draft_plan import FileGuess, make_plan
+from flows.sources.draft_plan import FileGuess, Plan, make_plan
 from flows.sources.macros import add_macros
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.sample import files_named, take_sample
@@ -45,11 +45,12 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
     connection.close()
     chosen = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
     told = [guess for guess in [*chosen, *(guess for guess, _ in plan.lookups), *plan.unused] if guess is not None]
-    return Draft(text, tuple(dict.fromkeys(_told(guess, guess in plan.unused) for guess in told)))
+    return Draft(text, tuple(dict.fromkeys(_told(guess, plan) for guess in told)))
 
 
-def _told(guess: FileGuess, unused: bool) -> tuple[str, str, str]:
-    what = "not used" if unused else "words to look up" if guess.kind == "other" else guess.kind
+def _told(guess: FileGuess, plan: Plan) -> tuple[str, str, str]:
+    what = "words to look up" if guess.kind == "other" else guess.kind
+    what = "not used" if guess in plan.unused else "events" if guess in plan.events else what
     return ", ".join(Path(file).name for file in guess.files), what, guess.why
 
 

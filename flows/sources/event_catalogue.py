@@ -11,9 +11,15 @@ from flows.sources.reading import Raw, number_sql
 
 
 def open_catalogue_of_events(
-    connection: duckdb.DuckDBPyConnection, mapping: Mapping, staged: Sequence[tuple[Section, Path]]
+    connection: duckdb.DuckDBPyConnection,
+    mapping: Mapping,
+    staged: Sequence[tuple[Section, Path]],
+    others: Sequence[Path] = (),
 ) -> list[Raw] | None:
-    """The catalogue that staged events imply: the newest raw row of each item, its numbers as numbers again."""
+    """The catalogue that staged events imply: the newest raw row of each item, its numbers as numbers again.
+
+    Items that one of the `others` has, staged files of sections before, are left to it.
+    """
     parts, numbers = [], {}
     for section, file in staged:
         parts.append(
@@ -34,9 +40,12 @@ def open_catalogue_of_events(
         for name, number_format in numbers.items()
         if typed.get(name) == "VARCHAR"
     )
+    there = ", ".join(literal(str(file)) for file in others)
+    read = f"replace ({read})" if read else ""
+    lacking = f"where _item_id not in (select item_id from read_parquet([{there}]) where item_id is not null)"
     connection.execute(
-        f"create or replace view raw as select * exclude (_event_id) {f'replace ({read})' if read else ''} "
-        "from of_sections qualify row_number() over (partition by _item_id order by _event_time desc, _event_id desc) "
-        "= 1"
+        f"create or replace view raw as select * exclude (_event_id) {read} from of_sections "
+        f"{lacking if others else ''} "
+        "qualify row_number() over (partition by _item_id order by _event_time desc, _event_id desc) = 1"
     )
     return []

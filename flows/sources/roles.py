@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
 
@@ -12,8 +13,8 @@ _THING = (
     "|movie|book|track|goods|isbn|ean|upc|gtin|variant|material|prod|line_?item|aid)"
 )
 _PERSON = (
-    "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|account|cust|consumer|kunden?|klant|client"
-    "|cliente|card|profile)"
+    "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
+    "|client|cliente|card|profile)"
 )
 _ID = "(id|code|no|nr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
 _BASKET = (
@@ -22,13 +23,14 @@ _BASKET = (
 )
 _NUMBERS = ("whole", "number", "comma_number", "grouped_number")
 _TIMES = ("time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
-_WORDS = ("text", "whole", "number", "epoch_s", "epoch_ms", "epoch_us")
+#: Kinds that an id may have: one of 19 digits can look like a time in nanoseconds.
+_WORDS = ("text", "whole", "number", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 _DAY = "(time|timestamp|time_stamp|datetime|date|at|dt|ts|datum|zeit|fecha|data|date_time)"
 #: Role → name patterns, the surest first → kinds that a column of the role may have.
 _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user_id": (
         (f"^{_PERSON}_(unique|pseudo)_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}(_hash)?$",
-         "^e_?mail$|(customer|user|client|billing)_e?_?mail(_address)?$"),
+         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing)_e?_?mail(_address)?$"),
         _WORDS,
     ),
     "item_id": (
@@ -44,20 +46,24 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "event_type": (("^(event|action|behaviou?r|activity|interaction)(_?(type|name))?$", "type$|^event|action"), _WORDS),
     "session_id": (("session|^visit(_?id)?$",), _WORDS),
-    "basket_id": ((f"^{_BASKET}_?{_ID}$", f"^{_BASKET}$", f"{_BASKET}_?{_ID}$"), _WORDS),
+    "basket_id": (
+        (f"^{_BASKET}_?{_ID}$", f"^{_BASKET}$",
+         f"{_BASKET}_?(increment_)?{_ID}$|^increment_id$|^{_ID}_{_BASKET}$"),
+        _WORDS,
+    ),
     "quantity": (
         ("^(line_?item_|item_|order_)?(qty|quantity|units|pieces|menge|anzahl|stueck|cantidad|quantite|quantita)$",
          "qty|quantity", "^amount$|^count$"),
         _NUMBERS,
     ),
     "unit_price": (
-        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$",
-         "unit_?price|^price|(^|_)price$|^(prix|precio|prezzo|preco)"),
+        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
+         "^(?!.*log).*(unit_?price|^price)|(^|_)price$|^(prix|precio|prezzo|preco)"),
         _NUMBERS,
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag",
-         "^(?!.*(shipping|tax|discount|refund|cost)).*(total|revenue)|^amount"),
+         "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         _NUMBERS,
     ),
     "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), _NUMBERS),
@@ -81,7 +87,7 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("text", "list", "whole"),
     ),
     "brand": (
-        ("^brand|_brand$", "^(manufacturer|vendor|maker|publisher|store|marke|hersteller)(_name)?$"),
+        ("^brand(_name)?$|_brand$", "^brand|^(manufacturer|vendor|maker|publisher|store|marke|hersteller)(_name)?$"),
         ("text", "whole"),
     ),
     "image": (("image|img|picture|photo",), ("text",)),
@@ -90,28 +96,28 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 _TWO_SURE = ("user_id", "item_id", "basket_id")
 #: The shop's words for what a user does, as exports write them.
 EVENT_WORDS = {
-    "view": ("view", "views", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "clicks"),
-    "add_to_cart": ("add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "cart_adds"),
-    "purchase": ("purchase", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "purchases", "buys"),
-    "return": (
-        "return",
-        "refund",
-        "returned",
-        "cancel",
-        "cancelled",
-        "canceled",
-        "cancellation",
-        "refunded",
-        "voided",
-        "storniert",
-        "retoure",
+    "view": (
+        "view", "viewed", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "item_view",
+        "product_viewed", "viewed_product", "view_product", "product_click",
     ),
-    "like": ("like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "save"),
+    "add_to_cart": (
+        "add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "add_to_basket", "basket_add",
+        "product_added", "added_to_cart",
+    ),
+    "purchase": (
+        "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
+        "placed_order", "ordered_product",
+    ),
+    "return": (
+        "return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation", "refunded", "voided",
+        "order_refunded", "storniert", "retoure",
+    ),
+    "like": ("like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add", "save"),
     "share": ("share",),
     "follow": ("follow", "subscribe"),
-    "review": ("review", "rating", "rate", "reviews", "ratings"),
+    "review": ("review", "rating", "rate"),
     "search": ("search", "query", "view_search_results"),
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,11 @@ class Guess:
 
 
 def plain_name(name: str) -> str:
-    """A column's name in plain small letters: `Customer ID` and `customerId` are customer_id, `Größe` is groesse."""
+    """A column's name in plain small letters: `Customer ID`, `customerId` and `customer_id:token` are customer_id.
+
+    `Größe` is groesse, `Product(s)` products; a type behind a colon is none of the name.
+    """
+    name = re.sub(r"(?<=\w):\w+$", "", name).replace("(s)", "s")
     for sign, written in (("ä", "ae"), ("ö", "oe"), ("ü", "ue"), ("Ä", "Ae"), ("Ö", "Oe"), ("Ü", "Ue"), ("ß", "ss")):
         name = name.replace(sign, written)
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
@@ -147,9 +157,20 @@ def meant_by(word: str) -> str | None:
     return next((ours for ours, words in EVENT_WORDS.items() if forms & set(words)), None)
 
 
+def meant_by_file(file: str) -> str | None:
+    """Our event type for a word in a file's name, the first that is known: `train-purchases.csv` is of purchases."""
+    stem = plain_name(Path(file).name.partition(".")[0]).split("_")
+    return next((meant for word in stem if (meant := meant_by(word))), None)
+
+
 def names_item(name: str) -> bool:
     """Whether a column's name is one of an item's id."""
     return any(re.search(pattern, plain_name(name)) for pattern in _NAMES["item_id"][0][:2])
+
+
+def names_time(name: str) -> bool:
+    """Whether a column's name is one of a moment."""
+    return any(re.search(pattern, plain_name(name)) for pattern in _NAMES["event_time"][0][:-1])
 
 
 def role_of_file(stem: str) -> str | None:
@@ -222,7 +243,8 @@ def _fitting(role: str, columns: Sequence[ColumnProfile]) -> list[tuple[int, Col
 def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:
     """Whether a column's values may be of a role that its name speaks for."""
     if role == "event_type":
-        numbered = rank == 0 and column.kind == "whole" and 1 < column.distinct <= 12
+        surely = rank == 0 or plain_name(column.name) == "type"
+        numbered = surely and column.kind == "whole" and 1 < column.distinct <= 12
         return numbered or any(meant_by(word) is not None for word in column.words)
     if role == "status":
         return any(meant_by(word) == "return" for word in column.words)

@@ -4,14 +4,14 @@ import codecs
 import csv
 import glob
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from flows.connection import literal, quoted
-from flows.sources.column_profile import ColumnProfile, profile_columns
+from flows.sources.column_profile import MOST, ColumnProfile, profile_columns
 from flows.sources.export_files import found_files, head_of
 from flows.sources.file_sets import reading_of
 from flows.sources.mapping_keys import ExportRejected
@@ -25,6 +25,8 @@ _HEAD_BYTES = 1 << 20
 _WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "(not set)", "#N/A")
 #: Signs that cut a list in one cell.
 _SEPARATORS = (";", "|", ",")
+#: What stands before a thing in a cell that says how many there are, like `2× Tea`.
+COUNT_BEFORE = "^(\\d+)\\s*(×\\s*|[xX*]\\s+)"
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class Sample:
     columns: tuple[ColumnProfile, ...]
     rows: int
     copies: int
+    #: Columns whose values begin with how many there are.
+    counted: tuple[str, ...] = ()
+    #: A value of each column that has any.
+    examples: dict[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""
@@ -81,7 +87,21 @@ def take_sample(connection: duckdb.DuckDBPyConnection, file: str, view: str, scr
     rows, copies = connection.execute(query).fetchone() or (0, 0)
     if not rows:
         raise ExportRejected(f"{file}: expected rows, but it has none that can be read. Is it the right file?")
-    return Sample(file, view, keys, reasons, profile_columns(connection, view), rows, copies)
+    columns = profile_columns(connection, view)
+    counted = tuple(each.name for each in columns if each.kind == "text" and _is_counted(connection, view, each.name))
+    return Sample(file, view, keys, reasons, columns, rows, copies, counted, _examples(connection, view, columns))
+
+
+def _is_counted(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> bool:
+    """Whether most values of a column of text begin with a count."""
+    query = f"select avg(cast(regexp_matches({quoted(name)}, {literal(COUNT_BEFORE)}) as int)) from {quoted(view)}"
+    return bool(((connection.execute(query).fetchone() or (0,))[0] or 0) > MOST)
+
+
+def _examples(connection: duckdb.DuckDBPyConnection, view: str, columns: tuple[ColumnProfile, ...]) -> dict[str, str]:
+    values = ", ".join(f"left(cast(min({quoted(each.name)}) as varchar), 40)" for each in columns)
+    row = connection.execute(f"select {values} from {quoted(view)}").fetchone() or ()
+    return {each.name: value for each, value in zip(columns, row, strict=False) if value is not None}
 
 
 def _open(connection: duckdb.DuckDBPyConnection, file: str, view: str, keys: dict[str, Any], scratch: Path) -> None:
@@ -203,15 +223,27 @@ def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> N
 
 
 def _lines_above(lines: list[str]) -> int:
-    """How many lines stand above the header: those with fewer columns than most lines have."""
-    widths = [len(_widest_cut(line)) for line in lines]
-    usual = max(set(widths), key=widths.count) if widths else 0
+    """How many lines stand above the header: those with fewer columns than most lines have.
+
+    Of the signs that may cut the lines it is the one that cuts most of them alike; at best the first line, too.
+    """
+    cuts = []
+    for sign in ",;\t|":
+        widths = [len(_cut(line, sign)) for line in lines]
+        usual = max(set(widths), key=widths.count, default=0)
+        if usual > 1:
+            cuts.append((widths[0] == usual, widths.count(usual), usual, widths))
+    _, _, usual, widths = max(cuts, default=(False, 0, 0, []))
     above = next((place for place, width in enumerate(widths) if width >= usual), 0)
     return above if usual > 2 and above <= 20 else 0
 
 
 def _widest_cut(line: str) -> list[str]:
-    return max((next(csv.reader([line], delimiter=sign), []) for sign in ",;\t|"), key=len)
+    return max((_cut(line, sign) for sign in ",;\t|"), key=len)
+
+
+def _cut(line: str, sign: str) -> list[str]:
+    return next(csv.reader([line], delimiter=sign), [])
 
 
 def _encoding(head: bytes) -> str:

@@ -126,7 +126,9 @@ def _open_section(
     if section.from_events:
         sections = enumerate(mapping.sections_of("events"))
         files = [(each, folder / f"events-{position}.parquet") for position, each in sections]
-        return open_catalogue_of_events(connection, mapping, [(each, file) for each, file in files if file.is_file()])
+        others = sorted(folder.glob("items-*.parquet"))
+        there = [(each, file) for each, file in files if file.is_file()]
+        return open_catalogue_of_events(connection, mapping, there, others)
     if section.reading is not None:
         files = files_of(export.mapping, section.reading, export.path)
         return [open_raw(connection, section.reading, files, "raw", own_folder, export.rows)] if files else None

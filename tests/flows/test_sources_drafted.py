@@ -32,7 +32,7 @@ DRAFTED = {
     "movielens": (3, "column1", "review", datetime(2000, 12, 31, 22, 12, 40, tzinfo=UTC)),
     "olist": (3, "customer_unique_id", "purchase", datetime(2017, 10, 2, 10, 56, 33, tzinfo=UTC)),
     "online_retail": (
-        8,
+        7,
         'coalesce(whole("Customer ID"), \'guest \' || "Invoice")',
         "return",
         datetime(2010, 12, 1, 9, 41, tzinfo=UTC),
@@ -198,7 +198,7 @@ def test_event_types_that_are_numbers_are_asked_for(tmp_path: Path):
     ]
     write_csv(tmp_path / "log.csv", rows)
     text = draft_source([str(tmp_path / "log.csv")], "log", tmp_path).text
-    assert "# MISSING: numbers say what was done; the commonest is taken for a view" in text
+    assert "# MISSING: numbers say what was done: 0 (75%), 2 (25%); the commonest is taken for a view." in text
     assert 'event_types = { "0" = "view", "2" = "leave_out" }' in text
     tomllib.loads(text)
 

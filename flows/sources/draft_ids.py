@@ -1,0 +1,122 @@
+"""Who did it and to what, in a drafted mapping of events; and which rows tell neither, so that they are left out."""
+
+import json
+import re
+
+from flows.connection import literal, quoted
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_plan import FileGuess
+from flows.sources.draft_times import Drafted
+from flows.sources.roles import Guess, guess_roles
+from flows.sources.sample import COUNT_BEFORE
+
+#: From this share on, rows without an item are no lines of goods but something else that happened.
+_MANY = 0.2
+#: Kinds of things from which on a category can stand in for items.
+_KINDS = 3
+
+
+def own_id(column: ColumnProfile, within: bool = False) -> str:
+    """The id as it is; without the .0 of a spreadsheet. `within` a longer expression its name wants quotes."""
+    spread = (column.minimum, column.median, column.maximum)
+    if column.kind == "number" and all(each is None or float(each).is_integer() for each in spread):
+        return f"whole({quoted(column.name)})"
+    return quoted(column.name) if within else column.name
+
+
+def user_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
+    """The column user_id: where some rows have none, by another id of the user, else by the visit as a guest."""
+    visit = roles.get("session_id") or roles.get("basket_id")
+    if "user_id" not in roles:
+        if visit is None:
+            return "user_id", "null::varchar", "MISSING: no column seems to name users: name it here"
+        what = "session" if "session_id" in roles else "checkout"
+        return "user_id", own_id(visit.column), f"likely: no column names users, so each {what} is one"
+    guess = roles["user_id"]
+    share = guess.column.nulls / guess.column.rows
+    if other := _stand_in(file, guess):
+        made = f"coalesce({own_id(guess.column, True)}, {own_id(other, True)})"
+        return "user_id", made, f"{guess.said}; {share:.0%} have none: there {other.name} stands in"
+    if guess.column.nulls and visit:
+        made = f"coalesce({own_id(guess.column, True)}, 'guest ' || {quoted(visit.column.name)})"
+        return "user_id", made, f"{guess.said}; {share:.0%} have none: such a visit is a guest of its own"
+    return "user_id", own_id(guess.column), guess.said
+
+
+def item_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
+    """The column item_id: an id, out of a cell with its count, by a name where the id lacks, or a kind of things."""
+    if "item_id" not in roles:
+        kinds = guess_roles(file.sample.columns, ("category",)).get("category")
+        if kinds and kinds.column.kind == "text" and kinds.column.distinct >= _KINDS:
+            why = (
+                f"unsure: no column names items; {kinds.column.name} is the nearest, so kinds of things are recommended"
+            )
+            return "item_id", kinds.column.name, why
+        return "item_id", "null::varchar", _why_no_item(file)
+    guess = roles["item_id"]
+    if guess.column.name in file.sample.counted:
+        made = f"regexp_replace({quoted(guess.column.name)}, {literal(COUNT_BEFORE)}, '')"
+        return "item_id", made, f"{guess.said}; how many stands before each"
+    if _named_instead(roles):
+        made = f"coalesce({own_id(guess.column, True)}, {quoted(roles['title'].column.name)})"
+        share = guess.column.nulls / guess.column.rows
+        return "item_id", made, f"{guess.said}; {share:.0%} have none: there the name stands in"
+    return "item_id", own_id(guess.column), guess.said
+
+
+def counted_in_cell(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
+    """The column quantity where the item's own cell says how many, like `2× Tea`; none elsewhere."""
+    column = roles["item_id"].column if "item_id" in roles else None
+    if column is None or column.name not in file.sample.counted:
+        return []
+    made = f"try_cast(regexp_extract({quoted(column.name)}, {literal(COUNT_BEFORE)}, 1) as double)"
+    return [("quantity", made, f"likely: {column.name} begins with it")]
+
+
+def conditions_of_events(file: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
+    """A condition (why, line of TOML) that leaves out rows which tell of no user's deed; none where all do."""
+    notes, conditions = [], []
+    item, user, price = (roles[name].column if name in roles else None for name in ("item_id", "user_id", "unit_price"))
+    if item and item.nulls >= _MANY * item.rows and not _named_instead(roles):
+        share = item.nulls / item.rows
+        notes.append(f"{share:.0%} of the rows name no item; a search needs none (or event_type = 'search')")
+        conditions.append(f"{quoted(item.name)} is not null")
+    guest = roles.keys() & {"session_id", "basket_id"} or (user and _stand_in(file, roles["user_id"]))
+    if user and user.nulls and not guest:
+        notes.append(f"{user.nulls / user.rows:.0%} of the rows name no user")
+        conditions.append(f"{quoted(user.name)} is not null")
+    elif user and user.nulls and price and (price.minimum or 0) <= 0 and price in file.sample.columns:
+        notes.append("a row with neither a user nor a price corrects the stock or the books; it is no sale")
+        conditions.append(f"({quoted(user.name)} is not null or {quoted(price.name)} > 0)")
+    if not conditions:
+        return []
+    return [(f"where: {'; '.join(notes)}", f"where = {json.dumps(' and '.join(conditions), ensure_ascii=False)}")]
+
+
+def _stand_in(file: FileGuess, guess: Guess) -> ColumnProfile | None:
+    """Another column that names users, where the likeliest has none and the other has."""
+    others = [column for column in file.sample.columns if column.name in guess.others]
+    return next((column for column in others if column.nulls < 0.5 * guess.column.nulls), None)
+
+
+def _why_no_item(file: FileGuess) -> str:
+    why = "MISSING: no column seems to name items: name it here (SQL over the columns)"
+    if slots := _slots(file):
+        listed = ", ".join(quoted(name) for name in slots)
+        why += f"; {slots[0]} to {slots[-1]} look like the lines of an order: with the file in [inputs], "
+        why += f"from = 'select *, unnest([{listed}]) as line from INPUT', where = 'line is not null'"
+    return why
+
+
+def _slots(file: FileGuess) -> list[str]:
+    """Columns that are numbered through, like line_item_1 and line_item_2."""
+    groups: dict[str, list[str]] = {}
+    for column in file.sample.columns:
+        if re.search(r"\d+$", column.name):
+            groups.setdefault(re.sub(r"\d+$", "", column.name), []).append(column.name)
+    return max((names for names in groups.values() if len(names) > 1), key=len, default=[])
+
+
+def _named_instead(roles: dict[str, Guess]) -> bool:
+    """Whether things without an id have a name that can stand in for it."""
+    return "title" in roles and roles["title"].column.nulls < roles["item_id"].column.nulls
