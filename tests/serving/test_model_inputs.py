@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from feature_repo.schema import INTERACTION_TYPES
 from serving.history import Habit, Interaction, UserRow
 from serving.model_inputs import known_row, padded, sequences_of
-from training.dataset import SEQUENCE_INPUTS, from_arrow
+from training.dataset import SEQUENCE_INPUTS
+from training.dataset_rows import from_arrow
 
 AS_OF = datetime(2018, 1, 1, tzinfo=UTC)
 NOW = int(AS_OF.timestamp())
