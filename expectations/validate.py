@@ -42,6 +42,8 @@ __all__ = [
 
 RULES_OF_TABLE = {"events": event_rules, "items": item_rules, "offers": offer_rules, "users": user_rules}
 HELD_SCHEMA = pa.schema([(ROW_NUMBER, pa.int64()), ("rule", pa.string()), ("reason", pa.string())])
+#: Rows of a refused table that are looked at; all of a sample.
+SHOWN_OF_REFUSED = 200_000
 
 
 def check_table(connection: duckdb.DuckDBPyConnection, relation: str, table: Table, references: References) -> Verdict:
@@ -81,7 +83,8 @@ def held_rows(
     """Return the rows that break a row rule: `_row` int64, the first broken rule in declared order, and the reason.
 
     With the relation's verdict at hand (of the same connection) the rows that its judging found are read again, and
-    none is looked for when no rule failed.
+    none is looked for when no rule failed. Of a relation that its verdict refuses, at most `SHOWN_OF_REFUSED` rows
+    come: they are not kept, they say what to mend.
     """
     rules = table_rules(table, relation, tuple(described(connection, relation)), references)
     if verdict is None:
@@ -89,6 +92,8 @@ def held_rows(
     elif not any(check.failed_rows for check in verdict.checks if check.level == "row"):
         return HELD_SCHEMA.empty_table()
     query = f"SELECT {ROW_NUMBER}, rule, reason FROM {broken_relation(relation)} ORDER BY {ROW_NUMBER}"
+    if verdict is not None and not verdict.passed:
+        query += f" LIMIT {SHOWN_OF_REFUSED}"
     return connection.sql(query).to_arrow_table().cast(HELD_SCHEMA)
 
 

@@ -117,7 +117,8 @@ def _judge(run: _Replay, staged: dict[str, StagedHeld], table: str) -> None:
 
 def _newest_wins(mapping: Mapping, table: str) -> bool:
     """A catalogue made of events alone takes each item from the newest event that names it."""
-    return table == "items" and all(section.from_events for section in mapping.sections_of(table))
+    sections = mapping.sections_of(table)
+    return table == "items" and bool(sections) and all(section.from_events for section in sections)
 
 
 def _set_older_aside(connection: duckdb.DuckDBPyConnection, table: str) -> None:

@@ -256,3 +256,13 @@ def test_great_expectations_is_quiet_and_sends_nothing() -> None:
 
 def test_verdicts_remember_when_they_were_made() -> None:
     assert verdict_on([event(0)]).checked_at == NOW
+
+
+def test_of_a_refused_table_only_so_many_rows_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "SHOWN_OF_REFUSED", 3)
+    for bad, shown in ((50, 3), (5, 5)):
+        rows = [event(row, channel="fax" if row < bad else "web") for row in range(50)]
+        connection = connection_with("events", rows)
+        verdict = check_table(connection, "incoming", EVENTS, REFERENCES)
+        held = held_rows(connection, "incoming", EVENTS, REFERENCES, verdict)
+        assert (verdict.rows_held, held["_row"].to_pylist()) == (bad, list(range(shown)))
