@@ -81,7 +81,8 @@ def _run(soak: Soak, work: list[Callable[[], None]], requests: int, seconds: flo
             time.sleep(0.5)
         if time.monotonic() - told > 60:
             told = time.monotonic()
-            print(f"{told - started:.0f} s: {sum(soak.answers.values()):,} answers", flush=True)
+            held = soak.memory[-1][1] / 1e6 if soak.memory else 0.0
+            print(f"{told - started:.0f} s: {sum(soak.answers.values()):,} answers, {held:.0f} MB", flush=True)
     soak.stopping.set()
     for thread in threads:
         thread.join(60)

@@ -16,10 +16,13 @@ def render_markdown(report: GateReport) -> str:
     if report.comparison is not None:
         lines += _comparison_lines(report.challenger, report.comparison)
     lines += _slice_lines(report.slices) if report.slices else []
-    lines += ["| check | expected | came | |", "|---|---|---|---|"]
-    for check in report.checks:
-        came = check.observed.replace("|", "/").replace("\n", " ")
-        lines.append(f"| {check.name} | {check.expected} | {came} | {'passed' if check.passed else '**failed**'} |")
+    held = sum(check.passed for check in report.checks)
+    lines += [f"{held} of {len(report.checks)} checks hold; failed ones come first:", ""]
+    # A list: the page cuts what is long off a table's rows.
+    for check in sorted(report.checks, key=lambda check: check.passed):
+        came = " ".join(check.observed.split())
+        verdict = "passed" if check.passed else "**failed**"
+        lines.append(f"- {verdict}: **{check.name}**: {came} (expected: {check.expected})")
     return "\n".join(lines) + "\n"
 
 

@@ -181,7 +181,12 @@ def test_a_truncated_file_is_refused_in_words(
     assert not report.passed
     assert failed(report) == {"file"}
     assert "expected a whole ONNX file that opens, came 500 bytes that do not open" in report.reasons[0]
-    assert "refused" in render_markdown(report)
+    page = render_markdown(report)
+    assert "refused" in page
+    first = next(line for line in page.splitlines() if line.startswith("- ") and "**:" in line)
+    assert first.startswith(
+        "- **failed**: **file**: 500 bytes that do not open (expected: a whole ONNX file that opens)"
+    )
 
 
 def test_a_champion_of_another_vocabulary_is_ranked_in_the_catalogue_of_today(
