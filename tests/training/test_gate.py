@@ -184,9 +184,8 @@ def test_a_truncated_file_is_refused_in_words(
     page = render_markdown(report)
     assert "refused" in page
     first = next(line for line in page.splitlines() if line.startswith("- ") and "**:" in line)
-    assert first.startswith(
-        "- **failed**: **file**: 500 bytes that do not open (expected: a whole ONNX file that opens)"
-    )
+    assert first.startswith("- **failed**: **file**: 500 bytes that do not open")
+    assert first.endswith("(expected: a whole ONNX file that opens)")
 
 
 def test_a_champion_of_another_vocabulary_is_ranked_in_the_catalogue_of_today(
