@@ -27,7 +27,7 @@ from flows.release_pins import code_pins, contract_pins, data_pins, feature_pins
 from flows.releases import POLICIES_NAME
 from flows.repeat_policy import repeat_policies
 from flows.settings import Settings
-from flows.training_set import VISITS, TrainingTables
+from flows.training_set import TrainingTables, judged_rows
 from training.gate_checks import vocabulary_sha256
 from training.item_vectors import whitened_text
 
@@ -115,7 +115,7 @@ def manifest_of(
 
 def sample_users(histories: pa.Table) -> list[dict[str, str]]:
     """Return users to try, each with a label; the heavy one first, then the light one."""
-    cut = histories.filter(pc.is_in(histories["split"], pa.array(["test", VISITS])))
+    cut = judged_rows(histories)
     events = pc.fill_null(cut["event_count_364d"], 0)
     cut = cut.append_column("events", events).sort_by([("events", "ascending"), ("user_id", "ascending")])
     users = cut["user_id"].to_pylist()

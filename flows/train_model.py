@@ -132,12 +132,15 @@ def _tell_every(step: int, what: str) -> Callable[[int], None]:
 
 def show_models(result: TournamentResult, training_set: TrainingSet) -> None:
     """Put the table of models and the learning curve on the run's page; each key's page is its history."""
-    truth = f"what each user interacts with in the {training_set.truth_days:g} days after the cut"
+    truth = (
+        f"what each user interacts with in the {training_set.truth_days:g} days after the cut; wanted items beyond the "
+        "vocabulary count as missed"
+    )
     if training_set.step_truth is not None:
-        truth = "the last other item that each of the newest visitors turned to, since few users come back"
+        truth = "the last other item of the vocabulary that each of the newest visitors turned to: few users come back"
     note = (
-        f"All models on the same users. Truth: {truth}; every item of the vocabulary is a candidate, and wanted items "
-        "beyond it count as missed. Validation chooses the challenger, the test cut reports once."
+        f"All models on the same users. Truth: {truth}. Every item of the vocabulary is a candidate. Validation "
+        "chooses the challenger, the test cut reports once."
     )
     create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models")
     picture = base64.b64encode(curve_picture(result.curves)).decode()

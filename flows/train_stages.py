@@ -23,7 +23,7 @@ from flows.releases import Pointer, fetch_release, publish, read_pointer
 from flows.run_cost import cost_of, keep_cost, measured
 from flows.settings import Settings
 from flows.training_runs import TrainingRun, pointer_facts, pointer_of, read_outcome, write_outcome
-from flows.training_set import VISITS, build_training_set, build_training_tables
+from flows.training_set import build_training_set, build_training_tables, judged_rows
 from training.dataset import TrainingSet
 from training.export import write_model
 from training.gate import GateReport, judge, with_check
@@ -110,7 +110,7 @@ def drop_scratch(run: TrainingRun) -> None:
 
 def channels_of(histories: pa.Table, user_ids: Sequence[str]) -> dict[str, np.ndarray]:
     """Return channel → bool [users]: the users of the test cut whose events are mostly there, where there are any."""
-    rows = histories.filter(pc.is_in(histories["split"], pa.array(["test", VISITS])))
+    rows = judged_rows(histories)
     names = [name for name in USER_CHANNELS.feature_names if name in rows.column_names]
     if not names:
         return {}

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from feature_repo.features import ITEM_VIEWS, USER_HABITS, USER_HISTORY, USER_VIEWS
@@ -133,6 +134,11 @@ def _histories(settings: Settings, moments: TrainingMoments | VisitMoments) -> p
     by_moment = {microseconds(as_of): moments.split(as_of) for as_of in moments.all}
     splits = [by_moment[moment] for moment in rows["event_timestamp"].cast(pa.int64()).to_pylist()]
     return rows.append_column("split", pa.array(splits, pa.string()))
+
+
+def judged_rows(histories: pa.Table) -> pa.Table:
+    """Return the rows of the users that a model is judged by: those of the test cut, or all where visits judge."""
+    return histories.filter(pc.is_in(histories["split"], pa.array(["test", VISITS])))
 
 
 def _groups(moments: Sequence[datetime], size: int) -> list[Sequence[datetime]]:

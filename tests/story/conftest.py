@@ -5,6 +5,7 @@ import shutil
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,18 +54,24 @@ class Shop:
 @pytest.fixture(scope="session")
 def shop(tmp_path_factory: pytest.TempPathFactory, object_store: Settings, prefect_harness: None) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("story")
+    with served_shop(object_store, "story", folder / "home", planted_shop.write_shop(folder / "export")) as served:
+        yield served
+
+
+@contextmanager
+def served_shop(object_store: Settings, name: str, home: Path, mapping: Path) -> Iterator[Shop]:
+    """Run a shop's pipeline in a home and a bucket of its own, and serve its release while the context lasts."""
     store = object_store.object_store
     settings = settings_in(
-        folder / "home",
+        home,
         AISLE_S3_ENDPOINT_URL=store.endpoint_url,
-        AISLE_S3_BUCKET="story",
+        AISLE_S3_BUCKET=name,
         # Pseudonyms order the users and so the training batches: one key, one result.
         AISLE_PSEUDONYM_KEY="the planted shop's key",
         AISLE_S3_ACCESS_KEY=store.access_key,
         AISLE_S3_SECRET_KEY=store.secret_key,
     )
     ensure_bucket(settings)
-    mapping = planted_shop.write_shop(folder / "export")
     run_pipeline(settings, mapping)
     pointer = read_pointer(settings)
     assert pointer is not None

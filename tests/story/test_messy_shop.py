@@ -2,28 +2,20 @@
 
 import csv
 import io
-import json
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from feature_repo.schema import pseudonym
 from flows import lake
-from flows.object_store import ensure_bucket
-from flows.releases import read_pointer
-from flows.services import start_services, stop_services
 from flows.settings import Settings
 from flows.sources.drafting import draft_source
-from flows.storefront_client import wait_for_release
 from tests import planted_shop
-from tests.conftest import settings_in
-from tests.story.conftest import run_pipeline
+from tests.story.conftest import Shop, served_shop
 
 pytestmark = pytest.mark.slow
 _NAMES = ("Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Price", "Customer ID", "Country")
@@ -33,7 +25,7 @@ _NAMES = ("Invoice", "StockCode", "Description", "Quantity", "InvoiceDate", "Pri
 class MessyShop:
     """The shop after its pipeline, with its server answering; `lines` are the rows of its file."""
 
-    settings: Settings
+    shop: Shop
     lines: list[dict[str, str]]
 
 
@@ -42,15 +34,6 @@ def messy(
     tmp_path_factory: pytest.TempPathFactory, object_store: Settings, prefect_harness: None
 ) -> Iterator[MessyShop]:
     folder = tmp_path_factory.mktemp("messy")
-    store = object_store.object_store
-    settings = settings_in(
-        folder / "home",
-        AISLE_S3_ENDPOINT_URL=store.endpoint_url,
-        AISLE_S3_BUCKET="messy",
-        AISLE_S3_ACCESS_KEY=store.access_key,
-        AISLE_S3_SECRET_KEY=store.secret_key,
-    )
-    ensure_bucket(settings)
     lines = _invoice_lines(folder)
     text = io.StringIO()
     writer = csv.DictWriter(text, _NAMES, lineterminator="\r\n")
@@ -60,46 +43,28 @@ def messy(
         archive.writestr("data/online_retail_II.csv", text.getvalue().encode("latin-1"))
     mapping = folder / "messy.toml"
     mapping.write_text(draft_source([str(folder / "export.zip")], "messy", folder).text)
-    run_pipeline(settings, mapping)
-    pointer = read_pointer(settings)
-    assert pointer is not None
-    start_services(settings, ("serving",))
-    try:
-        wait_for_release(settings.services.serving_url, pointer.release_id, 60)
-        yield MessyShop(settings, lines)
-    finally:
-        stop_services(settings)
+    with served_shop(object_store, "messy", folder / "home", mapping) as served:
+        yield MessyShop(served, lines)
 
 
 def test_every_line_of_the_file_is_in_the_lake_and_none_is_held(messy: MessyShop) -> None:
-    events = lake.read_events(messy.settings)
+    events = lake.read_events(messy.shop.settings)
     assert len(events) == len(messy.lines)
-    assert lake.read_table(messy.settings, "quarantine").num_rows == 0
+    assert lake.read_table(messy.shop.settings, "quarantine").num_rows == 0
     kinds = events["event_type"].to_pylist()
     assert kinds.count("return") == sum(line["Quantity"].startswith("-") for line in messy.lines) > 0
 
 
 def test_a_known_customer_gets_a_personal_slate_with_titles_as_they_were_written(messy: MessyShop) -> None:
     customer = next(line["Customer ID"] for line in messy.lines if line["Customer ID"]).removesuffix(".0")
-    known = set(lake.read_events(messy.settings)["user_id"].to_pylist())
-    assert pseudonym(customer, messy.settings.pseudonym_key) in known
-    answer = _ask(messy.settings, {"user_id": customer, "k": 10})
+    known = set(lake.read_events(messy.shop.settings)["user_id"].to_pylist())
+    assert pseudonym(customer, messy.shop.settings.pseudonym_key) in known
+    answer = messy.shop.ask("/v1/recommendations", {"user_id": customer, "k": 10})
     assert answer["source"] == "personalised"
     assert len(answer["slate"]) == 10
     titles = {line["Description"] for line in messy.lines}
     assert {item["title"] for item in answer["slate"]} <= titles
     assert any("É" in title for title in titles)
-
-
-def _ask(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        settings.services.serving_url + "/v1/recommendations",
-        data=json.dumps(question).encode(),
-        headers={"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        answer: dict[str, Any] = json.load(response)
-    return answer
 
 
 def _invoice_lines(folder: Path) -> list[dict[str, str]]:

@@ -1,23 +1,16 @@
 """A shop of which only three hours are known: nobody comes back, and its visitors still get slates of their own."""
 
 import csv
-import json
 import random
-import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
-from flows.object_store import ensure_bucket
-from flows.releases import read_manifest, read_pointer
-from flows.services import start_services, stop_services
+from flows.releases import read_manifest
 from flows.settings import Settings
 from flows.sources.drafting import draft_source
-from flows.storefront_client import wait_for_release
-from tests.conftest import settings_in
-from tests.story.conftest import run_pipeline
+from tests.story.conftest import Shop, served_shop
 
 pytestmark = pytest.mark.slow
 NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
@@ -28,37 +21,20 @@ _NAMES = ("event_time", "event_type", "product_id", "category_code", "brand", "p
 @pytest.fixture(scope="module")
 def afternoon(
     tmp_path_factory: pytest.TempPathFactory, object_store: Settings, prefect_harness: None
-) -> Iterator[Settings]:
+) -> Iterator[Shop]:
     folder = tmp_path_factory.mktemp("afternoon")
-    store = object_store.object_store
-    settings = settings_in(
-        folder / "home",
-        AISLE_S3_ENDPOINT_URL=store.endpoint_url,
-        AISLE_S3_BUCKET="afternoon",
-        AISLE_PSEUDONYM_KEY="the key of one afternoon",
-        AISLE_S3_ACCESS_KEY=store.access_key,
-        AISLE_S3_SECRET_KEY=store.secret_key,
-    )
-    ensure_bucket(settings)
     with (folder / "afternoon.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, _NAMES)
         writer.writeheader()
         writer.writerows(_visits())
     mapping = folder / "afternoon.toml"
     mapping.write_text(draft_source([str(folder / "afternoon.csv")], "afternoon", folder).text)
-    run_pipeline(settings, mapping)
-    pointer = read_pointer(settings)
-    assert pointer is not None
-    start_services(settings, ("serving",))
-    try:
-        wait_for_release(settings.services.serving_url, pointer.release_id, 60)
-        yield settings
-    finally:
-        stop_services(settings)
+    with served_shop(object_store, "afternoon", folder / "home", mapping) as served:
+        yield served
 
 
-def test_the_release_was_judged_by_what_visitors_turned_to_next(afternoon: Settings) -> None:
-    manifest = read_manifest(afternoon, read_pointer(afternoon).release_id)
+def test_the_release_was_judged_by_what_visitors_turned_to_next(afternoon: Shop) -> None:
+    manifest = read_manifest(afternoon.settings, afternoon.release_id)
     assert list(manifest["data"]["training_set"]["cuts"]) == ["visits"]
     metrics = manifest["metrics"]["test"]
     released = metrics[manifest["model"]["name"]]
@@ -66,23 +42,12 @@ def test_the_release_was_judged_by_what_visitors_turned_to_next(afternoon: Setti
     assert released["recall10"] > 0.8
 
 
-def test_a_new_visitor_gets_what_others_turned_to_after_the_same_item(afternoon: Settings) -> None:
+def test_a_new_visitor_gets_what_others_turned_to_after_the_same_item(afternoon: Shop) -> None:
     for shelf in range(SHELVES):
-        answer = _ask(afternoon, {"context": {"session_items": [_item(shelf, 2)]}, "k": 5})
+        answer = afternoon.ask("/v1/recommendations", {"context": {"session_items": [_item(shelf, 2)]}, "k": 5})
         assert answer["source"] == "session"
         others = [item["item_id"] for item in answer["slate"] if item["item_id"] != _item(shelf, 2)]
         assert _item(shelf, 3) in others[:2]
-
-
-def _ask(settings: Settings, question: dict[str, Any]) -> dict[str, Any]:
-    request = urllib.request.Request(
-        settings.services.serving_url + "/v1/recommendations",
-        data=json.dumps(question).encode(),
-        headers={"content-type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        answer: dict[str, Any] = json.load(response)
-    return answer
 
 
 def _item(shelf: int, place: int) -> str:
