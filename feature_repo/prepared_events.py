@@ -24,6 +24,9 @@ WEIGHT_EPOCH_US = 1_577_836_800_000_000  # 2020-01-01
 ITEMS_AS_OF = "SELECT * FROM item_codes WHERE listed OR item IN (SELECT item FROM acts WHERE event_us < $as_of)"
 #: Users with an event before as_of: the rows of every user view.
 USERS_AS_OF = 'SELECT * FROM user_codes WHERE "user" IN (SELECT "user" FROM acts WHERE event_us < $as_of)'
+#: Events of the users that a view of whole lists is computed for at once, for DuckDB holds such lists in memory; the
+#: list of a user takes about as much as six events before anything is in it.
+PART_EVENTS, EVENTS_A_LIST = 3_000_000, 6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _END_OF_TIME = datetime(9000, 1, 1, tzinfo=UTC)
 
@@ -133,14 +136,45 @@ def run_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: da
     The query has `$as_of` (microseconds) and yields one row a key, under the names of features.py. Rows come sorted by
     key. Raises duckdb.BinderException when the query lacks a feature.
     """
+    return connection.sql(_statement(view, query), params=_moments(as_of)).to_arrow_table()
+
+
+def run_view_in_parts(
+    connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime, query: str
+) -> pa.Table:
+    """Run a user view's query as `run_view` does, for some users after the others, so that memory stays bounded.
+
+    The query reads users from `$first` to `$last` (codes, both ends included); codes stand in the order of user ids.
+    """
+    statement, moments = _statement(view, query), _moments(as_of)
+    return pa.concat_tables(
+        connection.sql(statement, params={**moments, "first": first, "last": last}).to_arrow_table()
+        for first, last in user_parts(connection, PART_EVENTS)
+    )
+
+
+def user_parts(connection: duckdb.DuckDBPyConnection, events: int) -> list[tuple[int, int]]:
+    """Return ranges of user codes, first and last: together every user, each at most about `events` and lists' room."""
+    query = """
+    WITH counts AS (SELECT "user", count(acts.seq) AS n FROM user_codes LEFT JOIN acts USING ("user") GROUP BY "user"),
+    sums AS (SELECT "user", sum(n + $list) OVER (ORDER BY "user" ROWS UNBOUNDED PRECEDING) AS total FROM counts)
+    SELECT min("user"), max("user") FROM sums GROUP BY total // $events ORDER BY 1
+    """
+    return connection.execute(query, {"events": events, "list": EVENTS_A_LIST}).fetchall() or [(1, 0)]
+
+
+def _statement(view: FeatureView, query: str) -> str:
     features = ", ".join(
         f'CAST("{feature.name}" AS {sql_type(feature)}) AS "{feature.name}"' for feature in view.features
     )
-    statement = (
+    return (
         f"SELECT {view.key}, {features}, make_timestamptz($as_of) AS {EVENT_TIMESTAMP}, "
-        f"now() AS {CREATED_TIMESTAMP} FROM ({query}) ORDER BY {view.key}"
+        f"make_timestamptz($created) AS {CREATED_TIMESTAMP} FROM ({query}) ORDER BY {view.key}"
     )
-    return connection.sql(statement, params={"as_of": microseconds(as_of)}).to_arrow_table()
+
+
+def _moments(as_of: datetime) -> dict[str, int]:
+    return {"as_of": microseconds(as_of), "created": microseconds(datetime.now(UTC))}
 
 
 def sql_type(column: Column) -> str:

@@ -6,14 +6,15 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.features import HABIT_LENGTH, HISTORY_LENGTH, USER_HABITS, USER_HISTORY
-from feature_repo.prepared_events import DAY_US, HABIT_HALF_LIFE_DAYS, USERS_AS_OF, WEIGHT_EPOCH_US, run_view
+from feature_repo.prepared_events import DAY_US, HABIT_HALF_LIFE_DAYS, USERS_AS_OF, WEIGHT_EPOCH_US, run_view_in_parts
 
 
 def user_history(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     """The last 100 interactions of each user, oldest first; events of one moment stand in event_id order."""
     query = f"""
     WITH counts AS (
-        SELECT "user", max(place) AS total FROM acts WHERE is_interaction AND event_us < $as_of GROUP BY "user"
+        SELECT "user", max(place) AS total FROM acts
+        WHERE is_interaction AND event_us < $as_of AND "user" BETWEEN $first AND $last GROUP BY "user"
     ),
     last_acts AS (
         SELECT "user", item, event_type, event_us, seq FROM acts JOIN counts USING ("user")
@@ -27,9 +28,9 @@ def user_history(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.T
            coalesce([entry.item_id FOR entry IN entries], []) AS history_item_ids,
            coalesce([entry.event_type FOR entry IN entries], []) AS history_event_types,
            coalesce([make_timestamptz(entry.event_us) FOR entry IN entries], []) AS history_event_times
-    FROM ({USERS_AS_OF}) LEFT JOIN histories USING ("user")
+    FROM ({USERS_AS_OF}) LEFT JOIN histories USING ("user") WHERE "user" BETWEEN $first AND $last
     """
-    return run_view(connection, USER_HISTORY, as_of, query)
+    return run_view_in_parts(connection, USER_HISTORY, as_of, query)
 
 
 def user_habits(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
@@ -42,7 +43,7 @@ def user_habits(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Ta
     query = f"""
     WITH pairs AS (
         SELECT "user", item, count(*) AS n, max(event_us) AS last_us, sum((weight * {scale})::BIGINT) AS weight
-        FROM purchases WHERE event_us < $as_of GROUP BY "user", item
+        FROM purchases WHERE event_us < $as_of AND "user" BETWEEN $first AND $last GROUP BY "user", item
     ),
     tops AS (
         SELECT *, row_number() OVER (PARTITION BY "user" ORDER BY weight DESC, item) AS place FROM pairs
@@ -56,6 +57,6 @@ def user_habits(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Ta
            coalesce([entry.item_id FOR entry IN entries], []) AS habit_item_ids,
            coalesce([entry.n FOR entry IN entries], []) AS habit_counts,
            coalesce([make_timestamptz(entry.last_us) FOR entry IN entries], []) AS habit_last_times
-    FROM ({USERS_AS_OF}) LEFT JOIN habits USING ("user")
+    FROM ({USERS_AS_OF}) LEFT JOIN habits USING ("user") WHERE "user" BETWEEN $first AND $last
     """
-    return run_view(connection, USER_HABITS, as_of, query)
+    return run_view_in_parts(connection, USER_HABITS, as_of, query)

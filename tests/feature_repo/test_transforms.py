@@ -4,6 +4,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
+from feature_repo import prepared_events
 from feature_repo.features import FEATURE_VIEWS, HABIT_LENGTH, HISTORY_LENGTH
 from feature_repo.transforms import TRANSFORMS, code_hash
 from tests.feature_repo.slow_features import SLOW_FEATURES
@@ -40,6 +41,19 @@ def test_every_view_equals_a_plain_loop_over_the_events(events):
         for key, features in expected.items():
             for feature, value in features.items():
                 assert computed[name][key][feature] == approximately(value), (name, key, feature)
+
+
+@settings(max_examples=15, deadline=None)
+@given(event_sets())
+def test_views_of_lists_are_the_same_whether_computed_for_all_users_or_for_one_after_the_other(events):
+    whole = rows_of(events)
+    with pytest.MonkeyPatch.context() as patch, prepared(events) as connection:
+        patch.setattr(prepared_events, "PART_EVENTS", 1)
+        assert len(prepared_events.user_parts(connection, 1)) == len({each["user_id"] for each in events})
+        for name in ("user_history", "user_habits"):
+            table = TRANSFORMS[name](connection, AS_OF)
+            assert by_key(name, table) == whole[name]
+            assert table["user_id"].to_pylist() == sorted(whole[name])
 
 
 def approximately(value):
