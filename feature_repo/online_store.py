@@ -105,13 +105,13 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         """Read rows of one view in the order of the keys; a view that was never written has no rows."""
         connection, name = self._get_conn(config), stored_table(config, table)
         keys = [stored_key(config, entity_key) for entity_key in entity_keys]
-        marks = ", ".join("?" * len(keys))
+        asked = [feature.name for feature in table.features] if requested_features is None else requested_features
         query = (
             f'SELECT entity_key, feature_name, value, event_us FROM "{name}" JOIN row_times USING (entity_key) '
-            f"WHERE feature_table = ? AND entity_key IN ({marks})"
+            f"WHERE feature_table = ? AND entity_key IN ({_marks(keys)}) AND feature_name IN ({_marks(asked)})"
         )
         try:
-            found = connection.execute(query, (name, *keys)).fetchall()
+            found = connection.execute(query, (name, *keys, *asked)).fetchall()
         except sqlite3.OperationalError as error:
             if "no such table" not in str(error):
                 raise
@@ -119,9 +119,8 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         rows: dict[bytes, dict[str, Value]] = defaultdict(dict)
         times: dict[bytes, datetime] = {}
         for key, feature, value, event_us in found:
-            if requested_features is None or feature in requested_features:
-                rows[key][feature] = Value.FromString(value)
-                times[key] = EPOCH + timedelta(microseconds=event_us)
+            rows[key][feature] = Value.FromString(value)
+            times[key] = EPOCH + timedelta(microseconds=event_us)
         return [(times[key], rows[key]) if key in rows else (None, None) for key in keys]
 
     def update(
@@ -186,3 +185,7 @@ def stored_key(config: RepoConfig, entity_key: EntityKey) -> bytes:
     """Return an entity's serialised key."""
     version = config.entity_key_serialization_version
     return serialize_entity_key(entity_key, entity_key_serialization_version=version)
+
+
+def _marks(values: Sequence[Any]) -> str:
+    return ", ".join("?" * len(values))

@@ -9,6 +9,9 @@ from feature_repo.features import USER_VIEWS
 from flows.online_rows import LoadedView, load_view, newest_complete_moment
 from flows.settings import load_settings
 
+#: Rows between two lines of a long write.
+ROWS_A_LINE = 100_000
+
 
 @flow(name="materialise")
 def materialise() -> datetime:
@@ -28,4 +31,12 @@ def materialise() -> datetime:
 @task(retries=3, retry_delay_seconds=exponential_backoff(2), retry_jitter_factor=0.5)
 def load_online_view(view: str, moment: datetime) -> LoadedView:
     """Write one view's rows, read them back, enter them in the ledger."""
-    return load_view(load_settings(), view, moment)
+    log, written = get_run_logger(), 0
+
+    def tell(rows: int) -> None:
+        nonlocal written
+        if (written + rows) // ROWS_A_LINE > written // ROWS_A_LINE:
+            log.info("%s: %s rows are written.", view, f"{written + rows:,}")
+        written += rows
+
+    return load_view(load_settings(), view, moment, tell)

@@ -13,8 +13,8 @@ def settle_memory() -> None:
     """Give freed memory back to the system, and keep the collector away from what stays.
 
     Reading a model and 100,000 items frees about 80 MB that glibc would keep for the life of the process. A collection
-    that walks over all items takes about 60 ms, in which nobody is answered; frozen objects are not walked over, and
-    those of a release that goes are freed by their counts, and what holds itself in a circle by the next release's look.
+    that walks over all items takes about 60 ms, in which nobody is answered; frozen objects are not walked over. Those
+    of a release that goes are freed by their counts, and what holds itself in a circle when the next one settles.
     """
     gc.unfreeze()
     gc.collect()

@@ -6,6 +6,7 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from feature_repo.features import FEATURE_VIEWS, USER_VIEWS
+from flows import materialise as materialise_flow
 from flows.build_features import build_features
 from flows.cli import main
 from flows.feature_tables import read_snapshot
@@ -25,6 +26,15 @@ def settings(tmp_path, monkeypatch) -> Settings:
     monkeypatch.setenv("AISLE_HOME", str(settings.home))
     monkeypatch.setenv("AISLE_OBJECT_STORE_PORT", settings.object_store.endpoint_url.rsplit(":")[-1])
     return settings
+
+
+@pytest.mark.usefixtures("prefect_harness")
+def test_a_long_load_tells_how_far_it_is(settings, monkeypatch, caplog):
+    monkeypatch.setattr(materialise_flow, "ROWS_A_LINE", 50)
+    build_features()
+    materialise()
+    told = [record.getMessage() for record in caplog.records if "rows are written" in record.getMessage()]
+    assert told == [f"{view.name}: 60 rows are written." for view in USER_VIEWS]
 
 
 @pytest.mark.usefixtures("prefect_harness")
