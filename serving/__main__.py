@@ -2,11 +2,13 @@
 
 import uvicorn
 
+from serving.memory import keep_few_arenas
 from serving.settings import load_settings
 
 
 def main() -> None:
     """Serve until stopped; a request that has begun is answered before the process ends."""
+    keep_few_arenas()
     settings = load_settings()
     uvicorn.run(
         "serving.app:application",

@@ -8,6 +8,19 @@ from contextlib import suppress
 #: thousands and go by their counts; Python's 700 let it walk over them every ten requests and find nothing.
 YOUNG_OBJECTS = 10_000
 
+#: Regions that C code's memory is cut from. glibc gives each thread its own, and each keeps what a release once took.
+ARENAS = 2
+_M_ARENA_MAX = -8
+
+
+def keep_few_arenas() -> None:
+    """Let all threads share two regions of memory; called before there are any. No effect where there is no glibc.
+
+    Releases are loaded by one thread and used by another: with eight regions swaps grew a server by a tenth in an hour.
+    """
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, ARENAS)
+
 
 def settle_memory() -> None:
     """Give freed memory back to the system, and keep the collector away from what stays.
