@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from feast import Entity, FeatureView, RepoConfig
 from feast.infra.key_encoding_utils import serialize_entity_key
-from feast.infra.online_stores.helpers import _mmh3, _redis_key, compute_table_id, compute_versioned_name
+from feast.infra.online_stores.helpers import _mmh3, compute_table_id, compute_versioned_name
 from feast.infra.online_stores.redis import RedisOnlineStore, RedisOnlineStoreConfig
 from feast.infra.online_stores.sqlite import SqliteOnlineStore, SqliteOnlineStoreConfig
 from feast.protos.feast.types.EntityKey_pb2 import EntityKey
@@ -23,12 +23,14 @@ from feast.protos.feast.types.Value_pb2 import Value
 from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import ConfigDict
 
+from feature_repo.encoded_rows import EncodedRow, newest_rows
 from feature_repo.online_format import (
     CREATE_TIMES,
     CREATE_VALUES,
     REDIS_GUARDED_WRITE,
     SQLITE_GUARD,
     SQLITE_WRITE,
+    redis_key,
     redis_moment,
 )
 
@@ -40,6 +42,8 @@ Progress = Callable[[int], Any] | None
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # A reader or writer waits this long for another process's write, then fails.
 _BUSY_SECONDS = 20
+# SQLite takes at most 32,766 values in one statement.
+_KEYS_A_STATEMENT = 1000
 
 
 class GuardedSqliteOnlineStoreConfig(SqliteOnlineStoreConfig):
@@ -82,18 +86,27 @@ class GuardedSqliteOnlineStore(SqliteOnlineStore):
         self, config: RepoConfig, table: FeatureView, data: list[OnlineRow], progress: Progress = None
     ) -> None:
         """Write rows of one view in one transaction; a row older than the stored one is left out."""
-        connection = self._get_conn(config)
-        name = stored_table(config, table)
+        self.write_rows(config, table, encoded(config, data))
+        if progress:
+            progress(len(data))
+
+    def write_rows(self, config: RepoConfig, table: FeatureView, rows: list[EncodedRow]) -> None:
+        """Write encoded rows of one view as `online_write_batch` does."""
+        connection, name = self._get_conn(config), stored_table(config, table)
         connection.execute(CREATE_VALUES.format(table=name))
+        rows = newest_rows(rows)
         with connection:
-            for entity_key, values, event_time, created_time in data:
-                key = stored_key(config, entity_key)
-                times = (microseconds(event_time), microseconds(created_time))
-                if connection.execute(SQLITE_GUARD, (name, key, *times)).rowcount:
-                    rows = [(key, feature, value.SerializeToString()) for feature, value in values.items()]
-                    connection.executemany(SQLITE_WRITE.format(table=name), rows)
-                if progress:
-                    progress(1)
+            connection.execute("BEGIN IMMEDIATE")  # what is read here stays so until the rows are written
+            stored = _stored_moments(connection, name, [row.key for row in rows])
+            newer = [row for row in rows if row.key not in stored or row.moment >= stored[row.key]]
+            connection.executemany(SQLITE_GUARD, [(name, row.key, *row.moment) for row in newer])
+            cells = ((row.key, *cell) for row in newer for cell in row.values.items())
+            connection.executemany(SQLITE_WRITE.format(table=name), cells)
+
+    def event_times(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[int | None]:
+        """Return the event time of each key's row in microseconds since 1970; None where there is no row."""
+        stored = _stored_moments(self._get_conn(config), stored_table(config, table), keys)
+        return [stored[key][0] if key in stored else None for key in keys]
 
     def online_read(
         self,
@@ -149,22 +162,50 @@ class GuardedRedisOnlineStore(RedisOnlineStore):
         self, config: RepoConfig, table: FeatureView, data: list[OnlineRow], progress: Progress = None
     ) -> None:
         """Write rows of one view; a row older than the stored one is left out, whoever else writes."""
-        client = self._get_client(config.online_store)
-        view = compute_versioned_name(table, config.registry.enable_online_feature_view_versioning)
-        guarded_hset = client.register_script(REDIS_GUARDED_WRITE)
-        with client.pipeline(transaction=False) as pipe:
-            for entity_key, values, event_time, created_time in data:
-                moment = redis_moment(microseconds(event_time), microseconds(created_time))
-                stamp = Timestamp()
-                stamp.FromMicroseconds(microseconds(event_time))
-                fields: list[Any] = [f"_us:{view}", moment, f"_ts:{view}", stamp.SerializeToString()]
-                for feature, value in values.items():
-                    fields += [_mmh3(f"{view}:{feature}"), value.SerializeToString()]
-                key = _redis_key(config.project, entity_key, config.entity_key_serialization_version)
-                guarded_hset(keys=[key], args=fields, client=pipe)
-            pipe.execute()
+        self.write_rows(config, table, encoded(config, data))
         if progress:
             progress(len(data))
+
+    def write_rows(self, config: RepoConfig, table: FeatureView, rows: list[EncodedRow]) -> None:
+        """Write encoded rows of one view as `online_write_batch` does."""
+        client, view = self._get_client(config.online_store), _redis_view(config, table)
+        guarded_hset = client.register_script(REDIS_GUARDED_WRITE)
+        fields = {feature.name: _mmh3(f"{view}:{feature.name}") for feature in table.features}
+        stamp = Timestamp()
+        with client.pipeline(transaction=False) as pipe:
+            for row in rows:
+                stamp.FromMicroseconds(row.moment[0])
+                content: list[Any] = [
+                    f"_us:{view}",
+                    redis_moment(*row.moment),
+                    f"_ts:{view}",
+                    stamp.SerializeToString(),
+                ]
+                for feature, value in row.values.items():
+                    content += [fields[feature], value]
+                guarded_hset(keys=[redis_key(config.project, row.key)], args=content, client=pipe)
+            pipe.execute()
+
+    def event_times(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[int | None]:
+        """Return the event time of each key's row in microseconds since 1970; None where there is no row."""
+        client, view = self._get_client(config.online_store), _redis_view(config, table)
+        with client.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.hget(redis_key(config.project, key), f"_us:{view}")
+            found = pipe.execute()
+        return [int(moment.partition(b":")[0]) if moment else None for moment in found]
+
+
+def encoded(config: RepoConfig, data: list[OnlineRow]) -> list[EncodedRow]:
+    """Return rows that Feast hands over as they are kept."""
+    return [
+        EncodedRow(
+            stored_key(config, entity_key),
+            (microseconds(event_time), microseconds(created_time)),
+            {feature: value.SerializeToString() for feature, value in values.items()},
+        )
+        for entity_key, values, event_time, created_time in data
+    ]
 
 
 def microseconds(moment: datetime | None) -> int:
@@ -185,6 +226,23 @@ def stored_key(config: RepoConfig, entity_key: EntityKey) -> bytes:
     """Return an entity's serialised key."""
     version = config.entity_key_serialization_version
     return serialize_entity_key(entity_key, entity_key_serialization_version=version)
+
+
+def _redis_view(config: RepoConfig, table: FeatureView) -> str:
+    name: str = compute_versioned_name(table, config.registry.enable_online_feature_view_versioning)
+    return name
+
+
+def _stored_moments(connection: sqlite3.Connection, name: str, keys: Sequence[bytes]) -> dict[bytes, tuple[int, int]]:
+    stored: dict[bytes, tuple[int, int]] = {}
+    for start in range(0, len(keys), _KEYS_A_STATEMENT):
+        part = keys[start : start + _KEYS_A_STATEMENT]
+        query = (
+            "SELECT entity_key, event_us, created_us FROM row_times "
+            f"WHERE feature_table = ? AND entity_key IN ({_marks(part)})"
+        )
+        stored.update({key: (event, created) for key, event, created in connection.execute(query, (name, *part))})
+    return stored
 
 
 def _marks(values: Sequence[Any]) -> str:

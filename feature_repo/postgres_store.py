@@ -16,14 +16,15 @@ from feast.protos.feast.types.EntityKey_pb2 import EntityKey
 from feast.repo_config import FeastConfigBaseModel
 from pydantic import ConfigDict, StrictStr
 
+from feature_repo.encoded_rows import EncodedRow, newest_rows
 from feature_repo.online_format import POSTGRES_CREATE, POSTGRES_WRITE
 from feature_repo.online_store import (
     EPOCH,
     OnlineRead,
     OnlineRow,
     Progress,
+    encoded,
     microseconds,
-    stored_key,
     stored_table,
 )
 
@@ -31,6 +32,8 @@ from feature_repo.online_store import (
 _PATIENCE = 10
 #: Creating a table is no single step in Postgres: those who create one of ours take turns under this number.
 _CREATING = 7_301_667
+#: A row's oldest value: it is as old as that.
+_EVENT_TIMES = 'SELECT entity_key, min(event_ts) FROM "{table}" WHERE entity_key = ANY(%s) GROUP BY entity_key'
 
 
 class GuardedPostgresOnlineStoreConfig(FeastConfigBaseModel):
@@ -66,12 +69,22 @@ class GuardedPostgresOnlineStore(PostgreSQLOnlineStore):
         self, config: RepoConfig, table: FeatureView, data: list[OnlineRow], progress: Progress = None
     ) -> None:
         """Write rows of one view in one statement; a row older than the stored one is left out."""
+        self.write_rows(config, table, encoded(config, data))
+        if progress:
+            progress(len(data))
+
+    def write_rows(self, config: RepoConfig, table: FeatureView, rows: list[EncodedRow]) -> None:
+        """Write encoded rows of one view as `online_write_batch` does."""
         with self._get_conn(config) as connection:
             name = stored_table(config, table)
             _create(connection, name)
-            connection.execute(POSTGRES_WRITE.format(table=name), _columns(config, data))
-        if progress:
-            progress(len(data))
+            connection.execute(POSTGRES_WRITE.format(table=name), _columns(newest_rows(rows)))
+
+    def event_times(self, config: RepoConfig, table: FeatureView, keys: list[bytes]) -> list[int | None]:
+        """Return the event time of each key's row in microseconds since 1970; None where there is no row."""
+        with self._get_conn(config) as connection:
+            found = dict(connection.execute(_EVENT_TIMES.format(table=stored_table(config, table)), (keys,)).fetchall())
+        return [microseconds(found[key]) if key in found else None for key in keys]
 
     def online_read(
         self,
@@ -116,17 +129,12 @@ def _create(connection: psycopg.Connection, table: str) -> None:
             connection.execute(POSTGRES_CREATE.format(table=table))
 
 
-def _columns(config: RepoConfig, data: list[OnlineRow]) -> list[list[Any]]:
-    """The statement's five arrays, by key; of several rows of a key the newest."""
-    newest: dict[bytes, tuple[tuple[int, int], dict[str, Any]]] = {}
-    for entity_key, values, event_time, created_time in data:
-        key, moment = stored_key(config, entity_key), (microseconds(event_time), microseconds(created_time))
-        if key not in newest or moment >= newest[key][0]:
-            newest[key] = (moment, values)
+def _columns(rows: list[EncodedRow]) -> list[list[Any]]:
+    """The statement's five arrays."""
     columns: list[list[Any]] = [[], [], [], [], []]
-    for key, (moment, values) in sorted(newest.items()):
-        for feature, value in sorted(values.items()):
-            times = (EPOCH + timedelta(microseconds=each) for each in moment)
-            for column, cell in zip(columns, (key, feature, value.SerializeToString(), *times), strict=True):
+    for row in rows:
+        times = [EPOCH + timedelta(microseconds=each) for each in row.moment]
+        for feature, value in sorted(row.values.items()):
+            for column, cell in zip(columns, (row.key, feature, value, *times), strict=True):
                 column.append(cell)
     return columns

@@ -8,8 +8,10 @@ from string import Template
 import yaml
 from feast import FeatureStore, RepoConfig
 from feast.errors import FeatureServiceNotFoundException
+from feast.infra.online_stores.helpers import get_online_store_from_config
 
 from feature_repo import feature_definitions, features, schema
+from feature_repo.encoded_rows import RowDoor
 from feature_repo.feature_definitions import definitions
 from feature_repo.features import USER_SERVICE
 
@@ -49,6 +51,12 @@ def open_store(address: StoreAddress) -> FeatureStore:
     """Open the feature store of feature_store.yaml at an address; definitions are not registered here."""
     text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(store_environment(address))
     return FeatureStore(config=RepoConfig(**yaml.safe_load(text)))
+
+
+def row_door(store: FeatureStore) -> RowDoor:
+    """Return the online store of a feature store by its own door, for whole tables."""
+    door: RowDoor = get_online_store_from_config(store.config.online_store)
+    return door
 
 
 def apply_definitions(store: FeatureStore, offline_path: str) -> bool:

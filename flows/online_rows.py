@@ -1,7 +1,8 @@
 """Load the newest feature rows into the online store, check them there, and keep a ledger of what was loaded.
 
-Rows go in by Feast's write door, not by `materialize`: that marks views as MATERIALIZING in the registry, and a server
-that reads it then answers every request with an error. The store's guard never lets an older row replace a newer one.
+Rows go in by the store's own door, not by Feast's `materialize`: that marks views as MATERIALIZING in the registry, and
+a server that reads it then answers every request with an error; and a conversion value by value took most of the time.
+The store's guard never lets an older row replace a newer one.
 """
 
 import json
@@ -16,7 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import FeatureStore
 
+from feature_repo.encoded_rows import encode_rows
 from feature_repo.features import FEATURE_VIEWS, USER_VIEWS, FeatureView
+from feature_repo.online_format import entity_key
+from feature_repo.store import row_door
 from flows.feature_store import feature_store
 from flows.feature_tables import Snapshot, read_snapshot, snapshot_moments
 from flows.settings import Settings
@@ -66,12 +70,13 @@ def load_view(
     store, rows = feature_store(settings), pq.read_table(snapshot.path)
     known = read_ledger(settings).get(_ledger_key(settings, view))
     if known and known.content == snapshot.content and known.as_of == as_of.isoformat():
-        step = max(len(rows) // ROWS_OF_A_PROBE, 1)
-        if not missing_keys(store, FEATURE_VIEWS[view], rows[FEATURE_VIEWS[view].key].to_pylist()[::step], as_of):
+        probe = rows[FEATURE_VIEWS[view].key].to_pylist()[:: _probe_step(rows)]
+        if not missing_keys(store, FEATURE_VIEWS[view], probe, as_of):
             return known
+    door, own = row_door(store), store.get_feature_view(view)
     for start in range(0, len(rows), ROWS_PER_WRITE):
         part = rows.slice(start, ROWS_PER_WRITE)
-        store.write_to_online_store(view, df=part.to_pandas())
+        door.write_rows(store.config, own, encode_rows(FEATURE_VIEWS[view], part))
         if progress:
             progress(len(part))
     _verify(store, FEATURE_VIEWS[view], rows, as_of)
@@ -109,12 +114,22 @@ def loaded_moment(settings: Settings) -> datetime | None:
 
 
 def _verify(store: FeatureStore, view: FeatureView, rows: pa.Table, as_of: datetime) -> None:
-    missing = missing_keys(store, view, rows[view.key].to_pylist(), as_of)
+    """Ask the moment of each row, and Feast for a probe of them."""
+    keys, door, own = rows[view.key].to_pylist(), row_door(store), store.get_feature_view(view.name)
+    missing, oldest = [], int(as_of.timestamp()) * 1_000_000
+    for part in _parts(keys):
+        times = door.event_times(store.config, own, [entity_key(view.key, key) for key in part])
+        missing += [key for key, time in zip(part, times, strict=True) if time is None or time < oldest]
+    missing += missing_keys(store, view, keys[:: _probe_step(rows)], as_of)
     if missing:
         raise OnlineRowsMissing(
-            f"Online view {view.name}: wrote {len(rows)} rows as of {as_of.isoformat()}, but {len(missing)} do not "
-            f"read back, {missing[0]} among them. Is someone emptying the online store? Run the same command again."
+            f"Online view {view.name}: wrote {len(rows)} rows as of {as_of.isoformat()}, but {len(set(missing))} do "
+            f"not read back, {missing[0]} among them. Is someone emptying the online store? Run the same command again."
         )
+
+
+def _probe_step(rows: pa.Table) -> int:
+    return max(len(rows) // ROWS_OF_A_PROBE, 1)
 
 
 def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
