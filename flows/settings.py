@@ -78,6 +78,7 @@ class Settings:
     services: ServiceSettings
     #: Items that a model may recommend (flows/catalogue_items.py).
     vocabulary_limit: int = 20_000
+    training_rows_limit: int = 300_000
     #: Read the lake as it was at this moment (flows/known_lake.py); None: as it is.
     known_at: datetime | None = None
 
@@ -106,6 +107,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             serving_port=_port(env, "AISLE_SERVING_PORT", 8000),
         ),
         vocabulary_limit=_count(env, "AISLE_VOCABULARY_LIMIT", 20_000),
+        training_rows_limit=_count(env, "AISLE_TRAINING_ROWS_LIMIT", 300_000),
     )
 
 
@@ -138,6 +140,7 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
         "AISLE_SERVING_HOST": services.serving_host,
         "AISLE_SERVING_PORT": str(services.serving_port),
         "AISLE_VOCABULARY_LIMIT": str(settings.vocabulary_limit),
+        "AISLE_TRAINING_ROWS_LIMIT": str(settings.training_rows_limit),
         **_quiet(settings.home),
         "PREFECT_API_URL": services.prefect_api_url,
         "PREFECT_SERVER_API_HOST": services.prefect_host,

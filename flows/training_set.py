@@ -6,6 +6,7 @@ every join. What was built once is kept below AISLE_HOME/training_sets, under th
 
 import hashlib
 import json
+import logging
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -30,8 +31,11 @@ from flows.settings import Settings
 from flows.text_vectors import vectors_of_items
 from flows.training_cuts import training_cuts
 from training.dataset import TrainingSet
-from training.dataset_rows import from_arrow
+from training.dataset_rows import from_arrow, tells
+from training.row_limit import rows_within
 from training.visits import from_visits
+
+logger = logging.getLogger(__name__)
 
 #: Views that old training snapshots carry; the two cuts carry all.
 TRAINING_VIEWS = (USER_HISTORY, USER_HABITS)
@@ -100,12 +104,14 @@ def build_training_tables(
             "code": code_hash(),
             "moments": {as_of.isoformat(): fingerprint(connection, as_of) for as_of in (*moments.all, *ends)},
             "vocabulary_limit": settings.vocabulary_limit,
+            "training_rows_limit": settings.training_rows_limit,
         }
         truths = _truths(connection, moments)
     items = catalogue_items(settings, moments.validation, source)
     made_of["items"] = content_hash(items)
     input_hash = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-    tables = TrainingTables(_histories(settings, moments), items, truths, input_hash, lake.versions)
+    histories = _within_limit(settings, _histories(settings, moments), truths)
+    tables = TrainingTables(histories, items, truths, input_hash, lake.versions)
     _save(settings, tables, made_of)
     _remember(settings, request, input_hash)
     return tables
@@ -134,6 +140,25 @@ def _histories(settings: Settings, moments: TrainingMoments | VisitMoments) -> p
     by_moment = {microseconds(as_of): moments.split(as_of) for as_of in moments.all}
     splits = [by_moment[moment] for moment in rows["event_timestamp"].cast(pa.int64()).to_pylist()]
     return rows.append_column("split", pa.array(splits, pa.string()))
+
+
+def _within_limit(settings: Settings, histories: pa.Table, truths: Mapping[str, pa.Table]) -> pa.Table:
+    """Of too many rows leave out those that tell nothing, then whole users; say how many stay."""
+    if len(histories) <= settings.training_rows_limit:
+        return histories
+    users = len(pc.unique(histories["user_id"]))
+    if truths:
+        histories = histories.filter(pa.array(tells(histories, histories["split"].to_numpy(zero_copy_only=False))))
+    judged = pa.concat_arrays([pc.unique(truth["user_id"]) for truth in truths.values()] or [pa.array([], pa.string())])
+    kept = rows_within(histories, judged, settings.training_rows_limit)
+    logger.info(
+        "models learn from %d of %d users: AISLE_TRAINING_ROWS_LIMIT is %d rows, of which all would take %d",
+        len(pc.unique(kept["user_id"])),
+        users,
+        settings.training_rows_limit,
+        len(histories),
+    )
+    return kept
 
 
 def judged_rows(histories: pa.Table) -> pa.Table:
@@ -172,7 +197,7 @@ def _folder(settings: Settings, input_hash: str) -> Path:
 
 
 def _request_key(settings: Settings, lake: LakeState) -> str:
-    return f"{lake.key}-{code_hash()}-{settings.vocabulary_limit}"
+    return f"{lake.key}-{code_hash()}-{settings.vocabulary_limit}-{settings.training_rows_limit}"
 
 
 def _read_requests(settings: Settings) -> dict[str, str]:

@@ -8,7 +8,6 @@ What the probe shopper did goes to files of its own, which nobody lands.
 import fcntl
 import os
 import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,10 +16,11 @@ from typing import Any
 import orjson
 
 from feature_repo.schema import EVENTS
+from serving.remembered_ids import RememberedIds, no_ids, remember
 
 PROBE_SOURCE = "probe"
-#: Event ids remembered to know a repeated push; ingest knows all of them.
-REMEMBERED_IDS = 100_000
+#: Event ids remembered at least to know a repeated push; ingest knows all of them.
+REMEMBERED_IDS = 50_000
 
 
 class SpoolFull(Exception):
@@ -33,7 +33,7 @@ class Spool:
 
     folder: Path
     writing: threading.Lock = field(default_factory=threading.Lock)
-    event_ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+    event_ids: RememberedIds = field(default_factory=lambda: no_ids(REMEMBERED_IDS))
 
 
 def open_spool(folder: Path) -> Spool:
@@ -44,7 +44,7 @@ def open_spool(folder: Path) -> Spool:
     for path in sorted(paths, key=lambda path: path.name)[-20:]:
         for line in path.read_bytes().splitlines():
             try:
-                _remember(spool, str(orjson.loads(line)["event_id"]))
+                remember(spool.event_ids, str(orjson.loads(line)["event_id"]))
             except (ValueError, KeyError, TypeError):
                 continue  # half a line that was never acknowledged
     return spool
@@ -74,7 +74,7 @@ def append_events(spool: Spool, rows: list[dict[str, Any]]) -> list[bool]:
             except OSError as error:
                 raise SpoolFull(f"cannot write to {spool.folder}: {error}") from error
         for row in rows:
-            _remember(spool, row["event_id"])
+            remember(spool.event_ids, row["event_id"])
         return new
 
 
@@ -129,9 +129,3 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
-
-
-def _remember(spool: Spool, event_id: str) -> None:
-    spool.event_ids[event_id] = None
-    if len(spool.event_ids) > REMEMBERED_IDS:
-        spool.event_ids.popitem(last=False)

@@ -29,7 +29,7 @@ def from_arrow(
     unknown = sorted(set(split.tolist()) - set(SPLITS))
     if unknown:
         raise ValueError(f"histories.split: expected one of {SPLITS}, came {unknown}: name the split of every row.")
-    told = _tells(histories, split)
+    told = tells(histories, split)
     histories, split = histories.filter(pa.array(told)), split[told]
     queries = queries_of(histories, catalogue)
     order = order_by_content(queries)
@@ -99,7 +99,7 @@ def queries_of(histories: pa.Table, catalogue: Catalogue) -> Queries:
     )
 
 
-def _tells(histories: pa.Table, split: np.ndarray) -> np.ndarray:
+def tells(histories: pa.Table, split: np.ndarray) -> np.ndarray:
     """Return which rows say anything, bool [rows]: both cuts, and training rows around which the user did something.
 
     Others hold no interaction of their own and have no truth; where users come seldom, nearly all training rows do.

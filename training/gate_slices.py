@@ -11,6 +11,7 @@ import numpy as np
 from training import metrics
 from training.bootstrap import paired_bounds
 from training.dataset import Catalogue, Cut
+from training.evaluate import Evaluation, rows_of
 from training.gate_checks import GateLimits
 
 K = 10
@@ -80,6 +81,28 @@ def compare_slices(
         if (wanted == name).sum() >= BIG_CATEGORY * max(len(wanted), 1):
             found.append(_compare(f"category {name}", ranked, everybody, wanted == name, limits))
     return tuple(each for each in found if each.users)
+
+
+def compare_evaluations(
+    ours: Evaluation, theirs: Evaluation, catalogue: Catalogue, cut: Cut, limits: GateLimits
+) -> tuple[SliceComparison, ...]:
+    """Compare two models evaluated on the same cut, as the gate will on the next one; without channels."""
+    truth = rows_of(cut.truth, ours.query_rows)
+    ranked = Ranked(ours.query_rows, ours.ranked, theirs.ranked, truth.starts, truth.items)
+    return compare_slices(ranked, catalogue, cut, {}, limits)
+
+
+def tail_kept(ours: Evaluation, theirs: Evaluation, catalogue: Catalogue, cut: Cut) -> float:
+    """Return the NDCG@10 of tail items as a share of the other model's; 1 where too few users want one to say."""
+    truth, tail = rows_of(cut.truth, ours.query_rows), tail_items(cut, catalogue.item_count)
+    owner = np.repeat(np.arange(len(ours.query_rows)), truth.counts())[tail[truth.items]]
+    wanted = np.bincount(owner, minlength=len(ours.query_rows))
+    starts = np.concatenate(([0], np.cumsum(wanted)))
+    found, before = (
+        metrics.mean(metrics.ndcg(metrics.hits(each.ranked, starts, truth.items[tail[truth.items]]), wanted, K))
+        for each in (ours, theirs)
+    )
+    return found / before if (wanted > 0).sum() >= LEAST_USERS and before > 0 else 1.0
 
 
 def tail_items(cut: Cut, item_count: int) -> np.ndarray:

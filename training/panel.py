@@ -26,20 +26,23 @@ Parts = Callable[..., torch.Tensor]
 class Panel:
     """Scores of candidates: `features` float32 [users, candidates, parts]; `wanted` bool; `counts` truth sizes.
 
-    `live` is False where a row has fewer candidates or one stands twice.
+    `live` is False where a row has fewer candidates or one stands twice. `tail` bool [users, candidates] and
+    `tail_counts` are those of the wanted items that few people take; none where no tail was named.
     """
 
     features: np.ndarray
     wanted: np.ndarray
     live: np.ndarray
     counts: np.ndarray
+    tail: np.ndarray
+    tail_counts: np.ndarray
 
 
 @torch.inference_mode()
-def build_panel(parts: Parts, cut: Cut, only_new: bool = False) -> Panel:
+def build_panel(parts: Parts, cut: Cut, only_new: bool = False, tail: np.ndarray | None = None) -> Panel:
     """Return the panel of the cut's users with a truth; `parts(*inputs)` gives scores [B, parts, n + 1].
 
-    `only_new` leaves out what stands in a query's history or habits, as candidate and as wanted.
+    `only_new` leaves out what stands in a query's history or habits, as candidate and as wanted. `tail` bool [n + 1].
     """
     rows = np.flatnonzero(cut.truth.counts() > 0)
     features, items = [], []
@@ -57,38 +60,51 @@ def build_panel(parts: Parts, cut: Cut, only_new: bool = False) -> Panel:
         features.append(torch.where(has_score, found, 0.0).numpy())
         items.append(torch.where(has_score.any(dim=2), top, 0).numpy())
     if not items:
-        return Panel(np.zeros((0, 1, 1)), *(np.zeros((0, 1), dtype=bool),) * 2, np.zeros(0, dtype=np.int64))
+        nobody, nothing = np.zeros((0, 1), dtype=bool), np.zeros(0, dtype=np.int64)
+        return Panel(np.zeros((0, 1, 1)), nobody, nobody, nothing, nobody, nothing)
     ranked = np.concatenate(items)
     twice = np.concatenate([np.zeros((len(ranked), 1), dtype=bool), ranked[:, 1:] == ranked[:, :-1]], axis=1)
     truth = rows_of(cut.truth, rows)
     truth = new_only(truth, cut.queries, rows) if only_new else truth
     hit = metrics.hits(ranked, truth.starts, truth.items)
-    return Panel(np.concatenate(features), hit, (ranked > 0) & ~twice, truth.counts())
+    rare = np.zeros(int(ranked.max(initial=0)) + 1, dtype=bool) if tail is None else tail
+    owner = np.repeat(np.arange(len(rows)), truth.counts())
+    tail_counts = np.bincount(owner[rare[truth.items]], minlength=len(rows)) if tail is not None else 0 * truth.counts()
+    return Panel(np.concatenate(features), hit, (ranked > 0) & ~twice, truth.counts(), hit & rare[ranked], tail_counts)
 
 
-def panel_ndcg(panel: Panel, weights: np.ndarray) -> float:
-    """Return the mean NDCG@10 of the weighted sum of parts, over the panel's candidates."""
+def panel_ndcg(panel: Panel, weights: np.ndarray, emphasis: float = 0.0) -> float:
+    """Return the mean NDCG@10 of the weighted sum of parts, over the panel's candidates; NaN for an empty panel.
+
+    `emphasis`: how much of the mean NDCG@10 of those who want tail items, counting only these, is added to it.
+    """
     if not len(panel.counts):
         return float("nan")
     scores = np.where(panel.live, panel.features @ weights.astype(np.float32), -np.inf)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
     hit = np.take_along_axis(panel.wanted & panel.live, order, axis=1)
-    return metrics.mean(metrics.ndcg(hit, panel.counts, K))
+    found = metrics.mean(metrics.ndcg(hit, panel.counts, K))
+    if not emphasis or not panel.tail_counts.any():
+        return found
+    rare = np.take_along_axis(panel.tail & panel.live, order, axis=1)
+    return found + emphasis * metrics.mean(metrics.ndcg(rare, panel.tail_counts, K))
 
 
-def search(panel: Panel, start: np.ndarray, grids: dict[int, tuple[float, ...]], rounds: int = 2) -> np.ndarray:
+def search(
+    panel: Panel, start: np.ndarray, grids: dict[int, tuple[float, ...]], rounds: int = 2, emphasis: float = 0.0
+) -> np.ndarray:
     """Return weights that no single change within the grids improves much: one part after the other, best kept.
 
-    `grids` names the values tried for a part; parts without a grid keep their start.
+    `grids` names the values tried for a part; parts without a grid keep their start. `emphasis` as in `panel_ndcg`.
     """
-    weights, best = start.astype(np.float64).copy(), panel_ndcg(panel, start)
+    weights, best = start.astype(np.float64).copy(), panel_ndcg(panel, start, emphasis)
     for _ in range(rounds):
         before = weights.copy()
         for part, grid in grids.items():
             for value in grid:
                 trial = weights.copy()
                 trial[part] = value
-                quality = panel_ndcg(panel, trial)
+                quality = panel_ndcg(panel, trial, emphasis)
                 if quality > best:
                     best, weights = quality, trial
         if (weights == before).all():

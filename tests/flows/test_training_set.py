@@ -1,3 +1,5 @@
+import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -90,6 +92,19 @@ def test_every_user_known_at_a_moment_has_one_row_with_the_split_of_the_moment(s
     ]
     columns = ("event_timestamp", "user_id", "split")
     assert list(zip(*(tables.histories[name].to_pylist() for name in columns), strict=True)) == expected
+
+
+def test_a_limit_of_rows_keeps_whole_users_who_judge_first_and_says_so(settings, tables, caplog):
+    with caplog.at_level(logging.INFO, logger="flows.training_set"):
+        fewer = build_training_tables(replace(settings, training_rows_limit=200))
+    users = set(fewer.histories["user_id"].to_pylist())
+    assert 0 < len(fewer.histories) <= 200
+    judges = {user for truth in tables.truths.values() for user in truth["user_id"].to_pylist()}
+    assert users <= judges or judges <= users
+    told = f"models learn from {len(users)} of {len(set(tables.histories['user_id'].to_pylist()))} users"
+    assert f"{told}: AISLE_TRAINING_ROWS_LIMIT is 200 rows" in caplog.text
+    assert (fewer.items, fewer.truths) == (tables.items, tables.truths)
+    assert fewer.input_hash != tables.input_hash
 
 
 def test_histories_hold_what_was_known_at_the_moment_and_nothing_later(tables):

@@ -9,10 +9,13 @@ from torch import nn
 
 from training import blend
 from training.blend import Blend, Weights
-from training.dataset import TrainingSet
+from training.dataset import Cut, TrainingSet, Truth
 from training.evaluate import evaluate, inputs_of
+from training.gate_checks import GateLimits
+from training.gate_slices import compare_evaluations, tail_kept
 from training.model import FittedModel
-from training.panel import NEVER, build_panel
+from training.panel import NEVER, Panel, build_panel, panel_ndcg
+from training.tournament import fallen_slices
 
 NOBODY = (np.zeros(0, dtype=np.int64), np.zeros((0, 1), dtype=np.int64), np.zeros((0, 1), dtype=np.float32))
 
@@ -95,6 +98,67 @@ def test_a_part_without_a_score_counts_nothing_and_brings_no_candidate(rhythm: T
     panel = build_panel(lambda *inputs: Fixed(scores)(*inputs).unsqueeze(1), rhythm.validation)
     assert (panel.live.sum(axis=1) == 1).all()
     assert panel.features[panel.live].tolist() == [[-2.0]] * len(panel.live)
+
+
+def test_the_emphasis_adds_the_quality_at_tail_items_as_a_plain_loop_does() -> None:
+    random = np.random.default_rng(3)
+    users, candidates, wanted = 30, 14, 3
+    live = random.random((users, candidates)) < 0.9
+    hit = np.zeros((users, candidates), dtype=bool)
+    for user in range(users):
+        hit[user, random.choice(candidates, wanted, replace=False)] = True
+    rare = hit & (random.random((users, candidates)) < 0.4)
+    features = random.normal(size=(users, candidates, 2)).astype(np.float32)
+    panel = Panel(features, hit, live, np.full(users, wanted), rare, rare.sum(axis=1))
+    weights = np.array([1.0, 0.5])
+    means = {"all": list[float](), "tail": list[float]()}
+    for user in range(users):
+        scores = features[user] @ weights.astype(np.float32)
+        top = [place for place in np.argsort(-scores, kind="stable") if live[user, place]][:10]
+        for name, kept in (("all", hit[user]), ("tail", rare[user])):
+            gain = sum(1 / np.log2(rank + 2) for rank, place in enumerate(top) if kept[place])
+            ideal = sum(1 / np.log2(rank + 2) for rank in range(min(int(kept.sum()), 10)))
+            means[name] += [gain / ideal] if ideal else []
+    expected = np.mean(means["all"]) + 0.7 * np.mean(means["tail"])
+    assert panel_ndcg(panel, weights, emphasis=0.7) == pytest.approx(expected)
+    assert panel_ndcg(panel, weights) == pytest.approx(np.mean(means["all"]))
+
+
+def test_users_of_tail_items_keep_what_the_best_simple_model_gave_them(rhythm: TrainingSet) -> None:
+    crowded, popular, niche = _crowded(rhythm)
+    simple = evaluate(niche.module(), crowded.validation)
+    catalogue, cut = crowded.catalogue, crowded.validation
+    careless, careful = (blend.fit(crowded, [popular, niche], served) for served in (None, simple))
+    kept = [tail_kept(evaluate(each.module(), cut), simple, catalogue, cut) for each in (careless, careful)]
+    assert kept[0] < 0.9 <= kept[1]
+    assert careful.hyper_parameters["emphasis of tail items"] > 0
+    assert "emphasis of tail items" not in careless.hyper_parameters
+
+
+def test_a_model_that_lets_tail_items_fall_on_validation_is_told(rhythm: TrainingSet) -> None:
+    crowded, popular, niche = _crowded(rhythm)
+    found = {each.name: evaluate(each.module(), crowded.validation) for each in (popular, niche)}
+    assert fallen_slices(found, "niche", crowded)["popular"][0] == "tail items"
+    assert "niche" not in fallen_slices(found, "niche", crowded)
+    slices = compare_evaluations(found["popular"], found["niche"], crowded.catalogue, crowded.validation, GateLimits())
+    (tail,) = [each for each in slices if each.name == "tail items"]
+    share = tail_kept(found["popular"], found["niche"], crowded.catalogue, crowded.validation)
+    assert share == pytest.approx(tail.ndcg10 / tail.incumbent_ndcg10)
+
+
+def _crowded(rhythm: TrainingSet) -> tuple[TrainingSet, FittedModel, FittedModel]:
+    """60 users who met item 1, 40 want it again and 20 item 7; a model of the crowd, and one that knows item 7."""
+    queries = rhythm.validation.queries.rows(np.resize(np.arange(len(rhythm.validation.queries)), 60))
+    history = np.zeros_like(queries.history_items)
+    history[:, -1] = 1
+    queries = replace(queries, history_items=history, habit_items=np.zeros_like(queries.habit_items))
+    cut = Cut(queries, Truth(np.arange(61), np.where(np.arange(60) < 40, 1, 7)))
+    crowd, seldom = (np.full(rhythm.catalogue.item_count + 1, score) for score in (-1.0, 0.0))
+    crowd[[1, 2, 7]], seldom[7] = (2.0, 1.2, 0.0), 1.0
+    popular, niche = (
+        FittedModel(name, "simple", Fixed(scores), {}) for name, scores in (("popular", crowd), ("niche", seldom))
+    )
+    return replace(rhythm, validation=cut), popular, niche
 
 
 def _shortened(training_set: TrainingSet) -> TrainingSet:

@@ -95,7 +95,7 @@ def test_rows_around_which_nothing_happened_are_left_out_and_no_interaction_and_
 
     lean = build_training_set(every_user(rows), item_texts())
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(dataset_rows, "_tells", lambda histories, split: np.ones(len(split), dtype=bool))
+        patch.setattr(dataset_rows, "tells", lambda histories, split: np.ones(len(split), dtype=bool))
         whole = build_training_set(every_user(rows), item_texts())
     assert told(lean) == told(whole)
     assert len(lean.training) <= len(whole.training)

@@ -93,6 +93,8 @@ def test_the_table_names_every_model_and_the_picture_is_a_png(tournament: Tourna
     table = format_table(tournament)
     assert all(f"| {name} |" in table for name in NAMES)
     assert "Challenger: " in table
+    left = replace(tournament, passed_over={"transformer": ("tail items", "cold users")})
+    assert "transformer is better on validation, but serves tail items, cold users clearly worse" in format_table(left)
     assert curve_picture(tournament.curves).startswith(b"\x89PNG")
 
 
