@@ -42,11 +42,19 @@ def words_of_mix(buckets: Sequence[str], before: np.ndarray, now: np.ndarray) ->
 
 
 def words_of_numbers(buckets: Sequence[str], before: np.ndarray, now: np.ndarray) -> str:
-    """The medians."""
-    return f"median {_median(buckets, before):.3g} before, {_median(buckets, now):.3g} now"
+    """The medians, or where both are in one bucket the numbers of which most came or went."""
+    medians = [_median_place(buckets, counts) for counts in (before, now)]
+    if medians[0] != medians[1]:
+        was, is_ = (_number(buckets[place]) for place in medians)
+        return f"median {was:.3g} before, {is_:.3g} now"
+    p, q = now / now.sum(), before / before.sum()
+    place = int(np.argmax(np.abs(p - q)))
+    return f"about {_number(buckets[place]):.3g}: {100 * q[place]:.1f} % of rows before, {100 * p[place]:.1f} % now"
 
 
-def _median(buckets: Sequence[str], counts: np.ndarray) -> float:
-    place = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
-    number = int(buckets[min(place, len(buckets) - 1)])
-    return 0.0 if number == ZERO_BUCKET else math.exp((number + 0.5) / BUCKETS_A_LOGARITHM)
+def _median_place(buckets: Sequence[str], counts: np.ndarray) -> int:
+    return min(int(np.searchsorted(np.cumsum(counts), counts.sum() / 2)), len(buckets) - 1)
+
+
+def _number(bucket: str) -> float:
+    return 0.0 if int(bucket) == ZERO_BUCKET else math.exp((int(bucket) + 0.5) / BUCKETS_A_LOGARITHM)
