@@ -24,7 +24,7 @@ from feature_repo.prepared_events import fingerprint, microseconds
 from feature_repo.transforms import code_hash
 from flows.catalogue_items import catalogue_items
 from flows.feature_moments import TrainingMoments, VisitMoments
-from flows.feature_rows import historical_rows
+from flows.feature_rows import historical_rows, known_users
 from flows.feature_source import LakeState, event_span, lake_state, open_events
 from flows.feature_tables import Progress, Publish, build_tables_from
 from flows.settings import Settings
@@ -32,7 +32,7 @@ from flows.text_vectors import vectors_of_items
 from flows.training_cuts import training_cuts
 from training.dataset import TrainingSet
 from training.dataset_rows import from_arrow, tells
-from training.row_limit import rows_within
+from training.row_limit import rows_within, users_within
 from training.visits import from_visits
 
 logger = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ TRAINING_VIEWS = (USER_HISTORY, USER_HABITS)
 #: Training sets kept on disk; older ones are removed.
 KEPT_SETS = 3
 _TABLES = ("histories", "items")
+#: Rows joined for each that may stay: where users come seldom, most tell nothing.
+_JOINED = 8
 #: The split of every row of a training set of visits.
 VISITS = "visits"
 _TRUTH = """
@@ -110,7 +112,7 @@ def build_training_tables(
     items = catalogue_items(settings, moments.validation, source)
     made_of["items"] = content_hash(items)
     input_hash = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
-    histories = _within_limit(settings, _histories(settings, moments), truths)
+    histories = _histories(settings, moments, _judges(truths))
     tables = TrainingTables(histories, items, truths, input_hash, lake.versions)
     _save(settings, tables, made_of)
     _remember(settings, request, input_hash)
@@ -126,39 +128,42 @@ def wanted_snapshots(moments: TrainingMoments | VisitMoments) -> dict[str, tuple
     return {**{view.name: moments.all if view in TRAINING_VIEWS else cuts for view in USER_VIEWS}, **items}
 
 
-def _histories(settings: Settings, moments: TrainingMoments | VisitMoments) -> pa.Table:
-    """Join all snapshots through the feature service, a few moments at a time: lists of 60,000 rows are 300 MB."""
-    if isinstance(moments, VisitMoments):
-        rows = historical_rows(settings, (moments.newest,), USER_VIEWS)
-        return rows.append_column("split", pa.array([VISITS] * len(rows), pa.string()))
-    parts = []
-    for group in _groups(moments.training, 8):
-        parts.append(historical_rows(settings, group, TRAINING_VIEWS))
-    for cut in (moments.validation, moments.test):
-        parts.append(historical_rows(settings, (cut,), USER_VIEWS))
+def _histories(settings: Settings, moments: TrainingMoments | VisitMoments, judges: pa.Array) -> pa.Table:
+    """Join all snapshots through the feature service, a few moments at a time: lists of 60,000 rows are 300 MB.
+
+    Of too many rows, those that tell nothing are left out, then whole users; how many stay is said.
+    """
+    visits = isinstance(moments, VisitMoments)
+    known = known_users(settings, (moments.newest,) if isinstance(moments, VisitMoments) else moments.all)
+    limit, total = settings.training_rows_limit, pc.sum(known["rows"]).as_py() or 0
+    if total <= limit:
+        return _visits(settings, moments, None) if visits else _joined(settings, moments, None)
+    joined = users_within(known, judges, limit if visits else _JOINED * limit)
+    rows = _visits(settings, moments, joined) if visits else _joined(settings, moments, joined)
+    if not visits:
+        rows = rows.filter(pa.array(tells(rows, rows["split"].to_numpy(zero_copy_only=False))))
+    rows = rows_within(rows, judges, limit)
+    said = "models learn from %d of %d users: AISLE_TRAINING_ROWS_LIMIT is %d rows, of %d that are known"
+    logger.info(said, len(pc.unique(rows["user_id"])), len(known), limit, total)
+    return rows
+
+
+def _visits(settings: Settings, moments: VisitMoments, keys: pa.Array | None) -> pa.Table:
+    rows = historical_rows(settings, (moments.newest,), USER_VIEWS, keys)
+    return rows.append_column("split", pa.array([VISITS] * len(rows), pa.string()))
+
+
+def _joined(settings: Settings, moments: TrainingMoments, keys: pa.Array | None) -> pa.Table:
+    parts = [historical_rows(settings, group, TRAINING_VIEWS, keys) for group in _groups(moments.training, 8)]
+    parts += [historical_rows(settings, (cut,), USER_VIEWS, keys) for cut in (moments.validation, moments.test)]
     rows = pa.concat_tables(parts, promote_options="default")
     by_moment = {microseconds(as_of): moments.split(as_of) for as_of in moments.all}
     splits = [by_moment[moment] for moment in rows["event_timestamp"].cast(pa.int64()).to_pylist()]
     return rows.append_column("split", pa.array(splits, pa.string()))
 
 
-def _within_limit(settings: Settings, histories: pa.Table, truths: Mapping[str, pa.Table]) -> pa.Table:
-    """Of too many rows leave out those that tell nothing, then whole users; say how many stay."""
-    if len(histories) <= settings.training_rows_limit:
-        return histories
-    users = len(pc.unique(histories["user_id"]))
-    if truths:
-        histories = histories.filter(pa.array(tells(histories, histories["split"].to_numpy(zero_copy_only=False))))
-    judged = pa.concat_arrays([pc.unique(truth["user_id"]) for truth in truths.values()] or [pa.array([], pa.string())])
-    kept = rows_within(histories, judged, settings.training_rows_limit)
-    logger.info(
-        "models learn from %d of %d users: AISLE_TRAINING_ROWS_LIMIT is %d rows, of which all would take %d",
-        len(pc.unique(kept["user_id"])),
-        users,
-        settings.training_rows_limit,
-        len(histories),
-    )
-    return kept
+def _judges(truths: Mapping[str, pa.Table]) -> pa.Array:
+    return pa.concat_arrays([pc.unique(truth["user_id"]) for truth in truths.values()] or [pa.array([], pa.string())])
 
 
 def judged_rows(histories: pa.Table) -> pa.Table:

@@ -12,23 +12,33 @@ import pyarrow.compute as pc
 _MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
-def rows_within(histories: pa.Table, judged: pa.Array, limit: int) -> pa.Table:
-    """Return the rows of as many users as fit into `limit` rows, in their order; all rows where they fit.
+def users_within(known: pa.Table, judged: pa.Array, limit: int) -> pa.Array:
+    """Return the ids of as many users as fit into `limit` rows.
 
-    `histories`: user_id, event_timestamp, history_event_times, ...; `judged`: ids of users with a truth. Of equal ones
-    who stays goes by a number made of when they did things: it does not depend on their ids.
+    `known`: user_id, each once; `rows` that it takes; `length` of its longest history; `newest`, the time of the last
+    event there (microseconds since 1970). `judged`: ids of users with a truth. Of equal ones who stays goes by a number
+    made of when they did things: it does not depend on their ids.
+    """
+    users = known["user_id"].combine_chunks()
+    rows, length, newest = (known[name].to_numpy() for name in ("rows", "length", "newest"))
+    judges = pc.is_in(users, judged.cast(users.type)).to_numpy(zero_copy_only=False)
+    order = np.lexsort((_drawn(newest, length), length < 2, ~judges))
+    return users.take(pa.array(np.sort(order[np.cumsum(rows[order]) <= limit])))
+
+
+def rows_within(histories: pa.Table, judged: pa.Array, limit: int) -> pa.Table:
+    """Return the rows of the users of `users_within`, in their order; all rows where they fit.
+
+    `histories`: user_id, history_event_times and others.
     """
     if len(histories) <= limit:
         return histories
     coded = pc.dictionary_encode(histories["user_id"].combine_chunks())
-    users, rows = len(coded.dictionary), coded.indices.to_numpy()
-    taken = np.bincount(rows, minlength=users)
-    length, newest = _past(histories, rows, users)
-    judges = pc.is_in(coded.dictionary, judged.cast(coded.dictionary.type)).to_numpy(zero_copy_only=False)
-    order = np.lexsort((_drawn(newest, length), length < 2, ~judges))
-    kept = np.zeros(users, dtype=bool)
-    kept[order] = np.cumsum(taken[order]) <= limit
-    return histories.filter(pa.array(kept[rows]))
+    rows = coded.indices.to_numpy()
+    length, newest = _past(histories, rows, len(coded.dictionary))
+    columns = {"user_id": coded.dictionary, "rows": np.bincount(rows), "length": length, "newest": newest}
+    kept = users_within(pa.table(columns), judged, limit)
+    return histories.filter(pc.is_in(histories["user_id"], kept))
 
 
 def _past(histories: pa.Table, rows: np.ndarray, users: int) -> tuple[np.ndarray, np.ndarray]:
