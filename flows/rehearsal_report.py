@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.rehearsal import RehearsedTable, next_steps
+from flows.sources.staging import JOINED_ROWS
 
 _WIDTH = 118
 
@@ -35,7 +36,8 @@ def print_rehearsal(tables: tuple[RehearsedTable, ...], source: str, limit: int,
     for first, last in (table.span for table in tables if table.span):
         console.print(f"Events from {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC.", highlight=False)
     if any(table.rows >= limit for table in tables):
-        console.print(f"Of each file only the first {limit:,} rows were read; --rows reads more.")
+        joined = f"(of files joined to another one {JOINED_ROWS * limit:,})"
+        console.print(f"Of each file only the first {limit:,} rows {joined} were read; --rows reads more.")
     console.print("\nWhat to do next", style="bold")
     for step in next_steps(tables, source):
         _print_text(console, "  -", step)

@@ -32,6 +32,8 @@ from flows.sources.unread import mask_unread
 #: Columns of an event that say a visit or a checkout in the shop's words; a user id in them becomes the pseudonym.
 MAY_NAME_USER = ("session_id", "basket_id", "text")
 _USERS_AT_ONCE = 100_000
+#: Rows of a joined input that a rehearsal reads for each one of the input that they are joined to.
+JOINED_ROWS = 25
 
 
 @dataclass(frozen=True)
@@ -133,10 +135,9 @@ def _open_section(
         files = files_of(export.mapping, section.reading, export.path)
         return [open_raw(connection, section.reading, files, "raw", own_folder, export.rows)] if files else None
     raws = []
-    for name, reading in mapping.inputs.items():
-        if re.search(rf"\b{re.escape(name)}\b", str(section.relation)):
-            files = files_of(mapping, reading, export.path)
-            raws.append(open_raw(connection, reading, files, name, own_folder, export.rows))
+    for name, rows in _inputs_of(export, section).items():
+        files = files_of(mapping, mapping.inputs[name], export.path)
+        raws.append(open_raw(connection, mapping.inputs[name], files, name, own_folder, rows))
     relation = str(section.relation).strip()
     query = relation if relation.lower().startswith(("select", "with")) else f"select * from {relation}"
     try:
@@ -146,6 +147,19 @@ def _open_section(
         came = f"{relation!r}, which fails: {str(error).splitlines()[0]}"
         raise MappingError(mapping.file, f"{section.label}.from", expected, came) from error
     return raws
+
+
+def _inputs_of(export: Export, section: Section) -> dict[str, int | None]:
+    """Return the inputs that a section's relation names, and how many rows of each to read.
+
+    Of a sample, the first one named has its rows, and those joined to it many more: the first lines of an export are
+    seldom those of its first orders.
+    """
+    relation = str(section.relation)
+    found = {name: re.search(rf"\b{re.escape(name)}\b", relation) for name in export.mapping.inputs}
+    first = min((match.start() for match in found.values() if match), default=0)
+    joined = None if export.rows is None else export.rows * JOINED_ROWS
+    return {name: export.rows if match.start() == first else joined for name, match in found.items() if match}
 
 
 def _hide_users(

@@ -160,6 +160,38 @@ def test_a_rehearsal_reads_no_more_rows_than_it_is_told(settings: Settings, tmp_
     assert (tables["events"].rows, tables["items"].rows) == (20, 2)
 
 
+def test_a_rehearsal_finds_the_orders_of_its_lines_wherever_they_stand(settings: Settings, tmp_path: Path):
+    orders = "".join(f"{number},u{number},2026-10-01 09:{number:02}:00\n" for number in range(50))
+    (tmp_path / "orders.csv").write_text(f"order_id,customer,ordered_at\n{orders}", encoding="utf-8")
+    lines = "".join(f"{number},i{number % 3}\n" for number in reversed(range(50)))
+    (tmp_path / "lines.csv").write_text(f"order_id,sku\n{lines}", encoding="utf-8")
+    (tmp_path / "shop.toml").write_text(
+        f"""
+        source = "shop"
+        channel = "web"
+        [inputs]
+        orders = {{ files = "{tmp_path}/orders.csv" }}
+        lines = {{ files = "{tmp_path}/lines.csv" }}
+        [events]
+        from = 'lines left join orders using ("order_id")'
+        [events.columns]
+        event_time = "ordered_at"
+        user_id = "customer"
+        item_id = "sku"
+        event_type = "'purchase'"
+        basket_id = "order_id"
+        [items]
+        from_events = true
+        """,
+        encoding="utf-8",
+    )
+    export = open_export(settings, str(tmp_path / "shop.toml"), None, None, None, 4)
+    (tmp_path / "scratch").mkdir()
+    (events,) = (each for each in rehearse(settings, export, tmp_path / "scratch", NOW) if each.table == "events")
+    assert (events.rows, events.rows_held) == (4, 0)
+    assert {pair.after["basket_id"] for pair in events.pairs} == {"49", "48", "47", "46"}
+
+
 def test_the_commands_draft_and_try_a_shop(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("AISLE_HOME", str(settings.home))
     write_foreign_shop(tmp_path / "shop", "online_retail")
