@@ -30,12 +30,13 @@ def time_of_events(
         settings = [] if formats == ["iso"] else [(_format_note(formats), f"time_format = {value}")]
         return settings, ("event_time", column.name, roles["event_time"].said), _days(column)
     if guess is plan.lines and plan.orders and "ordered_at" in orders_with_time(plan.orders):
-        return [], ("event_time", "ordered_at", f"unsure: {told}"), 0.0
+        return [], ("event_time", "ordered_at", f"unsure: {told}"), _days_of_orders(plan.orders)
     day = _named(guess, "day", "day_no", "day_number")
     if day:
         clock = _named(guess, "trans_time", "time", "hhmm")
         made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(clock)}' if clock else ''})"
-        return [], ("event_time", made, f"unsure: {told}"), 0.0
+        counted = next(column for column in guess.sample.columns if column.name == day)
+        return [], ("event_time", made, f"unsure: {told}"), (counted.maximum or 0.0) - (counted.minimum or 0.0)
     if made := _month_and_day(guess):
         return made
     return [], ("event_time", "null::timestamp", _why_no_time(guess)), 0.0
@@ -65,6 +66,14 @@ def _why_no_time(guess: FileGuess) -> str:
         "MISSING: no column of times was found: name it here; where there is none at all: "
         "after('2026-01-01', days := hash(USER, ITEM) % 60) with the names of your columns"
     )
+
+
+def _days_of_orders(orders: FileGuess) -> float:
+    """About how many days the orders span: those between two, as often as the user with most has one."""
+    columns = {plain_name(column.name): column for column in orders.sample.columns}
+    since = next(columns[name] for name in columns if name.startswith("days_since"))
+    number = columns.get("order_number")
+    return (since.median or 0.0) * ((number.maximum if number else None) or 1.0)
 
 
 def orders_with_time(orders: FileGuess) -> str:
