@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.features import CO_PURCHASE_LENGTH, ITEM_CO_PURCHASE, ITEM_POPULARITY, ITEM_PRICE, ITEM_REPEAT
-from feature_repo.prepared_events import DAY_US, ITEMS_AS_OF, run_view
+from feature_repo.prepared_events import DAY_US, ITEMS_AS_OF, microseconds, run_view, run_view_in_parts
 from feature_repo.user_transforms import in_window, windowed
 
 #: Days over which prices are averaged.
@@ -17,6 +17,20 @@ CO_PURCHASE_DAYS = 84
 CO_PURCHASE_MINIMUM = 2
 #: Visits with more distinct items than this say little of each pair, and cost the square of their size.
 CO_PURCHASE_VISIT_SIZE = 100
+#: Pairs met in visits that are counted at once: a group of a pair takes some 100 bytes of the 600 MiB.
+PART_PAIRS = 3_000_000
+#: Visits with company, an item a row, and the visits that each item has.
+_COMPANY = f"""
+CREATE OR REPLACE TEMP TABLE company AS
+WITH met AS (
+    SELECT DISTINCT visit, item FROM acts WHERE is_interaction AND has_visit AND {in_window(CO_PURCHASE_DAYS)}
+),
+visits AS (
+    SELECT visit FROM met GROUP BY visit HAVING count(*) BETWEEN 2 AND {CO_PURCHASE_VISIT_SIZE}
+),
+sizes AS (SELECT item, count(*) AS n FROM met GROUP BY item HAVING n >= {CO_PURCHASE_MINIMUM})
+SELECT visit, item, n FROM met JOIN visits USING (visit) JOIN sizes USING (item)
+"""
 
 
 def item_popularity(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
@@ -70,27 +84,19 @@ def item_co_purchase(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> 
     """The 20 items met most in the same basket or session in the last 84 days, by cosine.
 
     cosine(i, j) = visits with both / sqrt(visits with i × visits with j); a pair needs 2 visits, a visit has at most
-    100 distinct items.
+    100 distinct items. Some items after the others: four million lines of a grocer have more pairs than fit at once.
     """
+    connection.execute(_COMPANY, {"as_of": microseconds(as_of)})
     query = f"""
-    WITH met AS (
-        SELECT DISTINCT visit, item FROM acts WHERE is_interaction AND has_visit AND {in_window(CO_PURCHASE_DAYS)}
-    ),
-    visits AS (
-        SELECT visit FROM met GROUP BY visit HAVING count(*) BETWEEN 2 AND {CO_PURCHASE_VISIT_SIZE}
-    ),
-    sizes AS (SELECT item, count(*) AS n FROM met GROUP BY item HAVING n >= {CO_PURCHASE_MINIMUM}),
-    company AS (SELECT visit, item FROM met JOIN visits USING (visit) JOIN sizes USING (item)),
-    pairs AS (
-        SELECT a.item AS low, b.item AS high, count(*) AS n
-        FROM company a JOIN company b ON a.visit = b.visit AND a.item < b.item
+    WITH pairs AS (
+        SELECT a.item, b.item AS other, count(*) / sqrt(any_value(a.n) * any_value(b.n)) AS score
+        FROM company a JOIN company b ON a.visit = b.visit AND a.item <> b.item
+        WHERE a.item BETWEEN $first AND $last
         GROUP BY a.item, b.item HAVING count(*) >= {CO_PURCHASE_MINIMUM}
     ),
-    directed AS (SELECT low AS item, high AS other, n FROM pairs UNION ALL SELECT high, low, n FROM pairs),
     scored AS (
-        SELECT d.item, d.other, d.n / sqrt(s.n * o.n) AS score
-        FROM directed d JOIN sizes s ON s.item = d.item JOIN sizes o ON o.item = d.other
-        QUALIFY row_number() OVER (PARTITION BY d.item ORDER BY score DESC, d.other) <= {CO_PURCHASE_LENGTH}
+        SELECT item, other, score FROM pairs
+        QUALIFY row_number() OVER (PARTITION BY item ORDER BY score DESC, other) <= {CO_PURCHASE_LENGTH}
     ),
     neighbours AS (
         SELECT s.item, list(o.item_id ORDER BY score DESC, other) AS ids,
@@ -98,6 +104,20 @@ def item_co_purchase(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> 
         FROM scored s JOIN item_codes o ON o.item = s.other GROUP BY s.item
     )
     SELECT item_id, coalesce(ids, []) AS co_purchase_item_ids, coalesce(scores, []) AS co_purchase_scores
-    FROM ({ITEMS_AS_OF}) LEFT JOIN neighbours USING (item)
+    FROM ({ITEMS_AS_OF}) LEFT JOIN neighbours USING (item) WHERE item BETWEEN $first AND $last
     """
-    return run_view(connection, ITEM_CO_PURCHASE, as_of, query)
+    return run_view_in_parts(connection, ITEM_CO_PURCHASE, as_of, query, item_parts(connection, PART_PAIRS))
+
+
+def item_parts(connection: duckdb.DuckDBPyConnection, pairs: int) -> list[tuple[int, int]]:
+    """Return ranges of item codes, first and last: together every item, each with at most about so many pairs met."""
+    query = """
+    WITH sizes AS (SELECT visit, count(*) AS size FROM company GROUP BY visit),
+    met AS (SELECT item, sum(size) AS n FROM company JOIN sizes USING (visit) GROUP BY item),
+    sums AS (
+        SELECT item, sum(coalesce(n, 0) + 1) OVER (ORDER BY item ROWS UNBOUNDED PRECEDING) AS total
+        FROM item_codes LEFT JOIN met USING (item)
+    )
+    SELECT min(item), max(item) FROM sums GROUP BY total // $pairs ORDER BY 1
+    """
+    return connection.execute(query, {"pairs": pairs}).fetchall() or [(1, 0)]

@@ -6,10 +6,12 @@ a user's interactions from 1) and purchases (one row a user, item and basket).
 """
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from feature_repo.features import CREATED_TIMESTAMP, EVENT_TIMESTAMP, FeatureView
 from feature_repo.schema import INTERACTION_TYPES, Column
@@ -136,20 +138,39 @@ def run_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: da
     The query has `$as_of` (microseconds) and yields one row a key, under the names of features.py. Rows come sorted by
     key. Raises duckdb.BinderException when the query lacks a feature.
     """
-    return connection.sql(_statement(view, query), params=_moments(as_of)).to_arrow_table()
+    return in_key_order(connection.sql(_statement(view, query), params=_moments(as_of)).to_arrow_table(), view.key)
+
+
+def in_key_order(table: pa.Table, key: str) -> pa.Table:
+    """Return the table sorted by its key.
+
+    Where insertion order is not preserved (less memory), DuckDB 1.5 now and then hands the batches of an ordered result
+    to Arrow in another order.
+    """
+    keys = table[key].combine_chunks()
+    if len(keys) < 2 or pc.all(pc.less_equal(keys[:-1], keys[1:])).as_py():
+        return table
+    return table.sort_by(key)
 
 
 def run_view_in_parts(
-    connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime, query: str
+    connection: duckdb.DuckDBPyConnection,
+    view: FeatureView,
+    as_of: datetime,
+    query: str,
+    parts: Sequence[tuple[int, int]] | None = None,
 ) -> pa.Table:
-    """Run a user view's query as `run_view` does, for some users after the others, so that memory stays bounded.
+    """Run a view's query as `run_view` does, for some users (or items) after the others, so that memory stays bounded.
 
-    The query reads users from `$first` to `$last` (codes, both ends included); codes stand in the order of user ids.
+    The query reads those from `$first` to `$last` (codes, both ends included), range by range of `parts` (None: those
+    of `user_parts`); codes stand in the order of ids.
     """
     statement, moments = _statement(view, query), _moments(as_of)
     return pa.concat_tables(
-        connection.sql(statement, params={**moments, "first": first, "last": last}).to_arrow_table()
-        for first, last in user_parts(connection, PART_EVENTS)
+        in_key_order(
+            connection.sql(statement, params={**moments, "first": first, "last": last}).to_arrow_table(), view.key
+        )
+        for first, last in (user_parts(connection, PART_EVENTS) if parts is None else parts)
     )
 
 

@@ -4,8 +4,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 
-from feature_repo import prepared_events
+from feature_repo import item_transforms, prepared_events
 from feature_repo.features import FEATURE_VIEWS, HABIT_LENGTH, HISTORY_LENGTH
+from feature_repo.prepared_events import in_key_order
 from feature_repo.transforms import TRANSFORMS, code_hash
 from tests.feature_repo.slow_features import SLOW_FEATURES
 from tests.feature_repo.small_events import AS_OF, ITEMS, event, event_sets, prepared
@@ -54,6 +55,24 @@ def test_views_of_lists_are_the_same_whether_computed_for_all_users_or_for_one_a
             table = TRANSFORMS[name](connection, AS_OF)
             assert by_key(name, table) == whole[name]
             assert table["user_id"].to_pylist() == sorted(whole[name])
+
+
+@settings(max_examples=15, deadline=None)
+@given(event_sets())
+def test_co_purchases_are_the_same_whether_counted_for_all_items_or_for_one_after_the_other(events):
+    whole = rows_of(events)["item_co_purchase"]
+    with pytest.MonkeyPatch.context() as patch, prepared(events) as connection:
+        patch.setattr(item_transforms, "PART_PAIRS", 1)
+        table = TRANSFORMS["item_co_purchase"](connection, AS_OF)
+        assert len(item_transforms.item_parts(connection, 1)) >= len(whole)
+    assert by_key("item_co_purchase", table) == whole
+    assert table["item_id"].to_pylist() == sorted(whole)
+
+
+def test_a_table_that_came_in_another_order_is_put_into_that_of_its_keys():
+    table = pa.table({"item_id": ["a", "b", "c", "d"], "values": [[1.0], [], [2.0, 3.0], None]})
+    assert in_key_order(table.take([2, 3, 0, 1]), "item_id") == table
+    assert in_key_order(table, "item_id") is table
 
 
 def approximately(value):
