@@ -133,27 +133,22 @@ def _histories(settings: Settings, moments: TrainingMoments | VisitMoments, judg
 
     Of too many rows, those that tell nothing are left out, then whole users; how many stay is said.
     """
-    visits = isinstance(moments, VisitMoments)
     known = known_users(settings, (moments.newest,) if isinstance(moments, VisitMoments) else moments.all)
     limit, total = settings.training_rows_limit, pc.sum(known["rows"]).as_py() or 0
     if total <= limit:
-        return _visits(settings, moments, None) if visits else _joined(settings, moments, None)
-    joined = users_within(known, judges, limit if visits else _JOINED * limit)
-    rows = _visits(settings, moments, joined) if visits else _joined(settings, moments, joined)
-    if not visits:
-        rows = rows.filter(pa.array(tells(rows, rows["split"].to_numpy(zero_copy_only=False))))
+        return _joined(settings, moments, None)
+    rows = _joined(settings, moments, users_within(known, judges, _JOINED * limit))
+    rows = rows.filter(pa.array(tells(rows, rows["split"].to_numpy(zero_copy_only=False))))
     rows = rows_within(rows, judges, limit)
     said = "models learn from %d of %d users: AISLE_TRAINING_ROWS_LIMIT is %d rows, of %d that are known"
     logger.info(said, len(pc.unique(rows["user_id"])), len(known), limit, total)
     return rows
 
 
-def _visits(settings: Settings, moments: VisitMoments, keys: pa.Array | None) -> pa.Table:
-    rows = historical_rows(settings, (moments.newest,), USER_VIEWS, keys)
-    return rows.append_column("split", pa.array([VISITS] * len(rows), pa.string()))
-
-
-def _joined(settings: Settings, moments: TrainingMoments, keys: pa.Array | None) -> pa.Table:
+def _joined(settings: Settings, moments: TrainingMoments | VisitMoments, keys: pa.Array | None) -> pa.Table:
+    if isinstance(moments, VisitMoments):
+        rows = historical_rows(settings, (moments.newest,), USER_VIEWS, keys)
+        return rows.append_column("split", pa.array([VISITS] * len(rows), pa.string()))
     parts = [historical_rows(settings, group, TRAINING_VIEWS, keys) for group in _groups(moments.training, 8)]
     parts += [historical_rows(settings, (cut,), USER_VIEWS, keys) for cut in (moments.validation, moments.test)]
     rows = pa.concat_tables(parts, promote_options="default")
