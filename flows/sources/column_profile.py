@@ -18,6 +18,7 @@ TIME_FORMATS = (
     "%d-%b-%y", "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%b %d, %Y %I:%M %p", "%b %d, %Y %I:%M:%S %p",
     "%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p", "%d-%b-%Y %H:%M", "%d-%b-%y %H:%M", "%Y%m%d %H:%M:%S", "%Y-%m-%d %H",
     "%Y-%m-%d %I:%M:%S %p", "%m-%d-%Y", "%d %B %Y", "%B %d, %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S",
+    "%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y",
 )  # fmt: skip
 #: A whole number between these (1990 to 2100) may count seconds; a thousand times as much, milliseconds; and so on.
 _EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}

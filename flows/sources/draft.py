@@ -2,13 +2,13 @@
 
 import json
 import re
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users
-from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users, read_prices
+from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import private_columns
+from flows.sources.file_guess import FileGuess
 from flows.sources.sample import SAMPLE_ROWS, Sample
 
 #: A catalogue that has this share of the events' items lacks few.
@@ -19,6 +19,8 @@ _BARE = re.compile(r"^[A-Za-z0-9_-]+$")
 def draft_mapping(plan: Plan, name: str, folder: Path) -> str:
     """The text of the mapping file; `folder` is where it will lie, so that files are named from there."""
     events = [draft_events(plan, guess) for guess in plan.events]
+    if plan.items:
+        read_prices(plan.items)
     if plan.lines and plan.orders:
         events.append(draft_events(plan, plan.lines))
     lines = [*_head(plan, name, events), *_of_all(plan)]
@@ -183,15 +185,8 @@ def _keys(sample: Sample) -> dict[str, Any]:
 
 def _pattern(guess: FileGuess, folder: Path) -> str:
     """The files as one glob, from the mapping's folder on."""
-    names = [str(Path(file).absolute()) for file in guess.files]
-    if len(names) > 1:
-        names = [f"{_same_beginning(names)}*{''.join(Path(names[0]).suffixes)}"]
-    path = Path(names[0])
+    path = Path(guess.pattern).absolute()
     return str(path.relative_to(folder)) if path.is_relative_to(folder) else str(path)
-
-
-def _same_beginning(names: list[str]) -> str:
-    return "".join(signs[0] for signs in takewhile(lambda signs: len(set(signs)) == 1, zip(*names, strict=False)))
 
 
 def _columns(columns: list[tuple[str, str, str]]) -> list[str]:

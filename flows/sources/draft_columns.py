@@ -1,14 +1,17 @@
 """The columns of a drafted mapping: for each contract column an SQL expression, and why it is thought so."""
 
+import re
 from dataclasses import dataclass
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_event_types import event_type_of
 from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
-from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.draft_plan import Plan
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
-from flows.sources.roles import Guess, guess_roles, plain_name
+from flows.sources.file_guess import FileGuess
+from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
+from flows.sources.sample import Sample
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
 _PRIVATE = (
@@ -16,9 +19,14 @@ _PRIVATE = (
     "latitude", "longitude", "iban", "fn", "id",
 )  # fmt: skip
 _CATEGORY_NAMES = (
-    "category", "categories", "genre", "genres", "department", "aisle", "subclass", "commodity", "warengruppe",
-    "kategorie", "categorie", "categoria", "rubrik",
+    "category", "categories", "subcategory", "genre", "genres", "department", "aisle", "subclass", "commodity",
+    "warengruppe", "kategorie", "categorie", "categoria", "rubrik",
 )  # fmt: skip
+
+#: What exports call the number of an event.
+_EVENT_ID = r"(event|message|insert|hit|interaction|activity|review|row)_?(uu)?id|uuid"
+_LEVELS = r"(category_)?(level|lvl)_?\d"
+_CATEGORY_ENDINGS = ("group_name", "type_name", "class", "class_name")
 
 
 @dataclass(frozen=True)
@@ -61,7 +69,8 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     for name in ("currency", "text"):
         if name in roles:
             columns.append((name, roles[name].column.name, roles[name].said))
-    settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles), *_duplicates(guess, roles)]
+    told = _own_ids(guess, roles) or _duplicates(guess, roles)
+    settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles), *told]
     return EventsDraft(guess, relation, settings, columns, days)
 
 
@@ -119,14 +128,25 @@ def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None
             column = roles[name].column if name in roles else None
             if column is None or column not in sample.columns or column.kind not in _NUMBER_KINDS:
                 continue
-            numbers = sample.keys.setdefault("numbers", [])
-            numbers.extend([column.name] if column.name not in numbers else [])
-            if column.kind == "comma_number":
-                sample.keys.update(decimal=",", thousands=".")
-                sample.reasons["decimal"] = f"{column.name} is written like 1.234,50"
-            elif column.kind == "grouped_number":
-                sample.keys["thousands"] = ","
-                sample.reasons["thousands"] = f"{column.name} is written like 1,234.50"
+            _note_number(sample, column)
+
+
+def _note_number(sample: Sample, column: ColumnProfile) -> None:
+    numbers = sample.keys.setdefault("numbers", [])
+    numbers.extend([column.name] if column.name not in numbers else [])
+    if column.kind == "comma_number":
+        sample.keys.update(decimal=",", thousands=".")
+        sample.reasons["decimal"] = f"{column.name} is written like 1.234,50"
+    elif column.kind == "grouped_number":
+        sample.keys["thousands"] = ","
+        sample.reasons["thousands"] = f"{column.name} is written like 1,234.50"
+
+
+def read_prices(items: FileGuess) -> None:
+    """Note in the keys of a file of items how its prices are written, where it is not as numbers are."""
+    price = items.roles.get("unit_price")
+    if price is not None and price.column.kind in ("comma_number", "grouped_number"):
+        _note_number(items.sample, price.column)
 
 
 def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
@@ -140,6 +160,7 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
     price, total = roles.get("unit_price"), roles.get("line_total")
     if total and quantity and (price is None or price.confidence == "unsure"):
         made = f"{quoted(total.column.name)} / nullif({units}, 0)"
+        made = f"abs({made})" if (quantity.column.minimum or 0) < 0 else made
         found.append(("unit_price", made, f"{total.said}; taken as the price of the whole line"))
     elif only := price or total:
         found.append(("unit_price", only.column.name, only.said))
@@ -152,9 +173,22 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
     return found
 
 
+def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
+    """The setting event_id, where the export numbers its events itself."""
+    taken = {role.column.name for role in roles.values()}
+    for column in guess.sample.columns:
+        named = re.fullmatch(_EVENT_ID, plain_name(column.name)) and column.name not in taken
+        if named and column.distinct == column.rows > 1:
+            return [
+                (f"event_id: {column.name} differs in each row, so it names the event", f'event_id = ["{column.name}"]')
+            ]
+    return []
+
+
 def _duplicates(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
-    copies = guess.sample.copies
-    if "event_type" not in roles and roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}:
+    copies, deeds = guess.sample.copies, roles.get("event_type")
+    sold = deeds is None or {meant_by(word) for word in deeds.column.words} <= {"purchase", "return"}
+    if sold and roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}:
         note = (
             f"the sample has {copies:,} rows that another one equals" if copies else "one sale may have two like lines"
         )
@@ -170,7 +204,11 @@ def _categories(every: list[ColumnProfile], titles: list[ColumnProfile]) -> list
     for column in every:
         name = plain_name(column.name)
         parts = set(name.split("_"))
-        fits = parts & set(_CATEGORY_NAMES) or name.endswith(("group_name", "type_name", "class", "class_name"))
+        fits = (
+            parts & set(_CATEGORY_NAMES)
+            or name.endswith(_CATEGORY_ENDINGS)
+            or re.search(r"^(category_)?(level|lvl)_?\d$", name)
+        )
         if (
             fits
             and not parts & {"colour", "color"}

@@ -4,8 +4,8 @@ import json
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.draft_plan import FileGuess
 from flows.sources.draft_times import Drafted
+from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, meant_by, meant_by_file
 
 
@@ -33,8 +33,9 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
         return [], ("event_type", made, "likely: a quantity below zero is a return")
     named = meant_by_file(guess.files[0])
-    # A file of baskets is of what was bought, not of what lies in a cart.
-    bought = "basket_id" in roles and named == "add_to_cart"
+    # A file of baskets is of what was bought, not of what lies in a cart; one of details with amounts as well.
+    amounts = roles.keys() & {"basket_id", "quantity", "line_total"}
+    bought = ("basket_id" in roles and named == "add_to_cart") or bool(amounts and named == "view")
     if named and not bought and not ("rating" in roles and named != "review"):
         return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
     if "rating" in roles:

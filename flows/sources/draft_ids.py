@@ -5,8 +5,8 @@ import re
 
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.draft_plan import FileGuess
 from flows.sources.draft_times import Drafted
+from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, guess_roles
 from flows.sources.sample import COUNT_BEFORE
 

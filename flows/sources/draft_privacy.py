@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.draft_plan import Plan
+from flows.sources.file_guess import FileGuess
 from flows.sources.roles import plain_name
 
 #: Words of a column's name that tell something of a person.

@@ -4,7 +4,8 @@ import json
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.draft_plan import FileGuess, Plan
+from flows.sources.draft_plan import Plan
+from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, names_time, plain_name
 
 #: (contract column, SQL expression, why).

@@ -2,15 +2,23 @@
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import duckdb
 
 from flows.connection import connect
 from flows.sources.draft import draft_mapping
-from flows.sources.draft_plan import FileGuess, Plan, make_plan
+from flows.sources.draft_plan import Plan, make_plan
+from flows.sources.export_files import head_of
+from flows.sources.file_guess import FileGuess
 from flows.sources.macros import add_macros
 from flows.sources.mapping_keys import ExportRejected
-from flows.sources.sample import files_named, take_sample
+from flows.sources.roles import meant_by_file
+from flows.sources.sample import Sample, files_named, take_samples
+
+#: Parts of one export that are looked at, and the bytes of a file that its first line is in.
+_PARTS_LOOKED_AT, _FIRST_LINE = 3, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -30,9 +38,7 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
     add_macros(connection)
     with tempfile.TemporaryDirectory() as scratch:
         files = files_named(list(patterns))
-        places = [Path(scratch) / str(number) for number in range(len(files))]
-        named = zip(files, places, strict=True)
-        samples = [take_sample(connection, file, f"sample_{place.name}", place) for file, place in named]
+        samples = _samples(connection, files, Path(scratch))
         plan = make_plan(samples)
         if not plan.events and not (plan.orders and plan.lines):
             seen = "; ".join(f"{Path(each.file).name}: {_columns(each.columns)}" for each in samples)
@@ -46,6 +52,29 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
     chosen = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
     told = [guess for guess in [*chosen, *(guess for guess, _ in plan.lookups), *plan.unused] if guess is not None]
     return Draft(text, tuple(dict.fromkeys(_told(guess, plan) for guess in told)))
+
+
+def _samples(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: Path) -> list[Sample]:
+    """Look at each file; of many parts with the same header and deed at the first few, and take the rest for such."""
+    looked: dict[tuple[object, ...], list[list[Sample]]] = {}
+    found: list[Sample] = []
+    for number, file in enumerate(files):
+        known = looked.setdefault(_header(file) or (file,), [])
+        if len(known) < _PARTS_LOOKED_AT or "names" in known[0][0].keys:
+            known.append(take_samples(connection, file, f"sample_{number}", scratch / str(number)))
+            found += known[-1]
+        else:
+            found += [replace(each, file=file) for each in known[0]]
+    return found
+
+
+def _header(file: str) -> tuple[object, ...]:
+    """The first line of a text file, and the deed that its name tells; nothing for other files."""
+    suffixes = Path(file).suffixes
+    if not {".csv", ".tsv", ".txt"} & set(suffixes):
+        return ()
+    line, end, _ = head_of(file, _FIRST_LINE).partition(b"\n")
+    return (line, tuple(suffixes[-2:]), meant_by_file(file)) if end else ()
 
 
 def _told(guess: FileGuess, plan: Plan) -> tuple[str, str, str]:

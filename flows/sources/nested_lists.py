@@ -1,19 +1,27 @@
 """A list within a row to rows of their own: the lines of an order, the events of a session, the items of a basket."""
 
+import ast
+import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+from duckdb.sqltypes import VARCHAR
 
 from flows.connection import literal, quoted
 from flows.sources.mapping_keys import ExportRejected
 
-_ELEMENT = "_element"
+#: The whole value of the list's column, and one element of it.
+_WHOLE, _ELEMENT = "_whole", "_element"
 
 
 @dataclass(frozen=True)
 class ListColumn:
-    """A column that has a list: JSON, a list type of parquet, or text that is cut at `separator` ('' for none)."""
+    """A column that has a list or an object: JSON, a type of parquet, text cut at `separator` ('' for none).
+
+    `name` may be a path into objects, `properties.products`.
+    """
 
     name: str
     separator: str = ""
@@ -23,52 +31,80 @@ def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListCol
     """Write one row for each element of the list to a parquet file; return the SQL that reads it, all text.
 
     The keys of an element that is an object are columns (`events_ts` where the row has a column `ts` already); an
-    element that is a plain value stands in the list's own column. A row whose list is empty, null or no list stays,
-    with nulls in place of an element. Raises ExportRejected when there is no such column.
+    element that is a plain value stands in the list's own column. One object in place of a list is a list of one.
+    `properties.products` is a list within the object `properties`, whose other keys are columns as well. A row whose
+    list is empty, null or no list stays, with nulls in place of an element. Raises ExportRejected when there is no such
+    column.
     """
     types = {row[0]: row[1] for row in connection.execute(f"describe {source}").fetchall()}
-    if listed.name not in types:
+    column, *path = [listed.name] if listed.name in types else listed.name.split(".")
+    if column not in types:
         raise ExportRejected(
             f"{file} lacks the column {listed.name!r}, which the mapping names in unnest. Nothing was written. "
             f"The export's columns are: {', '.join(types)}."
         )
-    elements = _elements(listed, types[listed.name])
-    keys = [
-        key
-        for (key,) in connection.execute(
-            f"select distinct unnest(json_keys({_ELEMENT})) as key from ({_rows(source, listed, elements)}) "
-            f"where json_type({_ELEMENT}) = 'OBJECT' order by key"
-        ).fetchall()
-    ]
-    others = [name for name in types if name != listed.name]
-    columns = [quoted(name) for name in others]
-    for key in keys:
-        name = key if key not in types else f"{listed.name}_{key}"
-        columns.append(f"json_extract_string({_ELEMENT}, {literal(_pointer(key))}) as {quoted(name)}")
-    plain = f"case when json_type({_ELEMENT}) <> 'OBJECT' then json_extract_string({_ELEMENT}, '$') end"
-    columns.append(f"{plain} as {quoted(listed.name)}")
-    connection.execute(
-        f"copy (select {', '.join(columns)} from ({_rows(source, listed, elements)})) to {literal(str(target))} "
-        "(format parquet)"
+    read = (
+        f"select * exclude ({quoted(column)}), {as_json(connection, column, types[column])} as {_WHOLE} from ({source})"
     )
+    if listed.separator:
+        read = f"select * exclude ({quoted(column)}), {_parts(column, listed.separator)} as {_WHOLE} from ({source})"
+    element = f"json_extract({_WHOLE}, {literal('/' + '/'.join(path))})" if path else _WHOLE
+    rows = f"select *, unnest({_elements(element)}) as {_ELEMENT} from ({read})"
+    name = path[-1] if path else column
+    columns = {each: quoted(each) for each in types if each != column}
+    columns |= _columns_of(connection, rows, _ELEMENT, name, columns)
+    if path:
+        beside = _columns_of(connection, rows, _WHOLE, column, columns)
+        columns |= {each: made for each, made in beside.items() if each != path[0]}
+    plain = f"case when json_type({_ELEMENT}) <> 'OBJECT' then json_extract_string({_ELEMENT}, '$') end"
+    chosen = ", ".join(f"{made} as {quoted(each)}" for each, made in {**columns, name: plain}.items())
+    connection.execute(f"copy (select {chosen} from ({rows})) to {literal(str(target))} (format parquet)")
     return f"select * from read_parquet({literal(str(target))})"
 
 
-def _rows(source: str, listed: ListColumn, elements: str) -> str:
-    filled = f"case when coalesce(len({elements}), 0) = 0 then [null::json] else {elements} end"
-    return f"select * exclude ({quoted(listed.name)}), unnest({filled}) as {_ELEMENT} from ({source})"
-
-
-def _elements(listed: ListColumn, dtype: str) -> str:
-    """SQL for the elements as json[]."""
-    column = quoted(listed.name)
+def as_json(connection: duckdb.DuckDBPyConnection, column: str, dtype: str) -> str:
+    """SQL that gives a column as JSON, also what Python printed (`[{'id': 1}]`); null where it is neither."""
     if dtype != "VARCHAR":
-        column = f"cast(to_json({column}) as varchar)"
-    as_json = f"case when json_valid({column}) and json_type({column}) = 'ARRAY' then cast({column} as json[]) end"
-    if not listed.separator:
-        return as_json
-    parts = f"list_transform(string_split({column}, {literal(listed.separator)}), lambda part: trim(part))"
-    return f"list_transform(list_filter({parts}, lambda part: part <> ''), lambda part: to_json(part))"
+        return f"to_json({quoted(column)})"
+    known = connection.execute("select count(*) from duckdb_functions() where function_name = 'printed'").fetchone()
+    if not known or not known[0]:
+        connection.create_function("printed", _printed, [VARCHAR], VARCHAR, null_handling="special")
+    text = quoted(column)
+    return f"cast(case when json_valid({text}) then {text} when {text} is not null then printed({text}) end as json)"
+
+
+def _printed(text: str | None) -> str | None:
+    """Return what Python printed, a list or a dict, as JSON; None for anything else."""
+    if not text or text[0] not in "[{":
+        return None
+    try:
+        return json.dumps(ast.literal_eval(text), ensure_ascii=False)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return None
+
+
+def _parts(column: str, separator: str) -> str:
+    """SQL for the parts of a cell as a JSON list."""
+    parts = f"list_transform(string_split({quoted(column)}, {literal(separator)}), lambda part: trim(part))"
+    return f"to_json(list_filter({parts}, lambda part: part <> ''))"
+
+
+def _elements(whole: str) -> str:
+    """SQL for the elements as json[]: those of a list, or one object; one null where there are none."""
+    found = f"case json_type({whole}) when 'ARRAY' then cast({whole} as json[]) when 'OBJECT' then [{whole}] end"
+    return f"case when coalesce(len({found}), 0) = 0 then [null::json] else {found} end"
+
+
+def _columns_of(
+    connection: duckdb.DuckDBPyConnection, rows: str, value: str, name: str, taken: Collection[str]
+) -> dict[str, str]:
+    """Column → SQL, one a key of the objects in `value`; `name` stands before one that is taken."""
+    keys = connection.execute(
+        f"select distinct unnest(json_keys({value})) as key from ({rows}) "
+        f"where json_type({value}) = 'OBJECT' order by key"
+    ).fetchall()
+    named = {key: key if key not in taken else f"{name}_{key}" for (key,) in keys}
+    return {each: f"json_extract_string({value}, {literal(_pointer(key))})" for key, each in named.items()}
 
 
 def _pointer(key: str) -> str:

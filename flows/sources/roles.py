@@ -18,11 +18,12 @@ _PERSON = (
 )
 _ID = "(id|code|no|nr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
 _BASKET = (
-    "(order|invoice|basket|transaction|receipt|bill|ticket|cart|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
+    "(order|invoice|basket|transaction|receipt|bill|ticket|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
     "|commande|pedido|factura|ordine|fattura)"
 )
-_NUMBERS = ("whole", "number", "comma_number", "grouped_number")
-_TIMES = ("time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+#: Kinds of columns that hold numbers, and times.
+NUMBERS = ("whole", "number", "comma_number", "grouped_number")
+TIMES = ("time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 #: Kinds that an id may have: one of 19 digits can look like a time in nanoseconds.
 _WORDS = ("text", "whole", "number", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
 _DAY = "(time|timestamp|time_stamp|datetime|date|at|dt|ts|datum|zeit|fecha|data|date_time)"
@@ -30,7 +31,8 @@ _DAY = "(time|timestamp|time_stamp|datetime|date|at|dt|ts|datum|zeit|fecha|data|
 _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user_id": (
         (f"^{_PERSON}_(unique|pseudo)_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}(_hash)?$",
-         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing)_e?_?mail(_address)?$"),
+         "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
+         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer)_e?_?mail(_address)?$"),
         _WORDS,
     ),
     "item_id": (
@@ -41,41 +43,43 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "event_time": (
         (f"^(event|order|invoice|purchase|transaction|order_purchase|created|sold|trans|beleg|bestell)_?{_DAY}$",
          f"^{_DAY}$",
-         f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)$|(date|datum)$", ".*"),
-        _TIMES,
+         f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)(_epoch)?(_(s|ms|us|utc))?$|(date|datum)$", ".*"),
+        TIMES,
     ),
     "event_type": (("^(event|action|behaviou?r|activity|interaction)(_?(type|name))?$", "type$|^event|action"), _WORDS),
     "session_id": (("session|^visit(_?id)?$",), _WORDS),
     "basket_id": (
         (f"^{_BASKET}_?{_ID}$", f"^{_BASKET}$",
-         f"{_BASKET}_?(increment_)?{_ID}$|^increment_id$|^{_ID}_{_BASKET}$"),
+         f"{_BASKET}_?(increment_)?{_ID}$|^increment_id$|^{_ID}_{_BASKET}$", f"^cart(_?{_ID})?$"),
         _WORDS,
     ),
     "quantity": (
         ("^(line_?item_|item_|order_)?(qty|quantity|units|pieces|menge|anzahl|stueck|cantidad|quantite|quantita)$",
-         "qty|quantity", "^amount$|^count$"),
-        _NUMBERS,
+         "qty|quantity|^(item|product)_count$", "^amount$|^count$"),
+        NUMBERS,
     ),
     "unit_price": (
         ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
-         "^(?!.*log).*(unit_?price|^price)|(^|_)price$|^(prix|precio|prezzo|preco)"),
-        _NUMBERS,
+         "^(?!.*(log|rate|range|bucket|tier|level)).*(unit_?price|^price)|(^|_)price$|^(prix|precio|prezzo|preco)"),
+        NUMBERS,
     ),
     "line_total": (
-        ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag",
+        ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
+         "|^spend$|^purchase_?amount$",
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
-        _NUMBERS,
+        NUMBERS,
     ),
-    "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), _NUMBERS),
+    "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), NUMBERS),
     "currency": (("^currency|^ccy$|_currency$|^waehrung|^devise$|^moneda$|^valuta$",), ("text",)),
-    "rating": (("^(rating|stars|score|overall|review_score)$", "_rating$"), _NUMBERS),
+    "rating": (("^(rating|stars|score|overall|review_score)$", "_rating$"), NUMBERS),
     "text": (
         ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
         ("text",),
     ),
     "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
     "title": (
-        ("^(product|prod|item|article|movie|book|app|line_?item|artikel)_?(title|name|bezeichnung)$|^title$", "^name$",
+        ("^(product|prod|item|article|movie|book|app|line_?item|artikel)_?(title|name|bezeichnung)$|^title$",
+         "^((properties|products|items|line_items)_)?name$",
          "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
         ("text",),
     ),
@@ -98,25 +102,29 @@ _TWO_SURE = ("user_id", "item_id", "basket_id")
 EVENT_WORDS = {
     "view": (
         "view", "viewed", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "item_view",
-        "product_viewed", "viewed_product", "view_product", "product_click",
+        "product_viewed", "viewed_product", "view_product", "product_click", "product_clicked", "item_viewed",
+        "visit", "browse", "browsing",
     ),
     "add_to_cart": (
         "add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "add_to_basket", "basket_add",
-        "product_added", "added_to_cart",
+        "product_added", "added_to_cart", "added_product", "add_to_bag",
     ),
     "purchase": (
         "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
-        "placed_order", "ordered_product",
+        "placed_order", "ordered_product", "order_placed", "payment", "charge", "checkout_completed",
     ),
     "return": (
         "return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation", "refunded", "voided",
         "order_refunded", "storniert", "retoure",
     ),
-    "like": ("like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add", "save"),
+    "like": (
+        "like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add", "save",
+        "product_added_to_wishlist",
+    ),
     "share": ("share",),
     "follow": ("follow", "subscribe"),
     "review": ("review", "rating", "rate"),
-    "search": ("search", "query", "view_search_results"),
+    "search": ("search", "query", "view_search_results", "product_searched", "products_searched", "searched"),
 }  # fmt: skip
 
 
@@ -198,36 +206,6 @@ def guess_roles(
     return guesses
 
 
-def guess_unnamed(columns: Sequence[ColumnProfile]) -> dict[str, Guess]:
-    """Roles in a file without a header: times and words by their content, then the user before the item."""
-    guesses = {}
-    left = list(columns)
-
-    def take(role: str, column: ColumnProfile, why: str, confidence: str) -> None:
-        guesses[role] = Guess(role, column, why, confidence, tuple(each.name for each in left if each != column)[:3])
-        left.remove(column)
-
-    if times := [column for column in left if column.kind in _TIMES]:
-        take("event_time", times[0], f"its values read as {', '.join(times[0].time_formats)}", "likely")
-    for column in list(left):
-        if (
-            column.kind == "text"
-            and column.words
-            and sum(meant_by(word) is not None for word in column.words) * 2 > len(column.words)
-        ):
-            take("event_type", column, f"its words are {', '.join(sorted(column.words))}", "likely")
-            break
-    ratings = [
-        each for each in left[2:] if each.kind in _NUMBERS and each.distinct <= 10 and (each.maximum or 99) <= 10
-    ]
-    if ratings and "event_type" not in guesses:
-        take("rating", ratings[0], "few small numbers, as ratings are", "unsure")
-    for role, why in (("user_id", "the first column that is left"), ("item_id", "the next column that is left")):
-        if left:
-            take(role, left[0], f"no name says so; {why}", "unsure")
-    return guesses
-
-
 def _fitting(role: str, columns: Sequence[ColumnProfile]) -> list[tuple[int, ColumnProfile]]:
     patterns, kinds = _NAMES[role]
     found = []
@@ -237,7 +215,21 @@ def _fitting(role: str, columns: Sequence[ColumnProfile]) -> list[tuple[int, Col
         fits = column.kind in kinds or (column.kind == "empty" and rank == 0)
         if rank is not None and fits and _content_fits(role, rank, column):
             found.append((rank, column))
-    return sorted(found, key=lambda pair: (pair[0], pair[1].nulls > 0.5 * pair[1].rows, pair[1].is_day))
+    # One whose words tell several deeds says more than one that is only named so; a moment or
+    # a title that lacks is none.
+    if role == "event_type":
+        poor = {column.name for _, column in found if len(_meanings(column)) < 2}
+    else:
+        most = {"event_time": 0.1, "title": 0.5}.get(role, 1.0)
+        poor = {column.name for _, column in found if column.nulls > most * column.rows}
+    return sorted(
+        found, key=lambda pair: (pair[1].name in poor, pair[0], pair[1].nulls > 0.5 * pair[1].rows, pair[1].is_day)
+    )
+
+
+def _meanings(column: ColumnProfile) -> set[str]:
+    """Our event types among a column's words."""
+    return {meant for word in column.words if (meant := meant_by(word))}
 
 
 def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:

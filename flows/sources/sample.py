@@ -14,17 +14,15 @@ from flows.connection import literal, quoted
 from flows.sources.column_profile import MOST, ColumnProfile, profile_columns
 from flows.sources.export_files import found_files, head_of
 from flows.sources.file_sets import reading_of
+from flows.sources.list_columns import list_within, look_for_lists
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
-from flows.sources.roles import names_item, plain_name
 
 #: Rows of a file that a draft looks at.
 SAMPLE_ROWS = 20_000
 _HEAD_BYTES = 1 << 20
 #: Words that exports write for nothing.
 _WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "(not set)", "#N/A")
-#: Signs that cut a list in one cell.
-_SEPARATORS = (";", "|", ",")
 #: What stands before a thing in a cell that says how many there are, like `2× Tea`.
 COUNT_BEFORE = "^(\\d+)\\s*(×\\s*|[xX*]\\s+)"
 
@@ -65,10 +63,23 @@ def files_named(patterns: list[str]) -> list[str]:
     return readable
 
 
-def take_sample(connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path) -> Sample:
-    """Look at the first rows of a file. Raises ExportRejected when it cannot be read at all."""
-    keys: dict[str, Any] = {}
-    reasons: dict[str, str] = {}
+def take_samples(connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path) -> list[Sample]:
+    """Look at the first rows of a file: as they are, and as the lists of items within their objects, where it has any.
+
+    Raises ExportRejected when it cannot be read at all.
+    """
+    sample = _take_sample(connection, file, view, scratch, {})
+    inner = list_within(connection, view, sample.keys.get("unnest"))
+    if inner is None:
+        return [sample]
+    return [sample, _take_sample(connection, file, f"{view}_lists", scratch / "lists", {"unnest": inner})]
+
+
+def _take_sample(
+    connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path, known: dict[str, Any]
+) -> Sample:
+    keys: dict[str, Any] = dict(known)
+    reasons = dict.fromkeys(known, "a list within an object; each element is a row")
     kind = _kind(file)
     if kind == "csv":
         _look_at_text(file, keys, reasons)
@@ -76,7 +87,7 @@ def take_sample(connection: duckdb.DuckDBPyConnection, file: str, view: str, scr
         keys["format"] = kind
     scratch.mkdir(parents=True, exist_ok=True)
     _open(connection, file, view, {"format": kind, **keys}, scratch)
-    if "names" not in keys and _look_for_lists(connection, view, keys, reasons):
+    if not {"names", "unnest"} & keys.keys() and look_for_lists(connection, view, keys, reasons):
         connection.execute(f"drop view {quoted(view)}")
         _open(connection, file, view, {"format": kind, **keys}, scratch)
     if used := _null_words(connection, view):
@@ -108,49 +119,6 @@ def _open(connection: duckdb.DuckDBPyConnection, file: str, view: str, keys: dic
     reading = reading_of("the draft", view, {"files": file, **keys}, {})
     if open_raw(connection, reading, [file], view, scratch, SAMPLE_ROWS).empty:
         raise ExportRejected(f"{file}: expected JSON objects, but it has none. Is it the right file?")
-
-
-def _look_for_lists(
-    connection: duckdb.DuckDBPyConnection, view: str, keys: dict[str, Any], reasons: dict[str, str]
-) -> bool:
-    """Find the column whose list names the items, when no column names one; note how its elements become rows."""
-    columns = {row[0]: row[1] for row in connection.execute(f"describe {quoted(view)}").fetchall()}
-    if any(names_item(name) for name in columns if not _separator(connection, view, name)):
-        return False
-    for name, dtype in columns.items():
-        inside = _keys_in_list(connection, view, name, dtype)
-        if any(names_item(key) for key in inside):
-            keys["unnest"] = name
-            reasons["unnest"] = f"{name} is a list; each element is a row, with the columns {', '.join(inside)}"
-        elif names_item(name) and (sign := _separator(connection, view, name)):
-            keys |= {"unnest": name, "separator": sign}
-            reasons["unnest"] = f"{name} has several items, cut by {sign!r}; each becomes a row"
-        if "unnest" in keys:
-            return True
-    return False
-
-
-def _keys_in_list(connection: duckdb.DuckDBPyConnection, view: str, name: str, dtype: str) -> list[str]:
-    """The keys of the objects in a column of lists, of the first rows; none where it has no lists of objects."""
-    column = quoted(name) if dtype == "VARCHAR" else f"cast(to_json({quoted(name)}) as varchar)"
-    listed = f"select {column} as v from {quoted(view)} where left(ltrim({column}), 2) in ('[{{', '[ ') limit 500"
-    elements = f"select unnest(cast(v as json[])) as e from ({listed}) where json_valid(v) and json_type(v) = 'ARRAY'"
-    query = f"select distinct unnest(json_keys(e)) as key from ({elements}) where json_type(e) = 'OBJECT' order by key"
-    return [key for (key,) in connection.execute(query).fetchall()]
-
-
-def _separator(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> str:
-    """The sign that cuts a list of things in most cells of a column with many things' name, else ''."""
-    if not plain_name(name).endswith("s"):
-        return ""
-    tests = ", ".join(f"avg(cast(contains(v, {literal(sign)}) as int))" for sign in _SEPARATORS)
-    shares = (
-        connection.execute(
-            f"select {tests} from (select cast({quoted(name)} as varchar) as v from {quoted(view)} limit 2000)"
-        ).fetchone()
-        or ()
-    )
-    return next((sign for sign, share in zip(_SEPARATORS, shares, strict=False) if (share or 0) > 0.3), "")
 
 
 def _null_words(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:

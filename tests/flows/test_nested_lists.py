@@ -81,3 +81,24 @@ def test_lines_that_python_printed_are_read_and_a_torn_one_is_kept(tmp_path: Pat
         ("2", 'say "no"', None),
     ]
     assert raw.unread_rows == 1
+
+
+def test_one_object_is_a_list_of_one_and_a_path_leads_to_the_list_within_it(tmp_path: Path):
+    rows = [
+        {"at": 1, "props": {"id": 7, "lines": [{"sku": "a"}, {"sku": "b", "at": 9}]}},
+        {"at": 2, "props": {"id": 8}},
+    ]
+    file = write_jsonl(tmp_path / "tracked.jsonl", rows)
+    assert [(row["at"], row["id"]) for row in _rows(tmp_path, file, unnest="props")] == [("1", "7"), ("2", "8")]
+    found = _rows(tmp_path, file, unnest="props.lines")
+    assert sorted((row["at"], row["id"], row["sku"] or "", row["lines_at"]) for row in found) == [
+        ("1", "7", "a", None),
+        ("1", "7", "b", "9"),
+        ("2", "8", "", None),
+    ]
+
+
+def test_a_list_as_python_prints_it_is_read_and_what_is_neither_keeps_its_row(tmp_path: Path):
+    cells = [{"id": "1", "lines": str([{"sku": "it's", "gift": None}])}, {"id": "2", "lines": "[{broken"}]
+    found = _rows(tmp_path, write_csv(tmp_path / "cells.csv", cells, ";"), unnest="lines", quote="")
+    assert sorted((row["id"], row["sku"], row["gift"]) for row in found) == [("1", "it's", None), ("2", None, None)]

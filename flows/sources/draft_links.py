@@ -1,0 +1,110 @@
+"""What the files of an export say of each other: ids that one has of another, and words to look up by them."""
+
+from dataclasses import replace
+
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.file_guess import ITEM_ROLES, FileGuess, kind_of
+from flows.sources.roles import Guess, guess_roles, plain_name
+
+#: Share of the values of a column that a key of another file must have, to be what it names.
+_NEARLY_ALL = 0.9
+#: Numbers are named by accident: there the key's values must come as well, at least this share of them.
+_SOME = 0.3
+_FEW_VALUES = 10
+
+
+def named_by_values(guesses: list[FileGuess]) -> list[FileGuess]:
+    """Files of deeds in which no name speaks of items, with the column whose values are another file's key."""
+    keys = [(guess, column) for guess in guesses for column in _keys(guess)]
+    found = []
+    for guess in guesses:
+        linked = _linked(guess, [(other, key) for other, key in keys if other is not guess])
+        if linked is not None:
+            roles = {**guess.roles, "item_id": linked}
+            kind, why = kind_of(guess.sample, roles)
+            guess = replace(guess, kind=kind, why=why, roles=roles)
+        found.append(guess)
+    return found
+
+
+def _keys(guess: FileGuess) -> list[ColumnProfile]:
+    """The columns that name each row of a file that is not of users or deeds."""
+    if guess.kind not in ("items", "other") or guess.roles.keys() & {"user_id", "session_id"}:
+        return []
+    return [each for each in guess.sample.columns if _is_id(each) and each.distinct == each.filled >= _FEW_VALUES]
+
+
+def _is_id(column: ColumnProfile) -> bool:
+    return column.kind == "whole" or (column.kind == "text" and column.length < 80)
+
+
+def _linked(guess: FileGuess, keys: list[tuple[FileGuess, ColumnProfile]]) -> Guess | None:
+    if guess.kind != "other" or "item_id" in guess.roles or not guess.roles.keys() & {"user_id", "session_id"}:
+        return None
+    taken = {role.column.name for role in guess.roles.values()}
+    fits = [
+        (column.share_in(key), column, other, key)
+        for column in guess.sample.columns
+        for other, key in keys
+        if column.name not in taken and _is_id(column) and column.distinct >= _FEW_VALUES and _names(column, key)
+    ]
+    if not fits:
+        return None
+    _, column, other, key = max(fits, key=lambda fit: fit[0])
+    file = other.sample.file.rpartition("/")[2]
+    return Guess("item_id", column, f"its values are those of {key.name} in {file}", "likely")
+
+
+def _names(column: ColumnProfile, key: ColumnProfile) -> bool:
+    return column.share_in(key) >= _NEARLY_ALL and (column.kind != "whole" or key.share_in(column) >= _SOME)
+
+
+def looked_up(items: FileGuess, others: list[FileGuess]) -> list[tuple[FileGuess, str]]:
+    """Return (file, shared column) of all that can be joined to the items, in turn: kinds of kinds behind kinds."""
+    found: list[tuple[FileGuess, str]] = []
+    columns = list(items.sample.columns)
+    left = [guess for guess in others if len(guess_roles(guess.sample.columns, ("event_time", "quantity"))) < 2]
+    while left:
+        joined = next(((guess, name) for guess in left if (name := _lookup_column(columns, guess))), None)
+        if joined is None:
+            break
+        found.append(joined)
+        left.remove(joined[0])
+        columns += [each for each in joined[0].sample.columns if each.name != joined[1]]
+    return found
+
+
+def _lookup_column(columns: list[ColumnProfile], other: FileGuess) -> str | None:
+    """A column that both have and that names each row of the other."""
+    for column in other.sample.columns:
+        same = [each for each in columns if each.name == column.name]
+        if len(same) != 1 or column.distinct < column.filled or not column.filled:
+            continue
+        # A bare `id` is each table's own.
+        if plain_name(column.name) != "id" and column.overlap(same[0]) > 0:
+            return column.name
+    return None
+
+
+def told_by_events(guesses: list[FileGuess]) -> list[FileGuess]:
+    """A file that says nothing by its names is one of items when it has the ids that the events name."""
+    events = [guess for guess in guesses if guess.kind in ("events", "lines")]
+    found = []
+    for guess in guesses:
+        told = guess.roles.keys() & {"user_id", "session_id"}
+        key = _key_of_items(guess, events) if guess.kind == "other" and not told else None
+        if key is not None:
+            why = f"its {key.column.name} has the items that the events name"
+            roles = guess_roles(guess.sample.columns, ITEM_ROLES, {"item_id": key})
+            guess = replace(guess, kind="items", why=why, roles=roles)
+        found.append(guess)
+    return found
+
+
+def _key_of_items(guess: FileGuess, events: list[FileGuess]) -> Guess | None:
+    for column in guess.sample.columns:
+        if column.distinct == column.filled > 1 and any(
+            column.overlap(each.roles["item_id"].column) > 0.5 for each in events
+        ):
+            return Guess("item_id", column, "it has the items that the events name", "likely")
+    return None

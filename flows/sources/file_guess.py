@@ -1,0 +1,114 @@
+"""What one file of an export seems to be: events, orders, lines, items, users or other, by the roles of its columns."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from flows.sources.draft_files import glob_of
+from flows.sources.draft_headless import roles_without_names
+from flows.sources.roles import Guess, guess_roles, plain_name, role_of_file
+from flows.sources.sample import Sample
+
+_EVENT_ROLES = (
+    "user_id", "item_id", "event_type", "session_id", "basket_id", "event_time", "quantity", "line_total", "unit_price",
+    "discount", "currency", "rating", "text", "status", "title",
+)  # fmt: skip
+ITEM_ROLES = ("item_id", "title", "description", "brand", "image", "unit_price")
+#: Rows from which on ids that all differ are those of lines.
+_FEW = 50
+
+
+@dataclass(frozen=True)
+class FileGuess:
+    """One file, or several with the same columns: what it is (events, orders, lines, items, users, other), and why."""
+
+    sample: Sample
+    kind: str
+    why: str
+    roles: dict[str, Guess]
+    files: tuple[str, ...]
+    #: The glob that names these files.
+    pattern: str
+
+    @property
+    def names(self) -> set[str]:
+        """The names of its columns."""
+        return {column.name for column in self.sample.columns}
+
+
+def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
+    """Guess what a group of files with the same columns is; `every` are the files of the export."""
+    sample, files = group[0], tuple(each.file for each in group)
+    if "names" in sample.keys:
+        roles = roles_without_names(sample)
+    else:
+        roles = guess_roles(sample.columns, _EVENT_ROLES)
+        own = _own_id(sample, roles) | _order_of_shopify(sample)
+        roles = guess_roles(sample.columns, _EVENT_ROLES, own) if own else roles
+        roles = _without_row_numbers(sample, roles)
+    kind, why = kind_of(sample, roles)
+    if kind == "items" and "names" not in sample.keys:
+        known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
+        roles = guess_roles(sample.columns, ITEM_ROLES, known)
+    return FileGuess(sample, kind, why, roles, files, glob_of(files, every) or files[0])
+
+
+def kind_of(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
+    """Return what a file with these roles is, and why."""
+    has = roles.keys()
+    names = {plain_name(column.name) for column in sample.columns}
+    if {"property", "value"} <= names:
+        return (
+            "other",
+            "it is a long table of keys and values: a `from` with max_by(value, time) filter (...) can use it",
+        )
+    told = {"event_time", "basket_id", "event_type", "rating", "quantity"}
+    if "item_id" in has and has & {"user_id", "session_id"} and has & told:
+        return "events", "each row names a user and an item"
+    if {"item_id", "basket_id"} <= has:
+        return "lines", "each row names an item and an order, but no user"
+    if {"user_id", "basket_id"} <= has:
+        return "orders", "each row names a user and an order, but no item"
+    if "item_id" in has:
+        return "items", "each row names an item, but no user"
+    if "user_id" in has and "event_time" not in has:
+        return "users", "its rows name users, but no item, order or time"
+    user = roles["user_id"].column if "user_id" in has else None
+    if user is not None and not has & {"item_id", "event_type"} and user.distinct == user.rows > 1:
+        return "users", "each of its rows names another user"
+    if has & {"user_id", "session_id"}:
+        return "other", "its rows name users, but no item: a column that has the item within would make them events"
+    return "other", "its rows name neither users nor items"
+
+
+def _without_row_numbers(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """Roles in which no column that differs from row to row names items, where users have one that does not."""
+    named = roles.get("item_id")
+    if named is None or not roles.keys() & {"user_id", "basket_id"} or named.column.distinct < named.column.rows:
+        return roles
+    others = [sample.column(name) for name in named.others]
+    better = next((column for column in others if column.distinct < 0.9 * column.filled), None)
+    if named.column.rows < _FEW or better is None:
+        return roles
+    why = f"{named.column.name} differs in each row, so it names the line and not the item"
+    return {**roles, "item_id": Guess("item_id", better, why, "likely", (named.column.name,))}
+
+
+def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """The role of a column that is called id alone, by the name of its file: products.csv has an item's."""
+    column = next((each for each in sample.columns if plain_name(each.name) == "id"), None)
+    role = role_of_file(Path(sample.file).name.partition(".")[0])
+    if column is None or role is None or column.distinct < column.filled:
+        return {}
+    if role in roles and roles[role].column.distinct < roles[role].column.filled:
+        return {}
+    if role == "basket_id" and "item_id" in roles:
+        return {}
+    return {role: Guess(role, column, "by the name of its file", "likely")}
+
+
+def _order_of_shopify(sample: Sample) -> dict[str, Guess]:
+    """Shopify's export of orders calls the order's number Name, and has a row for each `Lineitem`."""
+    names = {plain_name(column.name): column for column in sample.columns}
+    if "name" in names and "lineitem_name" in names:
+        return {"basket_id": Guess("basket_id", names["name"], "Shopify calls the order's number so", "likely")}
+    return {}
