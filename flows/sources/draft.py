@@ -5,7 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from flows.connection import quoted
 from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users, read_prices
+from flows.sources.draft_links import Lookup
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import private_columns
 from flows.sources.file_guess import FileGuess
@@ -83,7 +85,7 @@ def _of_all(plan: Plan) -> list[str]:
     """Lines at the top for what all files say alike of how they are read, taken out of each of them."""
     used = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
     samples = list({id(each.sample): each.sample for each in used if each}.values())
-    samples += [guess.sample for guess, _ in plan.lookups]
+    samples += [each.guess.sample for each in plan.lookups]
     lines: list[str] = []
     for key in ("format", "encoding", "delimiter", "quote", "escape", "nulls"):
         told = [sample.keys[key] for sample in samples if key in sample.keys]
@@ -106,7 +108,7 @@ def _inputs(plan: Plan) -> dict[str, FileGuess]:
         found["people"] = plan.people
     if plan.items and (plan.lookups or not _one_row_an_item(plan.items)):
         found["products"] = plan.items
-        found |= {f"words_{place}": guess for place, (guess, _) in enumerate(plan.lookups, 1)}
+        found |= {f"words_{place}": each.guess for place, each in enumerate(plan.lookups, 1)}
     return found
 
 
@@ -119,20 +121,24 @@ def _items(plan: Plan, events: list[EventsDraft], folder: Path) -> list[str]:
     if plan.items is None:
         lines = ["# No file of items was given: the catalogue is made of the events.", "[items]", "from_events = true"]
         return [*lines, "[items.columns]", *_columns(draft_items(events[0].guess, [], True))]
-    lookups = [guess for guess, _ in plan.lookups]
     lines = [*_about(plan.items), "[items]"]
     if plan.lookups or not _one_row_an_item(plan.items):
-        joins = "".join(
-            f' left join words_{place} using ("{column}")' for place, (_, column) in enumerate(plan.lookups, 1)
-        )
+        joins = "".join(_join(each, f"words_{place}") for place, each in enumerate(plan.lookups, 1))
         item = plan.items.roles["item_id"].column.name
         first = "" if _one_row_an_item(plan.items) else f' qualify row_number() over (partition by "{item}") = 1'
         lines.append(f"from = {_text(f'select * from products{joins}{first}')}")
     else:
         lines += _source(plan.items, None, folder)
-    lines += ["[items.columns]", *_columns(draft_items(plan.items, lookups, False))]
+    lines += ["[items.columns]", *_columns(draft_items(plan.items, plan.lookups, False))]
     lacking = _lacking_items(plan, events)
     return [*("[[items]]" if lacking and line == "[items]" else line for line in lines), *lacking]
+
+
+def _join(lookup: Lookup, name: str) -> str:
+    """SQL that joins a file to the items; columns whose name is taken get another."""
+    renamed = ", ".join(f"{quoted(old)} as {quoted(new)}" for old, new in lookup.renamed.items())
+    joined = f"(select * rename ({renamed}) from {name})" if renamed else name
+    return f" left join {joined} using ({quoted(lookup.column)})"
 
 
 def _lacking_items(plan: Plan, events: list[EventsDraft]) -> list[str]:

@@ -1,32 +1,32 @@
 """The columns of a drafted mapping: for each contract column an SQL expression, and why it is thought so."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_event_types import event_type_of
 from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
+from flows.sources.draft_links import Lookup
 from flows.sources.draft_plan import Plan
+from flows.sources.draft_privacy import tells_of_a_person
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
 from flows.sources.sample import Sample
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
-_PRIVATE = (
-    "name", "mail", "phone", "address", "street", "zip", "postal", "birth", "lat", "lng",
-    "latitude", "longitude", "iban", "fn", "id",
-)  # fmt: skip
+_PRIVATE = ("name", "id", "fn")
 _CATEGORY_NAMES = (
     "category", "categories", "subcategory", "genre", "genres", "department", "aisle", "subclass", "commodity",
     "warengruppe", "kategorie", "categorie", "categoria", "rubrik",
 )  # fmt: skip
 
 #: What exports call the number of an event.
-_EVENT_ID = r"(event|message|insert|hit|interaction|activity|review|row)_?(uu)?id|uuid"
-_LEVELS = r"(category_)?(level|lvl)_?\d"
-_CATEGORY_ENDINGS = ("group_name", "type_name", "class", "class_name")
+_EVENT_ID = r"(event|message|insert|hit|interaction|activity|review)_?(uu)?id|uuid"
+_LEVELS = r"(category_)?(level|lvl|l)_?\d"
+_CATEGORY_ENDINGS = ("product_type", "group_name", "type_name", "class", "class_name")
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     roles = dict(guess.roles)
     relation = None
     if guess is plan.lines and plan.orders:
-        shared = guess.roles["basket_id"].column.name
+        shared = plan.orders.roles["basket_id"].column.name
         people = plan.people
-        roles = {**plan.orders.roles, **guess.roles}
+        roles = {**({} if plan.of_days else plan.orders.roles), **guess.roles}
         roles |= {name: plan.orders.roles[name] for name in ("event_time", "user_id") if name in plan.orders.roles}
         relation = f"lines left join {orders_with_time(plan.orders)} using ({quoted(shared)})"
         if people:
@@ -74,12 +74,12 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     return EventsDraft(guess, relation, settings, columns, days)
 
 
-def draft_items(items: FileGuess, lookups: list[FileGuess], from_events: bool) -> list[Drafted]:
+def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) -> list[Drafted]:
     """Draft the catalogue: of a file of items with what is looked up, or of the events' own columns."""
     columns: list[Drafted] = []
     if not from_events:
         columns.append(("item_id", own_id(items.roles["item_id"].column), items.roles["item_id"].said))
-    every = [*items.sample.columns, *(column for guess in lookups for column in guess.sample.columns)]
+    every = [*items.sample.columns, *(column for each in lookups for column in each.columns())]
     names = {plain_name(column.name): column for column in reversed(every)}
     titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
     named = guess_roles(items.sample.columns, ("title",)) | items.roles
@@ -117,6 +117,7 @@ def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
         and column.kind in ("text", "whole", "number")
         and 0 < column.distinct <= max(12, column.filled // 5)
         and not set(plain_name(column.name).split("_")) & set(_PRIVATE)
+        and not tells_of_a_person(plain_name(column.name))
     ]
     return [("user_id", own_id(guess.column), guess.said)], traits
 

@@ -36,7 +36,7 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
     # A file of baskets is of what was bought, not of what lies in a cart; one of details with amounts as well.
     amounts = roles.keys() & {"basket_id", "quantity", "line_total"}
     bought = ("basket_id" in roles and named == "add_to_cart") or bool(amounts and named == "view")
-    if named and not bought and not ("rating" in roles and named != "review"):
+    if named and not bought and not ("rating" in roles and named != "review" and not amounts):
         return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
     if "rating" in roles:
         return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")

@@ -62,7 +62,7 @@ def _roles_of_events(sample: Sample) -> dict[str, Guess]:
         left.take("event_time", times[0], f"its values read as {', '.join(times[0].time_formats)}", "likely")
     for column in list(left.columns):
         known = sum(meant_by(word) is not None for word in column.words)
-        if column.kind == "text" and column.words and known * 2 > len(column.words):
+        if column.kind == "text" and column.words and known * 2 >= len(column.words):
             left.take("event_type", column, f"its words are {', '.join(sorted(column.words))}", "likely")
             break
     if not _take_orders(left):
@@ -84,14 +84,18 @@ def _take_orders(left: _Left) -> bool:
         if column.kind in ("whole", "text", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
         and _KINDS < column.distinct < 0.9 * first.distinct
     ]
-    if first.rows < _FEW_ROWS or first.distinct <= _OF_ORDERS * first.filled or len(ids) < 2:
+    if first.rows < _FEW_ROWS or first.distinct <= _OF_ORDERS * first.filled or not ids:
+        return False
+    item, *rest = ids
+    # A shop has more users than things; a price has few values.
+    user = max(rest, key=lambda column: column.distinct, default=item)
+    if user.distinct <= item.distinct:
         return False
     if first.distinct == first.filled:
         left.columns.remove(first)  # each row has a number of its own
     else:
         left.take("basket_id", first, f"{first.distinct:,} values in {first.filled:,} rows, as orders have", among=[])
-    left.take("item_id", ids[0], "no name says so; the first id behind the order", among=ids)
-    user = max(ids[1:], key=lambda column: column.distinct)
+    left.take("item_id", item, "no name says so; the first id behind the order", among=ids)
     why = f"no name says so; of the other ids the one with most values, {user.distinct:,}"
     left.take("user_id", user, why, among=[])
     units = [each for each in left.columns if each.kind == "whole" and (each.minimum or 0) >= 1 and each.distinct <= 50]

@@ -1,6 +1,7 @@
 """What the files of an export say of each other: ids that one has of another, and words to look up by them."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.file_guess import ITEM_ROLES, FileGuess, kind_of
@@ -16,15 +17,27 @@ _FEW_VALUES = 10
 def named_by_values(guesses: list[FileGuess]) -> list[FileGuess]:
     """Files of deeds in which no name speaks of items, with the column whose values are another file's key."""
     keys = [(guess, column) for guess in guesses for column in _keys(guess)]
-    found = []
+    told = any(guess.kind in ("events", "lines") for guess in guesses)
+    found, used = [], dict[str, ColumnProfile]()
     for guess in guesses:
-        linked = _linked(guess, [(other, key) for other, key in keys if other is not guess])
+        # Orders have their lines elsewhere; where no file has them, they may name one thing each.
+        wanted = guess.kind == "other" or (guess.kind == "orders" and not told)
+        linked = _linked(guess, [(other, key) for other, key in keys if other is not guess]) if wanted else None
         if linked is not None:
-            roles = {**guess.roles, "item_id": linked}
+            column, other, key = linked
+            used[other.pattern] = key
+            why = f"its values are those of {key.name} in {Path(other.sample.file).name}"
+            roles = {**guess.roles, "item_id": Guess("item_id", column, why, "likely")}
             kind, why = kind_of(guess.sample, roles)
             guess = replace(guess, kind=kind, why=why, roles=roles)
         found.append(guess)
-    return found
+    return [_with_key(guess, used[guess.pattern]) if guess.pattern in used else guess for guess in found]
+
+
+def _with_key(guess: FileGuess, key: ColumnProfile) -> FileGuess:
+    """The file of items whose key the deeds name."""
+    known = {"item_id": Guess("item_id", key, "it has the items that the events name", "likely")}
+    return replace(guess, kind="items", roles=guess_roles(guess.sample.columns, ITEM_ROLES, known))
 
 
 def _keys(guess: FileGuess) -> list[ColumnProfile]:
@@ -38,40 +51,78 @@ def _is_id(column: ColumnProfile) -> bool:
     return column.kind == "whole" or (column.kind == "text" and column.length < 80)
 
 
-def _linked(guess: FileGuess, keys: list[tuple[FileGuess, ColumnProfile]]) -> Guess | None:
-    if guess.kind != "other" or "item_id" in guess.roles or not guess.roles.keys() & {"user_id", "session_id"}:
+def _linked(
+    guess: FileGuess, keys: list[tuple[FileGuess, ColumnProfile]]
+) -> tuple[ColumnProfile, FileGuess, ColumnProfile] | None:
+    """Return the column that names items, the file of these and its key."""
+    if "item_id" in guess.roles or not guess.roles.keys() & {"user_id", "session_id"}:
         return None
     taken = {role.column.name for role in guess.roles.values()}
     fits = [
         (column.share_in(key), column, other, key)
         for column in guess.sample.columns
         for other, key in keys
-        if column.name not in taken and _is_id(column) and column.distinct >= _FEW_VALUES and _names(column, key)
+        if column.name not in taken and _may_name(column) and _names(column, key)
     ]
     if not fits:
         return None
-    _, column, other, key = max(fits, key=lambda fit: fit[0])
-    file = other.sample.file.rpartition("/")[2]
-    return Guess("item_id", column, f"its values are those of {key.name} in {file}", "likely")
+    return max(fits, key=lambda fit: fit[0])[1:]
+
+
+def _may_name(column: ColumnProfile) -> bool:
+    """Whether a column of deeds may name what they were done to: an id that comes again, and none of its own rows."""
+    again = _FEW_VALUES <= column.distinct < 0.9 * column.filled
+    return _is_id(column) and again and plain_name(column.name) != "id"
 
 
 def _names(column: ColumnProfile, key: ColumnProfile) -> bool:
     return column.share_in(key) >= _NEARLY_ALL and (column.kind != "whole" or key.share_in(column) >= _SOME)
 
 
-def looked_up(items: FileGuess, others: list[FileGuess]) -> list[tuple[FileGuess, str]]:
-    """Return (file, shared column) of all that can be joined to the items, in turn: kinds of kinds behind kinds."""
-    found: list[tuple[FileGuess, str]] = []
+@dataclass(frozen=True)
+class Lookup:
+    """A file joined by a column that both have; `renamed`: its column → another name, where one is taken."""
+
+    guess: FileGuess
+    column: str
+    renamed: dict[str, str]
+
+    def columns(self) -> list[ColumnProfile]:
+        """The columns that it adds, by the names that they have then."""
+        added = [each for each in self.guess.sample.columns if each.name != self.column]
+        return [replace(each, name=self.renamed.get(each.name, each.name)) for each in added]
+
+
+def looked_up(items: FileGuess, others: list[FileGuess]) -> list[Lookup]:
+    """Return all files that can be joined to the items, in turn: kinds of kinds behind kinds."""
+    found: list[Lookup] = []
     columns = list(items.sample.columns)
     left = [guess for guess in others if len(guess_roles(guess.sample.columns, ("event_time", "quantity"))) < 2]
     while left:
         joined = next(((guess, name) for guess in left if (name := _lookup_column(columns, guess))), None)
         if joined is None:
             break
-        found.append(joined)
-        left.remove(joined[0])
-        columns += [each for each in joined[0].sample.columns if each.name != joined[1]]
+        guess, shared = joined
+        left.remove(guess)
+        stem, taken = Path(guess.sample.file).name.partition(".")[0], {each.name for each in columns}
+        clashing = [each.name for each in guess.sample.columns if each.name != shared and each.name in taken]
+        found.append(Lookup(guess, shared, {name: f"{stem} {name}" for name in clashing}))
+        columns += found[-1].columns()
     return found
+
+
+def calendar_of(facts: FileGuess, others: list[FileGuess]) -> FileGuess | None:
+    """Return the file that has the times of a file of facts without: a row a day, named by a column that both have."""
+    if "event_time" in facts.roles:
+        return None
+    for guess in others:
+        shared = _lookup_column(list(facts.sample.columns), guess)
+        times = [each for each in guess.sample.columns if each.kind == "time" and each.distinct == each.filled]
+        if shared is not None and times:
+            key = Guess("basket_id", guess.sample.column(shared), "it names the day", "likely")
+            told = Guess("event_time", times[0], f"the day that {shared} names", "likely")
+            return replace(guess, kind="orders", why="each row is a day", roles={"basket_id": key, "event_time": told})
+    return None
 
 
 def _lookup_column(columns: list[ColumnProfile], other: FileGuess) -> str | None:

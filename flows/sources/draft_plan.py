@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import alike
-from flows.sources.draft_links import looked_up, named_by_values, told_by_events
+from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_values, told_by_events
 from flows.sources.file_guess import FileGuess, guess_file
 from flows.sources.roles import Guess, guess_roles, meant_by_file
 from flows.sources.sample import Sample
@@ -17,10 +17,12 @@ class Plan:
     events: list[FileGuess] = field(default_factory=list)
     lines: FileGuess | None = None
     orders: FileGuess | None = None
+    #: Whether the orders are the days of a calendar, which say when and nothing else.
+    of_days: bool = False
     people: FileGuess | None = None
     items: FileGuess | None = None
-    #: (file, column) that the items are joined with.
-    lookups: list[tuple[FileGuess, str]] = field(default_factory=list)
+    #: What the items are joined with.
+    lookups: list[Lookup] = field(default_factory=list)
     users: FileGuess | None = None
     unused: list[FileGuess] = field(default_factory=list)
 
@@ -41,6 +43,10 @@ def make_plan(samples: list[Sample]) -> Plan:
         plan.events = lines or _likeliest(guesses)
         orders, lines = [guess for guess in orders if guess not in plan.events], []
         by_kind = {kind: [each for each in found if each not in plan.events] for kind, found in by_kind.items()}
+    told = [*by_kind.get("other", []), *by_kind.get("items", [])]
+    if len(plan.events) == 1 and (calendar := calendar_of(plan.events[0], told)):
+        plan.orders, plan.lines, plan.of_days = calendar, plan.events.pop(), True
+        by_kind = {kind: [each for each in found if each.files != calendar.files] for kind, found in by_kind.items()}
     users = sorted(by_kind.get("users", []), key=lambda guess: -len(guess.names))
     if users and plan.orders and "user_id" in plan.orders.roles:
         plan.people = _people(plan.orders, users[0])
@@ -53,7 +59,7 @@ def make_plan(samples: list[Sample]) -> Plan:
     plan.unused = [*orders, *lines, *users, *_without_untold(plan)]
     left = [*items, *by_kind.get("other", [])]
     plan.lookups = looked_up(plan.items, left) if plan.items else []
-    plan.unused += [guess for guess in left if all(guess is not joined for joined, _ in plan.lookups)]
+    plan.unused += [guess for guess in left if all(guess is not joined.guess for joined in plan.lookups)]
     return plan
 
 

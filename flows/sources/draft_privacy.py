@@ -12,10 +12,12 @@ from flows.sources.roles import plain_name
 _WORDS = {
     "mail", "email", "phone", "telephone", "telefon", "mobile", "fax", "address", "addresse", "adresse", "street",
     "strasse", "birth", "birthday", "birthdate", "dob", "iban", "ip", "firstname", "lastname", "surname",
-    "geburtsdatum", "vorname", "nachname", "lat", "lng", "latitude", "longitude", "zip", "postcode", "plz",
+    "lname", "fname", "geburtsdatum", "vorname", "nachname", "lat", "lng", "latitude", "longitude", "zip", "postcode",
+    "plz",
 }  # fmt: skip
 _ENDINGS = (
-    "first_name", "last_name", "full_name", "user_name", "username", "customer_name", "reviewer_name", "billing_name",
+    "first_name", "last_name", "contact_name", "company_name", "full_name", "user_name", "username", "customer_name",
+    "reviewer_name", "billing_name",
     "shipping_name", "kundenname", "postal_code", "zip_code", "zip_code_prefix",
 )  # fmt: skip
 
@@ -41,4 +43,9 @@ def _names_a_person(column: ColumnProfile, guess: FileGuess) -> bool:
     user = guess.roles.get("user_id")
     if user is not None and column.name in user.others:
         return True
-    return bool(set(name.split("_")) & _WORDS) or name.endswith(_ENDINGS)
+    return tells_of_a_person(name)
+
+
+def tells_of_a_person(name: str) -> bool:
+    """Whether a plain name has a word that tells something of a person; `address1` is an address."""
+    return bool({word.rstrip("0123456789") for word in name.split("_")} & _WORDS) or name.endswith(_ENDINGS)

@@ -32,6 +32,8 @@ def time_of_events(
         return settings, ("event_time", column.name, roles["event_time"].said), _days(column)
     if guess is plan.lines and plan.orders and "ordered_at" in orders_with_time(plan.orders):
         return [], ("event_time", "ordered_at", f"unsure: {told}"), _days_of_orders(plan.orders)
+    if made := _year_month_day(guess):
+        return made
     day = _named(guess, "day", "day_no", "day_number")
     if day:
         clock = _named(guess, "trans_time", "time", "hhmm")
@@ -41,6 +43,19 @@ def time_of_events(
     if made := _month_and_day(guess):
         return made
     return [], ("event_time", "null::timestamp", _why_no_time(guess)), 0.0
+
+
+def _year_month_day(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, float] | None:
+    """A time of three columns, the year, the month and the day of the month."""
+    named = {part: _named(guess, part, f"order_{part}", f"purchase_{part}") for part in ("year", "month", "day")}
+    parts = {part: guess.sample.column(name) for part, name in named.items() if name is not None}
+    years = parts.get("year")
+    if len(parts) < 3 or years is None or not 1990 <= (years.minimum or 0) <= (years.maximum or 0) <= 2100:
+        return None
+    digits = {"year": 4, "month": 2, "day": 2}
+    made = " || '-' || ".join(f"lpad({quoted(each.name)}, {digits[part]}, '0')" for part, each in parts.items())
+    why = f"likely: {', '.join(each.name for each in parts.values())} are the day"
+    return [], ("event_time", made, why), 365.0 * ((years.maximum or 0) - (years.minimum or 0)) + 30
 
 
 def _month_and_day(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, float] | None:

@@ -50,7 +50,7 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
         text = draft_mapping(plan, name, folder.absolute())
     connection.close()
     chosen = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
-    told = [guess for guess in [*chosen, *(guess for guess, _ in plan.lookups), *plan.unused] if guess is not None]
+    told = [guess for guess in [*chosen, *(each.guess for each in plan.lookups), *plan.unused] if guess is not None]
     return Draft(text, tuple(dict.fromkeys(_told(guess, plan) for guess in told)))
 
 

@@ -54,12 +54,16 @@ def files_of(mapping: Mapping, reading: Reading, path: Path | None) -> list[str]
 def found_files(pattern: str) -> list[str]:
     """Files that match a glob, in order; `some.zip/*.csv` matches members of a zip, and `some.zip` its only one.
 
+    `some.xlsx/Orders` is a sheet of a workbook.
     Raises ExportRejected for a zip that is damaged, or whose members must be told apart.
     """
     outside, found, inside = pattern.partition(".zip/")
     if found:
         archives = sorted(glob.glob(outside + ".zip", recursive=True))
         return [f"{each}/{name}" for each in archives for name in _members(each) if fnmatch.fnmatch(name, inside)]
+    workbook, found, sheet = pattern.partition(".xlsx/")
+    if found:
+        return [f"{each}/{sheet}" for each in sorted(glob.glob(workbook + ".xlsx", recursive=True))]
     names = []
     for name in sorted(each for each in glob.glob(pattern, recursive=True) if Path(each).is_file()):
         names += [_only_member(name)] if name.endswith(".zip") else [name]
@@ -80,6 +84,8 @@ def unpack(names: list[str], reading: Reading, scratch: Path, rows: int | None =
         if found:
             path = str(_own_place(scratch, reading, position) / Path(inside).name)
             _extract(f"{outside}.zip", inside, Path(path), most)
+        elif ".xlsx/" in name:
+            path = name.partition(".xlsx/")[0] + ".xlsx"
         if path.endswith(".gz") and rows is None:
             _require_whole(name, path)
         files.append(ExportFile(name, _in_utf8(name, path, reading, _own_place(scratch, reading, position), most)))

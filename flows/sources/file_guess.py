@@ -97,11 +97,13 @@ def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
     """The role of a column that is called id alone, by the name of its file: products.csv has an item's."""
     column = next((each for each in sample.columns if plain_name(each.name) == "id"), None)
     role = role_of_file(Path(sample.file).name.partition(".")[0])
-    if column is None or role is None or column.distinct < column.filled:
+    # Where an order's lines became rows, its id comes with each.
+    of_lines = "unnest" in sample.keys and role == "basket_id"
+    if column is None or role is None or (column.distinct < column.filled and not of_lines):
         return {}
     if role in roles and roles[role].column.distinct < roles[role].column.filled:
         return {}
-    if role == "basket_id" and "item_id" in roles:
+    if role == "basket_id" and "item_id" in roles and not of_lines:
         return {}
     return {role: Guess(role, column, "by the name of its file", "likely")}
 

@@ -21,7 +21,7 @@ TEXT_KEYS = {
     "decimal": str,
     "thousands": str,
 }
-READING_KEYS = {**TEXT_KEYS, "files": str, "names": list, "unnest": str, "separator": str}
+READING_KEYS = {**TEXT_KEYS, "files": str, "names": list, "unnest": str, "separator": str, "objects": list}
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,7 @@ class Reading:
     number_format: NumberFormat = NumberFormat()
     dialect: Dialect = Dialect()
     listed: ListColumn | None = None
+    objects: tuple[str, ...] = ()
 
 
 def reading_of(name: str, label: str, part: dict[str, Any], content: dict[str, Any]) -> Reading:
@@ -75,6 +76,7 @@ def reading_of(name: str, label: str, part: dict[str, Any], content: dict[str, A
         number_format=number_format_of(name, label, given),
         dialect=_dialect(name, label, given),
         listed=_listed(name, label, part),
+        objects=strings(name, f"{label}.objects", part.get("objects", [])),
     )
 
 

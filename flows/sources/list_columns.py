@@ -6,7 +6,7 @@ import duckdb
 
 from flows.connection import literal, quoted
 from flows.sources.nested_lists import as_json
-from flows.sources.roles import names_item, plain_name
+from flows.sources.roles import names_item, names_part, plain_name
 
 #: Signs that cut a list in one cell.
 _SEPARATORS = (";", "|", ",")
@@ -49,6 +49,16 @@ def list_within(connection: duckdb.DuckDBPyConnection, view: str, column: str | 
         if what == "ARRAY" and any(names_item(key) for key in inside):
             return f"{column}.{name}"
     return None
+
+
+def objects_within(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
+    """Return the columns with an object that has a user, an item, a price or a category in it."""
+    found = []
+    for name, dtype in ((row[0], row[1]) for row in connection.execute(f"describe {quoted(view)}").fetchall()):
+        what, inside = _keys_within(connection, view, name, dtype)
+        if what == "OBJECT" and any(names_part(f"{name}_{key}") for key in inside):
+            found.append(name)
+    return found
 
 
 def _keys_within(

@@ -2,7 +2,7 @@
 
 import ast
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +62,32 @@ def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListCol
     return f"select * from read_parquet({literal(str(target))})"
 
 
+def opened_objects(
+    connection: duckdb.DuckDBPyConnection, source: str, names: Sequence[str], target: Path, file: str
+) -> str:
+    """Write the rows with a column for each key of these objects, `customer_id`, to parquet; return the SQL to read it.
+
+    An object within one that came before can be named as well. Raises ExportRejected when there is no such column.
+    """
+    for name in names:
+        types = {row[0]: row[1] for row in connection.execute(f"describe {source}").fetchall()}
+        if name not in types:
+            raise ExportRejected(
+                f"{file} lacks the column {name!r}, which the mapping names in objects. Nothing was written. "
+                f"The export's columns are: {', '.join(types)}."
+            )
+        read = (
+            f"select * exclude ({quoted(name)}), {as_json(connection, name, types[name])} as {_WHOLE} from ({source})"
+        )
+        others = {each: quoted(each) for each in types if each != name}
+        keys = _columns_of(connection, read, _WHOLE, name, (), always=True)
+        chosen = ", ".join(f"{made} as {quoted(each)}" for each, made in (keys | others).items())
+        part = target.with_name(f"{target.stem}-{name}.parquet")
+        connection.execute(f"copy (select {chosen} from ({read})) to {literal(str(part))} (format parquet)")
+        source = f"select * from read_parquet({literal(str(part))})"
+    return source
+
+
 def as_json(connection: duckdb.DuckDBPyConnection, column: str, dtype: str) -> str:
     """SQL that gives a column as JSON, also what Python printed (`[{'id': 1}]`); null where it is neither."""
     if dtype != "VARCHAR":
@@ -96,14 +122,19 @@ def _elements(whole: str) -> str:
 
 
 def _columns_of(
-    connection: duckdb.DuckDBPyConnection, rows: str, value: str, name: str, taken: Collection[str]
+    connection: duckdb.DuckDBPyConnection,
+    rows: str,
+    value: str,
+    name: str,
+    taken: Collection[str],
+    always: bool = False,
 ) -> dict[str, str]:
-    """Column → SQL, one a key of the objects in `value`; `name` stands before one that is taken."""
+    """Column → SQL, one a key of the objects in `value`; `name` stands before one that is taken, or before all."""
     keys = connection.execute(
         f"select distinct unnest(json_keys({value})) as key from ({rows}) "
         f"where json_type({value}) = 'OBJECT' order by key"
     ).fetchall()
-    named = {key: key if key not in taken else f"{name}_{key}" for (key,) in keys}
+    named = {key: f"{name}_{key}" if always or key in taken else key for (key,) in keys}
     return {each: f"json_extract_string({value}, {literal(_pointer(key))})" for key, each in named.items()}
 
 

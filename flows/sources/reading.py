@@ -16,7 +16,7 @@ from flows.sources.export_files import ExportFile, unpack
 from flows.sources.file_sets import NumberFormat, Reading
 from flows.sources.json_lines import read_json
 from flows.sources.mapping_keys import ExportRejected
-from flows.sources.nested_lists import unnested
+from flows.sources.nested_lists import opened_objects, unnested
 from flows.sources.spreadsheets import read_workbooks
 
 _SUFFIXES = {
@@ -77,6 +77,9 @@ def open_raw(
         raise ExportRejected(_unreadable(files, kind, error)) from error
     if source and reading.listed:
         source = unnested(connection, source, reading.listed, scratch / f"{view}-unnested.parquet", names[0])
+    if source and reading.objects:
+        opened = scratch / f"{view}-objects.parquet"
+        source = opened_objects(connection, source, reading.objects, opened, names[0])
     if not source:
         return Raw(view, str(unread) if lost else None, lost, {}, empty=True)
     columns = connection.execute(f"describe {source}").fetchall()
@@ -88,6 +91,8 @@ def open_raw(
 
 def format_of(file: str) -> str:
     """How a file is to be read, by its name. Raises ExportRejected when that does not say."""
+    if ".xlsx/" in file:
+        return "xlsx"
     path = Path(file)
     suffix = Path(path.stem).suffix if path.suffix == ".gz" else path.suffix
     if suffix.lower() not in _SUFFIXES:

@@ -30,14 +30,14 @@ _DAY = "(time|timestamp|time_stamp|datetime|date|at|dt|ts|datum|zeit|fecha|data|
 #: Role → name patterns, the surest first → kinds that a column of the role may have.
 _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user_id": (
-        (f"^{_PERSON}_(unique|pseudo)_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}(_hash)?$",
+        (f"^{_PERSON}_(unique|pseudo|reference|ref)_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}(_hash)?$",
          "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
-         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer)_e?_?mail(_address)?$"),
+         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer|profile|person)_e?_?mail(_address)?$"),
         _WORDS,
     ),
     "item_id": (
         (f"^(parent_)?{_THING}_?{_ID}$", f"^(parent_)?{_THING}s?$", f"{_THING}_?{_ID}(_hash)?$",
-         f"^{_THING}_?(name|desc|description|bezeichnung)$"),
+         f"^{_THING}_?(name|desc|description|bezeichnung|purchased|bought|sold)$"),
         _WORDS,
     ),
     "event_time": (
@@ -46,7 +46,10 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)(_epoch)?(_(s|ms|us|utc))?$|(date|datum)$", ".*"),
         TIMES,
     ),
-    "event_type": (("^(event|action|behaviou?r|activity|interaction)(_?(type|name))?$", "type$|^event|action"), _WORDS),
+    "event_type": (
+        ("^(event|action|behaviou?r|activity|interaction|metric)(_?(type|name))?$", "type$|^event|action"),
+        _WORDS,
+    ),
     "session_id": (("session|^visit(_?id)?$",), _WORDS),
     "basket_id": (
         (f"^{_BASKET}_?{_ID}$", f"^{_BASKET}$",
@@ -55,17 +58,17 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "quantity": (
         ("^(line_?item_|item_|order_)?(qty|quantity|units|pieces|menge|anzahl|stueck|cantidad|quantite|quantita)$",
-         "qty|quantity|^(item|product)_count$", "^amount$|^count$"),
+         "qty|quantity|^(item|product)_count$|^units?_(sold|sales)$", "^amount$|^count$"),
         NUMBERS,
     ),
     "unit_price": (
         ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
-         "^(?!.*(log|rate|range|bucket|tier|level)).*(unit_?price|^price)|(^|_)price$|^(prix|precio|prezzo|preco)"),
+         "^(?!.*(log|rate|range|bucket|tier|level)).*(unit_?price|^price)|(^|_)price(_amount)?$|^(prix|precio|prezzo|preco)"),
         NUMBERS,
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
-         "|^spend$|^purchase_?amount$",
+         "|^spend$|^purchase_?amount|^store_sales$",
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         NUMBERS,
     ),
@@ -96,6 +99,8 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "image": (("image|img|picture|photo",), ("text",)),
 }  # fmt: skip
+#: What the parts of a price, of a kind and of a picture are called.
+_OF_OBJECTS = r"^(category|price|image)_(l\d|level_?\d|name|amount|value|src|url)$"
 #: Roles of which two name patterns are sure.
 _TWO_SURE = ("user_id", "item_id", "basket_id")
 #: The shop's words for what a user does, as exports write them.
@@ -103,7 +108,7 @@ EVENT_WORDS = {
     "view": (
         "view", "viewed", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "item_view",
         "product_viewed", "viewed_product", "view_product", "product_click", "product_clicked", "item_viewed",
-        "visit", "browse", "browsing",
+        "visit", "browse", "browsing", "play", "played", "watch", "listen",
     ),
     "add_to_cart": (
         "add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "add_to_basket", "basket_add",
@@ -174,6 +179,13 @@ def meant_by_file(file: str) -> str | None:
 def names_item(name: str) -> bool:
     """Whether a column's name is one of an item's id."""
     return any(re.search(pattern, plain_name(name)) for pattern in _NAMES["item_id"][0][:2])
+
+
+def names_part(name: str) -> bool:
+    """Whether the name of an object and its key is surely one of a user's or an item's id, a price or a kind."""
+    plain = plain_name(name)
+    sure = [*_NAMES["user_id"][0][:2], *_NAMES["item_id"][0][:2], _NAMES["unit_price"][0][0], _OF_OBJECTS]
+    return any(re.search(pattern, plain) for pattern in sure)
 
 
 def names_time(name: str) -> bool:

@@ -14,9 +14,10 @@ from flows.connection import literal, quoted
 from flows.sources.column_profile import MOST, ColumnProfile, profile_columns
 from flows.sources.export_files import found_files, head_of
 from flows.sources.file_sets import reading_of
-from flows.sources.list_columns import list_within, look_for_lists
+from flows.sources.list_columns import list_within, look_for_lists, objects_within
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
+from flows.sources.spreadsheets import sheets_of
 
 #: Rows of a file that a draft looks at.
 SAMPLE_ROWS = 20_000
@@ -54,13 +55,22 @@ def files_named(patterns: list[str]) -> list[str]:
     for pattern in patterns:
         entries = sorted(glob.glob(f"{pattern}/*" if Path(pattern).is_dir() else pattern))
         for entry in entries:
-            found += found_files(f"{entry}/*") if entry.endswith(".zip") else [entry] if Path(entry).is_file() else []
+            found += _files_in(entry)
         if not entries:
             raise ExportRejected(f"No file matches {pattern}. Name the files of one export, like: events.csv items.csv")
     readable = [name for name in found if not name.endswith((".toml", ".md", ".pdf")) and _kind(name)]
     if not readable:
         raise ExportRejected(f"None of {', '.join(found)} is CSV, JSON, parquet or Excel by its name or its beginning.")
     return readable
+
+
+def _files_in(entry: str) -> list[str]:
+    """What one entry of a folder holds: the members of a zip, the sheets of a workbook, or itself."""
+    if entry.endswith(".zip"):
+        return found_files(f"{entry}/*")
+    if entry.endswith(".xlsx"):
+        return sheets_of(entry)
+    return [entry] if Path(entry).is_file() else []
 
 
 def take_samples(connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path) -> list[Sample]:
@@ -88,6 +98,11 @@ def _take_sample(
     scratch.mkdir(parents=True, exist_ok=True)
     _open(connection, file, view, {"format": kind, **keys}, scratch)
     if not {"names", "unnest"} & keys.keys() and look_for_lists(connection, view, keys, reasons):
+        connection.execute(f"drop view {quoted(view)}")
+        _open(connection, file, view, {"format": kind, **keys}, scratch)
+    if "names" not in keys and (objects := objects_within(connection, view)):
+        keys["objects"] = objects
+        reasons["objects"] = f"each key of {', '.join(objects)} becomes a column, {objects[0]}_ before it"
         connection.execute(f"drop view {quoted(view)}")
         _open(connection, file, view, {"format": kind, **keys}, scratch)
     if used := _null_words(connection, view):

@@ -23,9 +23,49 @@ def read_workbooks(files: list[ExportFile], target: Path, rows: int | None = Non
     return parts
 
 
+def sheets_of(path: str) -> list[str]:
+    """Return what a draft looks at in a workbook: the whole where its sheets have the same columns, else each sheet.
+
+    Raises ExportRejected for a workbook that cannot be read.
+    """
+    sheets = _read(ExportFile(path, path), 1, None)
+    headers = {_header(sheet) for sheet in sheets.values()}
+    return [path] if len(headers) <= 1 else [f"{path}/{name}" for name in sheets]
+
+
 def _as_text(file: ExportFile, rows: int | None) -> pa.Table:
+    sheet = file.name.partition(".xlsx/")[2]
+    sheets = _read(file, rows, sheet or None)
+    headers = {_header(each) for each in sheets.values()}
+    if len(headers) != 1:
+        one = next(iter(sheets), "Sheet")
+        raise ExportRejected(
+            f"{file.name}: expected sheets with the same columns, but came {len(headers)} kinds in the sheets "
+            f"{', '.join(sheets)}. Nothing was written. Name the sheet that you mean, like "
+            f'files = "{Path(file.name).name}/{one}", one a section.'
+        )
+    names = list(headers.pop())
+    whole = pd.concat([each.set_axis(names, axis=1) for each in sheets.values()]).astype(str)
+    return pa.Table.from_pandas(whole, pa.schema([(name, pa.string()) for name in names]), preserve_index=False)
+
+
+def _header(sheet: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(str(column).strip() for column in sheet.columns)
+
+
+def _read(file: ExportFile, rows: int | None, sheet: str | None) -> dict[str, pd.DataFrame]:
+    """Return the sheets that have columns, all cells as text, or the one of a name."""
     try:
-        sheets = pd.read_excel(file.path, sheet_name=None, dtype=str, na_filter=False, nrows=rows)
+        with pd.ExcelFile(file.path) as book:
+            if sheet is not None and sheet not in book.sheet_names:
+                came = ", ".join(map(str, book.sheet_names))
+                raise ExportRejected(
+                    f"{file.name}: expected a sheet {sheet!r}, but the workbook has {came}. Nothing was written."
+                )
+            wanted = None if sheet is None else [sheet]
+            found = pd.read_excel(book, sheet_name=wanted, dtype=str, na_filter=False, nrows=rows)
+    except ExportRejected:
+        raise
     except ImportError as error:
         raise ExportRejected(
             f"{file.name}: expected a reader of Excel workbooks to be installed, but there is none. Nothing was "
@@ -36,13 +76,4 @@ def _as_text(file: ExportFile, rows: int | None) -> pa.Table:
             f"{file.name}: expected an Excel workbook (.xlsx), but reading it failed ({error}). Nothing was written. "
             "Save it anew, or save each sheet as CSV (UTF-8)."
         ) from error
-    filled = {name: sheet for name, sheet in sheets.items() if len(sheet.columns)}
-    headers = {tuple(str(column).strip() for column in sheet.columns) for sheet in filled.values()}
-    if len(headers) != 1:
-        raise ExportRejected(
-            f"{file.name}: expected sheets with the same columns, but came {len(headers)} kinds in the sheets "
-            f"{', '.join(map(str, sheets))}. Nothing was written. Save the sheets you mean as CSV (UTF-8)."
-        )
-    names = list(headers.pop())
-    whole = pd.concat([sheet.set_axis(names, axis=1) for sheet in filled.values()]).astype(str)
-    return pa.Table.from_pandas(whole, pa.schema([(name, pa.string()) for name in names]), preserve_index=False)
+    return {str(name): each for name, each in found.items() if len(each.columns)}

@@ -101,6 +101,14 @@ def test_orders_without_a_header_are_told_by_how_often_their_ids_come(tmp_path: 
     assert _columns(events, "event_type", "quantity", "unit_price") == ("'purchase'", 'nullif("column4", 0)', "column6")
 
 
+def test_a_session_with_prices_behind_it_is_no_order_with_users(tmp_path: Path):
+    with (tmp_path / "yoochoose-buys.dat").open("w", newline="") as text:
+        for n in range(200):
+            csv.writer(text).writerow([420374 + n, f"{_DAYS[n % 28]}", 214537888 + n % 60, 1000 + n % 40, 1 + n % 3])
+    events = _draft(tmp_path)[1]["events"]
+    assert _columns(events, "user_id", "item_id") == ("column1", "column3")
+
+
 def test_the_ending_of_a_files_name_tells_whose_rows_it_has(tmp_path: Path):
     (tmp_path / "u.data").write_text("".join(f"{n % 7}\t{n % 9}\t{1 + n % 5}\t{881250949 + n}\n" for n in range(60)))
     (tmp_path / "u.item").write_text("".join(f"{n}|Tea no {n}|01-Jan-1995||http://tea.example/{n}\n" for n in range(9)))
