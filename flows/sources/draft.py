@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ def draft_mapping(plan: Plan, name: str, folder: Path) -> str:
     events = [draft_events(plan, guess) for guess in plan.events]
     if plan.items:
         read_prices(plan.items)
+        _leave_out_unused(plan, plan.items)
     if plan.lines and plan.orders:
         events.append(draft_events(plan, plan.lines))
     lines = [*_head(plan, name, events), *_of_all(plan)]
@@ -132,6 +134,20 @@ def _items(plan: Plan, events: list[EventsDraft], folder: Path) -> list[str]:
     lines += ["[items.columns]", *_columns(draft_items(plan.items, plan.lookups, False))]
     lacking = _lacking_items(plan, events)
     return [*("[[items]]" if lacking and line == "[items]" else line for line in lines), *lacking]
+
+
+def _leave_out_unused(plan: Plan, items: FileGuess) -> None:
+    """Join no file to the items of which nothing is drafted, unless another one is joined by a column of it."""
+    read = "\n".join(expression for _, expression, _ in draft_items(items, plan.lookups, False))
+    kept: list[Lookup] = []
+    for lookup in reversed(plan.lookups):
+        names = [column.name for column in lookup.columns()]
+        needed = any(each.column in names for each in kept)
+        if needed or any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", read) for name in names):
+            kept.insert(0, lookup)
+        else:
+            plan.unused.append(replace(lookup.guess, why=f"nothing of it is used beside {lookup.column}"))
+    plan.lookups = kept
 
 
 def _join(lookup: Lookup, name: str) -> str:

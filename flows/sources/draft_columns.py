@@ -218,7 +218,8 @@ def _categories(every: list[ColumnProfile], titles: list[ColumnProfile]) -> list
             and column not in found
         ):
             found.append(column)
-    words = [column for column in found if column.kind in ("text", "list")]
+    telling = [column for column in found if column.distinct > 1]
+    words = [column for column in telling or found if column.kind in ("text", "list")]
     english = [column for column in words if "english" in plain_name(column.name)]
     chosen = english or words or found
     lists = [column for column in chosen if column.kind == "list"]

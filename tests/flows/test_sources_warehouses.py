@@ -21,10 +21,15 @@ def test_a_name_that_two_tables_have_is_told_apart_where_they_are_joined(setting
         tmp_path / "Invoice.csv",
         [{"InvoiceId": str(n), "CustomerId": str(n % 5), "InvoiceDate": _DAYS[n]} for n in range(28)],
     )
-    _write(tmp_path / "Track.csv", [{"TrackId": str(n), "Name": f"Song {n}", "GenreId": str(n % 3)} for n in range(9)])
+    _write(tmp_path / "Track.csv", [
+        {"TrackId": str(n), "Name": f"Song {n}", "GenreId": str(n % 3), "AlbumId": str(n % 4)} for n in range(9)
+    ])  # fmt: skip
+    _write(tmp_path / "Album.csv", [{"AlbumId": str(n), "Label": f"A{n}"} for n in range(4)])
     _write(tmp_path / "Genre.csv", [{"GenreId": str(n), "Name": ["Rock", "Jazz", "Folk"][n]} for n in range(3)])
     text, mapping = _draft(tmp_path)
     assert 'rename ("Name" as "Genre Name")' in mapping["items"]["from"]
+    assert "AlbumId" not in mapping["items"]["from"]
+    assert "# Not used: Album.csv: nothing of it is used beside AlbumId." in text
     items = _try(settings, tmp_path, text)["items"]
     assert {(pair.after["title"][:5], pair.after["category"]) for pair in items.pairs} == {
         ("Song ", "Rock"), ("Song ", "Jazz"), ("Song ", "Folk")
