@@ -29,6 +29,7 @@ _COMMON = 12
 #: Values of a column that time formats are tried on.
 _TRIED = 2_000
 _FINGERPRINT = 256
+_MAY_BE_TIME = "regexp_matches(v, '\\d') and regexp_matches(v, '[-/.,: ]|^\\d+$')"
 _OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC| ?[+-]\d\d(:?\d\d)?)$"
 _COMMA = r"-?(\d{1,3}(\.\d{3})+|\d+),\d+"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
@@ -231,11 +232,11 @@ def _time_formats(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[s
         f"create or replace temp table unread_times as select v from {source} where v is not null "
         f"order by hash(v) limit {_TRIED}"
     )
-    row = connection.execute("select count(*), count_if(regexp_matches(v, '\\d')) from unread_times").fetchone()
+    row = connection.execute(f"select count(*), count_if({_MAY_BE_TIME}) from unread_times").fetchone()
     filled, digits = row or (0, 0)
-    formats, left = [], filled
     if digits < MOST * filled:
         return ()
+    formats, left = [], filled
     candidates = ["iso", *TIME_FORMATS, "epoch_s", "epoch_ms"]
     while left > (1 - MOST) * filled / 5 and len(formats) < 3:
         counts = connection.execute(

@@ -92,8 +92,9 @@ def as_json(connection: duckdb.DuckDBPyConnection, column: str, dtype: str) -> s
     """SQL that gives a column as JSON, also what Python printed (`[{'id': 1}]`); null where it is neither."""
     if dtype != "VARCHAR":
         return f"to_json({quoted(column)})"
-    known = connection.execute("select count(*) from duckdb_functions() where function_name = 'printed'").fetchone()
-    if not known or not known[0]:
+    try:
+        connection.execute("select printed('')")
+    except duckdb.CatalogException:
         connection.create_function("printed", _printed, [VARCHAR], VARCHAR, null_handling="special")
     text = quoted(column)
     return f"cast(case when json_valid({text}) then {text} when {text} is not null then printed({text}) end as json)"
