@@ -60,13 +60,27 @@ def _land_and_die(settings: Settings, point: str, call: int, when: str) -> int:
     return os.WTERMSIG(os.waitpid(child, 0)[1])
 
 
+def _wait_for_more(acknowledged: Path) -> None:
+    """Wait until one more event was taken: without any, an ingest comes to none of its points."""
+    before = _size(acknowledged)
+    while _size(acknowledged) == before:
+        time.sleep(0.002)
+
+
+def _size(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
 if __name__ == "__main__":
     settings = settings_in(Path(sys.argv[1]))
     acknowledged = Path(sys.argv[1]) / "acknowledged"
     taking = os.fork()
     if taking == 0:
         _take_events(settings.spool_path, acknowledged)
-    signals = [_land_and_die(settings, *point) for point in json.loads(sys.argv[2])]
+    signals = []
+    for point in json.loads(sys.argv[2]):
+        _wait_for_more(acknowledged)
+        signals.append(_land_and_die(settings, *point))
     os.kill(taking, signal.SIGKILL)
     os.waitpid(taking, 0)
     signals.append(_land_and_die(settings, "", 0, ""))

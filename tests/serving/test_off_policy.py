@@ -16,7 +16,7 @@ from tests.serving.test_server import push
 from tests.serving.test_shadow import publish_other
 from training.gate_checks import GateCheck
 
-CLICKERS = 150
+CLICKERS = 250
 
 
 def check_of(settings: FlowSettings, folder: Path) -> GateCheck:
@@ -27,7 +27,7 @@ def check_of(settings: FlowSettings, folder: Path) -> GateCheck:
 def explore(client: httpx.Client, server: Server, wanted: Callable[[str], bool]) -> None:
     """Let users meet slates with drawn places, and view what is wanted in them."""
     for number in range(CLICKERS):
-        asked = {**question(f"clicker {number}"), "k": 4, "exploration": {"share": 0.5}}
+        asked = {**question(f"clicker {number}"), "k": 4, "exploration": {"share": 0.5, "seed": "tea"}}
         slate = client.post(f"{server.url}/v1/recommendations", json=asked).json()["slate"]
         for item in [item["item_id"] for item in slate if wanted(item["item_id"])]:
             push(server, {"user_id": f"clicker {number}", "item_id": item, "event_type": "view"})
