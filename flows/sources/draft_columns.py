@@ -205,11 +205,7 @@ def _categories(every: list[ColumnProfile], titles: list[ColumnProfile]) -> list
     for column in every:
         name = plain_name(column.name)
         parts = set(name.split("_"))
-        fits = (
-            parts & set(_CATEGORY_NAMES)
-            or name.endswith(_CATEGORY_ENDINGS)
-            or re.search(r"^(category_)?(level|lvl)_?\d$", name)
-        )
+        fits = parts & set(_CATEGORY_NAMES) or name.endswith(_CATEGORY_ENDINGS) or re.fullmatch(_LEVELS, name)
         if (
             fits
             and not parts & {"colour", "color"}

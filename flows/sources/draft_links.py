@@ -115,9 +115,12 @@ def calendar_of(facts: FileGuess, others: list[FileGuess]) -> FileGuess | None:
     """Return the file that has the times of a file of facts without: a row a day, named by a column that both have."""
     if "event_time" in facts.roles:
         return None
+    # The day on which a thing came into the catalogue is not the day of a deed.
+    taken = {facts.roles[role].column.name for role in ("user_id", "item_id") if role in facts.roles}
+    left = [each for each in facts.sample.columns if each.name not in taken]
     for guess in others:
-        shared = _lookup_column(list(facts.sample.columns), guess)
-        times = [each for each in guess.sample.columns if each.kind == "time" and each.distinct == each.filled]
+        shared = _lookup_column(left, guess)
+        times = [each for each in guess.sample.columns if each.is_day and each.distinct == each.filled]
         if shared is not None and times:
             key = Guess("basket_id", guess.sample.column(shared), "it names the day", "likely")
             told = Guess("event_time", times[0], f"the day that {shared} names", "likely")

@@ -80,7 +80,7 @@ def opened_objects(
             f"select * exclude ({quoted(name)}), {as_json(connection, name, types[name])} as {_WHOLE} from ({source})"
         )
         others = {each: quoted(each) for each in types if each != name}
-        keys = _columns_of(connection, read, _WHOLE, name, (), always=True)
+        keys = {f"{name}_{key}": made for key, made in _columns_of(connection, read, _WHOLE, name, ()).items()}
         chosen = ", ".join(f"{made} as {quoted(each)}" for each, made in (keys | others).items())
         part = target.with_name(f"{target.stem}-{name}.parquet")
         connection.execute(f"copy (select {chosen} from ({read})) to {literal(str(part))} (format parquet)")
@@ -123,19 +123,14 @@ def _elements(whole: str) -> str:
 
 
 def _columns_of(
-    connection: duckdb.DuckDBPyConnection,
-    rows: str,
-    value: str,
-    name: str,
-    taken: Collection[str],
-    always: bool = False,
+    connection: duckdb.DuckDBPyConnection, rows: str, value: str, name: str, taken: Collection[str]
 ) -> dict[str, str]:
-    """Column → SQL, one a key of the objects in `value`; `name` stands before one that is taken, or before all."""
+    """Column → SQL, one a key of the objects in `value`; `name` stands before one that is taken."""
     keys = connection.execute(
         f"select distinct unnest(json_keys({value})) as key from ({rows}) "
         f"where json_type({value}) = 'OBJECT' order by key"
     ).fetchall()
-    named = {key: f"{name}_{key}" if always or key in taken else key for (key,) in keys}
+    named = {key: f"{name}_{key}" if key in taken else key for (key,) in keys}
     return {each: f"json_extract_string({value}, {literal(_pointer(key))})" for key, each in named.items()}
 
 

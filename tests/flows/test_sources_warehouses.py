@@ -54,6 +54,17 @@ def test_facts_find_their_day_in_the_table_of_days(settings: Settings, tmp_path:
     assert "basket_id" not in mapping["events"]["columns"]
 
 
+def test_the_day_on_which_a_thing_came_into_the_catalogue_is_not_that_of_a_deed(tmp_path: Path):
+    rows = [{"user_id": str(n % 5), "item_id": str(n % 28), "quantity": "1"} for n in range(60)]
+    _write(tmp_path / "sales.csv", rows)
+    _write(
+        tmp_path / "items.csv", [{"item_id": str(n), "title": "Tea", "added": day[:10]} for n, day in enumerate(_DAYS)]
+    )
+    mapping = _draft(tmp_path)[1]
+    assert mapping["events"]["columns"]["event_time"] == "null::timestamp"
+    assert mapping["items"]["files"] == "items.csv"
+
+
 def test_a_day_in_three_columns_is_put_together(settings: Settings, tmp_path: Path):
     _write(tmp_path / "clicks.csv", [
         {"year": "2008", "month": "4", "day": str(1 + n % 28), "session_id": f"s{n % 9}", "product_id": f"p{n % 9}",
