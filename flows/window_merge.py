@@ -18,22 +18,22 @@ def merge_window(connection: duckdb.DuckDBPyConnection, existing: pa.Table, wind
     row of the export. A row that was there before keeps its stamp (an item or a user only while nothing of it changed).
     """
     table = TABLES[window.table]
-    key, stamp = table.key[0], STAMPS.get(window.table)
+    key, stamp = quoted(table.key[0]), STAMPS.get(window.table)
     names = table.column_names
+    ordered, came = ", ".join(quoted(name) for name in names), f"timestamptz {literal(now.isoformat())}"
+    if not len(existing):
+        stamped = f"replace (coalesce({quoted(stamp)}, {came}) as {quoted(stamp)})" if stamp else ""
+        return connection.sql(f"select {ordered} from (select * {stamped} from incoming)").to_arrow_table()
     connection.register("existing", existing.select(list(names)))
     columns = [f"i.{quoted(name)}" for name in names if name != stamp]
     if stamp is not None:
         content = [quoted(name) for name in names if name != stamp]
         same = "true" if window.table == "events" else _same(content)
-        kept = f"case when e.{quoted(key)} is not null and {same} then e.{quoted(stamp)} end"
-        columns.append(
-            f"coalesce(i.{quoted(stamp)}, {kept}, timestamptz {literal(now.isoformat())}) as {quoted(stamp)}"
-        )
-    ordered = ", ".join(quoted(name) for name in names)
+        kept = f"case when e.{key} is not null and {same} then e.{quoted(stamp)} end"
+        columns.append(f"coalesce(i.{quoted(stamp)}, {kept}, {came}) as {quoted(stamp)}")
     result = connection.sql(
-        f"select {ordered} from (select {', '.join(columns)} from incoming i "
-        f"left join existing e using ({quoted(key)})) "
-        f"union all select {ordered} from existing where {quoted(key)} not in (select {quoted(key)} from replaced)"
+        f"select {ordered} from (select {', '.join(columns)} from incoming i left join existing e using ({key})) "
+        f"union all select {ordered} from existing where {key} not in (select {key} from replaced)"
     ).to_arrow_table()
     connection.unregister("existing")
     return result

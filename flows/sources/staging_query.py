@@ -61,10 +61,14 @@ def within(table: str, since: datetime | None, until: datetime | None) -> str:
 
 
 def content_order(table: str) -> str:
-    """The columns that staged rows are sorted by: the key (events: after their time), then all the rest."""
-    first = ["event_time", "event_id"] if table == "events" else list(TABLES[table].key)
-    rest = [name for name in TABLES[table].column_names if name not in first]
-    return ", ".join(quoted(name) for name in [*first, *rest])
+    """What staged rows are sorted by: the key (events: their times), then a hash of all the rest.
+
+    The order hangs on what rows say, not on that of the export. A hash of eight bytes stands for the text of a dozen
+    columns: sorting by the columns themselves costs a fifth of the staging. Rows alike in everything have one hash.
+    """
+    first = ["event_time", "known_at"] if table == "events" else list(TABLES[table].key)
+    rest = [quoted(name) for name in TABLES[table].column_names if name not in first]
+    return ", ".join([*map(quoted, first), f"hash({', '.join(rest)})"])
 
 
 def raw_row_query(
@@ -132,6 +136,7 @@ def _key_column(name: str) -> str:
 
 
 def _window(size: str) -> str:
-    time = "event_time at time zone 'UTC'"
-    moment = f"date_trunc('week', {time})" if size == "week" else f"({time})"
+    # A time zone's rules are asked for each row by `at time zone`, and UTC has none. Infinite times have no microseconds.
+    time = "make_timestamp(epoch_us(event_time))"
+    moment = f"date_trunc('week', {time})" if size == "week" else time
     return f"coalesce(strftime({moment}, {literal(_WINDOW_FORMATS[size])}), 'unknown')"
