@@ -136,7 +136,7 @@ def _key_column(name: str) -> str:
 
 
 def _window(size: str) -> str:
-    # A time zone's rules are asked for each row by `at time zone`, and UTC has none. Infinite times have no microseconds.
+    # `at time zone` asks for a zone's rules at each row, and UTC has none. Infinite times have no microseconds.
     time = "make_timestamp(epoch_us(event_time))"
     moment = f"date_trunc('week', {time})" if size == "week" else time
     return f"coalesce(strftime({moment}, {literal(_WINDOW_FORMATS[size])}), 'unknown')"
