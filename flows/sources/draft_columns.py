@@ -183,6 +183,9 @@ def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]
             return [
                 (f"event_id: {column.name} differs in each row, so it names the event", f'event_id = ["{column.name}"]')
             ]
+        if named and not column.nulls and "unnest" in guess.sample.keys and "item_id" in roles:
+            why = f"event_id: {column.name} names what the items of one list came with"
+            return [(why, f'event_id = ["{column.name}", "item_id"]')]
     return []
 
 

@@ -18,7 +18,7 @@ def alike(samples: Sequence[Sample]) -> list[list[Sample]]:
     for sample in samples:
         named = "names" not in sample.keys
         key = tuple(sorted(column.name for column in sample.columns)) if named else (sample.file,)
-        read = (sample.keys.get("format"), sample.keys.get("unnest"), sample.file.rpartition(".")[2])
+        read = (sample.keys.get("format"), str(sample.keys.get("unnest")), sample.file.rpartition(".")[2])
         groups.setdefault((*key, *read, meant_by_file(sample.file)), []).append(sample)
     every = [sample.file for sample in samples]
     found: list[list[Sample]] = []

@@ -7,11 +7,13 @@ from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, guess_roles
+from flows.sources.roles import Guess, guess_roles, meant_by
 from flows.sources.sample import COUNT_BEFORE
 
 #: From this share on, rows without an item are no lines of goods but something else that happened.
 _MANY = 0.2
+#: From this share on, rows that name no deed are something else that was logged; fewer are faults, to be held.
+_SOME = 0.05
 #: Kinds of things from which on a category can stand in for items.
 _KINDS = 3
 
@@ -77,10 +79,15 @@ def conditions_of_events(file: FileGuess, roles: dict[str, Guess]) -> list[tuple
     """A condition (why, line of TOML) that leaves out rows which tell of no user's deed; none where all do."""
     notes, conditions = [], []
     item, user, price = (roles[name].column if name in roles else None for name in ("item_id", "user_id", "unit_price"))
-    if item and item.nulls >= _MANY * item.rows and not _named_instead(roles):
-        share = item.nulls / item.rows
+    deed = roles["event_type"].column if "event_type" in roles else None
+    deedless = deed.nulls if deed and deed.nulls >= _SOME * deed.rows else 0
+    if deed and deedless:
+        notes.append(f"{deedless / deed.rows:.0%} of the rows name no deed")
+        conditions.append(f"{quoted(deed.name)} is not null")
+    if item and item.nulls - deedless >= _MANY * item.rows and not _named_instead(roles):
+        share = (item.nulls - deedless) / item.rows
         notes.append(f"{share:.0%} of the rows name no item; a search needs none (or event_type = 'search')")
-        conditions.append(f"{quoted(item.name)} is not null")
+        conditions.append(_item_or_search(item, deed if "text" in roles else None))
     guest = roles.keys() & {"session_id", "basket_id"} or (user and _stand_in(file, roles["user_id"]))
     if user and user.nulls and not guest:
         notes.append(f"{user.nulls / user.rows:.0%} of the rows name no user")
@@ -91,6 +98,13 @@ def conditions_of_events(file: FileGuess, roles: dict[str, Guess]) -> list[tuple
     if not conditions:
         return []
     return [(f"where: {'; '.join(notes)}", f"where = {json.dumps(' and '.join(conditions), ensure_ascii=False)}")]
+
+
+def _item_or_search(item: ColumnProfile, deed: ColumnProfile | None) -> str:
+    """A condition that a row names an item, or is a search, where a column says what was done."""
+    searches = [literal(word) for word in deed.words if meant_by(word) == "search"] if deed else []
+    named = f"{quoted(item.name)} is not null"
+    return f"({named} or {quoted(deed.name)} in ({', '.join(searches)}))" if deed and searches else named
 
 
 def _stand_in(file: FileGuess, guess: Guess) -> ColumnProfile | None:

@@ -21,7 +21,7 @@ TEXT_KEYS = {
     "decimal": str,
     "thousands": str,
 }
-READING_KEYS = {**TEXT_KEYS, "files": str, "names": list, "unnest": str, "separator": str, "objects": list}
+READING_KEYS = {**TEXT_KEYS, "files": str, "names": list, "unnest": (str, list), "separator": str, "objects": list}
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,13 @@ def reading_of(name: str, label: str, part: dict[str, Any], content: dict[str, A
 def _listed(name: str, label: str, part: dict[str, Any]) -> ListColumn | None:
     if "separator" in part and "unnest" not in part:
         raise MappingError(name, f"{label}.unnest", "the column that separator cuts", "nothing")
-    return ListColumn(part["unnest"], part.get("separator", "")) if "unnest" in part else None
+    if "unnest" not in part:
+        return None
+    given = part["unnest"]
+    paths = (given,) if isinstance(given, str) else strings(name, f"{label}.unnest", given)
+    if len({path.split(".")[0] for path in paths}) != 1:
+        raise MappingError(name, f"{label}.unnest", "paths into one column, like a.b and a", repr(given))
+    return ListColumn(paths[0], part.get("separator", ""), paths[1:])
 
 
 def number_format_of(name: str, label: str, given: dict[str, Any]) -> NumberFormat:

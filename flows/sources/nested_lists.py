@@ -20,11 +20,13 @@ _WHOLE, _ELEMENT = "_whole", "_element"
 class ListColumn:
     """A column that has a list or an object: JSON, a type of parquet, text cut at `separator` ('' for none).
 
-    `name` may be a path into objects, `properties.products`.
+    `name` may be a path into objects, `properties.products`. `others` are the paths that a row without it is asked for
+    next; they begin with the same column.
     """
 
     name: str
     separator: str = ""
+    others: tuple[str, ...] = ()
 
 
 def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListColumn, target: Path, file: str) -> str:
@@ -48,14 +50,21 @@ def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListCol
     )
     if listed.separator:
         read = f"select * exclude ({quoted(column)}), {_parts(column, listed.separator)} as {_WHOLE} from ({source})"
-    element = f"json_extract({_WHOLE}, {literal('/' + '/'.join(path))})" if path else _WHOLE
-    rows = f"select *, unnest({_elements(element)}) as {_ELEMENT} from ({read})"
-    name = path[-1] if path else column
+    paths = [path, *(other.split(".")[1:] for other in listed.others)]
+    rows = f"select *, unnest({_elements([_at(each) for each in paths])}) as {_ELEMENT} from ({read})"
+    # Where a row may itself be the element, a key is one column, whichever of the two has it.
+    itself = [] in paths[1:]
+    name = path[-1] if path and not itself else column
     columns = {each: quoted(each) for each in types if each != column}
-    columns |= _columns_of(connection, rows, _ELEMENT, name, columns)
+    taken = set(columns)
+    columns |= _columns_of(connection, rows, _ELEMENT, name, taken)
     if path:
-        beside = _columns_of(connection, rows, _WHOLE, column, columns)
-        columns |= {each: made for each, made in beside.items() if each != path[0]}
+        known = taken if itself else set(columns)
+        beside = _columns_of(connection, rows, _WHOLE, column, known)
+        hidden = f"{column}_{path[0]}" if path[0] in known else path[0]
+        for each, made in beside.items():
+            columns[each] = f"coalesce({columns[each]}, {made})" if each in columns else made
+        columns.pop(hidden, None)
     plain = f"case when json_type({_ELEMENT}) <> 'OBJECT' then json_extract_string({_ELEMENT}, '$') end"
     chosen = ", ".join(f"{made} as {quoted(each)}" for each, made in {**columns, name: plain}.items())
     connection.execute(f"copy (select {chosen} from ({rows})) to {literal(str(target))} (format parquet)")
@@ -116,10 +125,18 @@ def _parts(column: str, separator: str) -> str:
     return f"to_json(list_filter({parts}, lambda part: part <> ''))"
 
 
-def _elements(whole: str) -> str:
-    """SQL for the elements as json[]: those of a list, or one object; one null where there are none."""
-    found = f"case json_type({whole}) when 'ARRAY' then cast({whole} as json[]) when 'OBJECT' then [{whole}] end"
-    return f"case when coalesce(len({found}), 0) = 0 then [null::json] else {found} end"
+def _at(path: Sequence[str]) -> str:
+    """SQL for what lies at a path of the whole value."""
+    return f"json_extract({_WHOLE}, {literal('/' + '/'.join(path))})" if path else _WHOLE
+
+
+def _elements(wholes: Sequence[str]) -> str:
+    """SQL for the elements (json[]) of the first value that has some, a list or one object; else one null."""
+    cases = []
+    for whole in wholes:
+        found = f"case json_type({whole}) when 'ARRAY' then cast({whole} as json[]) when 'OBJECT' then [{whole}] end"
+        cases.append(f"when coalesce(len({found}), 0) > 0 then {found}")
+    return f"case {' '.join(cases)} else [null::json] end"
 
 
 def _columns_of(

@@ -17,6 +17,7 @@ from flows.sources.file_sets import reading_of
 from flows.sources.list_columns import list_within, look_for_lists, objects_within
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
+from flows.sources.roles import names_item
 from flows.sources.spreadsheets import sheets_of
 
 #: Rows of a file that a draft looks at.
@@ -79,10 +80,18 @@ def take_samples(connection: duckdb.DuckDBPyConnection, file: str, view: str, sc
     Raises ExportRejected when it cannot be read at all.
     """
     sample = _take_sample(connection, file, view, scratch, {})
-    inner = list_within(connection, view, sample.keys.get("unnest"))
+    outer = sample.keys.get("unnest")
+    inner = list_within(connection, view, outer)
     if inner is None:
         return [sample]
-    return [sample, _take_sample(connection, file, f"{view}_lists", scratch / "lists", {"unnest": inner})]
+    of_lists = _take_sample(connection, file, f"{view}_lists", scratch / "lists", {"unnest": inner})
+    # What both have comes with the object's name before it.
+    of_both = {f"{outer}_{column.name}" for column in sample.columns if names_item(column.name)}
+    if not of_both & {column.name for column in of_lists.columns}:
+        return [sample, of_lists]
+    both = _take_sample(connection, file, f"{view}_both", scratch / "both", {"unnest": [inner, outer]})
+    both.reasons["unnest"] = f"each element of {inner} is a row; where a row has none, {outer} itself has the item"
+    return [both]
 
 
 def _take_sample(

@@ -98,6 +98,30 @@ def test_one_object_is_a_list_of_one_and_a_path_leads_to_the_list_within_it(tmp_
     ]
 
 
+def test_of_several_paths_each_row_is_read_by_the_first_that_it_has(tmp_path: Path):
+    rows = [
+        {
+            "at": 1,
+            "props": {"order": "o1", "currency": "EUR", "lines": [{"sku": "a"}, {"sku": "b", "currency": "USD"}]},
+        },
+        {"at": 2, "props": {"sku": "c", "at": 9, "currency": "CHF"}},
+        {"at": 3, "props": {"order": "o2", "lines": []}},
+        {"at": 4, "props": None},
+    ]
+    found = _rows(tmp_path, write_jsonl(tmp_path / "tracked.jsonl", rows), unnest=["props.lines", "props"])
+    columns = ("at", "order", "sku", "currency", "props_at")
+    assert sorted(tuple(row[name] or "" for name in columns) for row in found) == [
+        ("1", "o1", "a", "EUR", ""),
+        ("1", "o1", "b", "USD", ""),
+        ("2", "", "c", "CHF", "9"),
+        ("3", "o2", "", "", ""),
+        ("4", "", "", "", ""),
+    ]
+    assert "lines" not in found[0]
+    with pytest.raises(MappingError, match=r"events\.unnest: expected paths into one column, like a\.b and a"):
+        _rows(tmp_path, tmp_path / "tracked.jsonl", unnest=["props.lines", "other"])
+
+
 def test_a_list_as_python_prints_it_is_read_and_what_is_neither_keeps_its_row(tmp_path: Path):
     cells = [{"id": "1", "lines": str([{"sku": "it's", "gift": None}])}, {"id": "2", "lines": "[{broken"}]
     found = _rows(tmp_path, write_csv(tmp_path / "cells.csv", cells, ";"), unnest="lines", quote="")

@@ -127,19 +127,35 @@ def _tracked(number: int, event: str, **properties: object) -> dict[str, object]
 
 def test_what_lies_in_an_object_or_in_a_list_within_it_becomes_events(settings: Settings, tmp_path: Path):
     tea = [{"product_id": f"t{n}", "name": f"Tea no {n}", "price": 1.5} for n in range(9)]
-    rows: Rows = [_tracked(n, "Product Viewed", **tea[n % 9]) for n in range(40)]
+    rows: Rows = [_tracked(n, "Product Viewed", **tea[n % 9], currency="EUR") for n in range(40)]
+    rows += [_tracked(n, "Products Searched", query="green tea") for n in range(50)]
+    rows += [{**_tracked(n, "", path="/home"), "event": None} for n in range(20)]
     rows += [
-        _tracked(n, "Order Completed", order_id=f"o{n}", products=[{**tea[n % 9], "quantity": 2}, tea[(n + 1) % 9]])
-        for n in range(30)
-    ]
+        _tracked(n, "Order Completed", order_id=f"o{n}", currency="USD", products=[
+            {**tea[n % 9], "quantity": 2}, tea[(n + 1) % 9]
+        ]) for n in range(30)
+    ]  # fmt: skip
     write_jsonl(tmp_path / "segment.jsonl", rows)
     text, mapping = _draft(tmp_path)
-    assert [section["unnest"] for section in mapping["events"]] == ["properties", "properties.products"]
-    assert mapping["events"][0]["event_id"] == ["messageId"]
-    assert mapping["events"][0]["columns"]["user_id"] == 'coalesce("userId", "anonymousId")'
-    assert mapping["events"][1]["columns"]["basket_id"] == "order_id"
+    section = mapping["events"]
+    assert section["unnest"] == ["properties.products", "properties"]
+    assert section["event_id"] == ["messageId", "item_id"]
+    assert section["where"] == (
+        """"event" is not null and ("product_id" is not null or "event" in ('Products Searched'))"""
+    )
+    assert section["columns"]["user_id"] == 'coalesce("userId", "anonymousId")'
+    assert section["columns"]["basket_id"] == "order_id"
     tables = _try(settings, tmp_path, text)
-    assert (tables["events"].rows, tables["events"].held, tables["items"].rows) == (40 + 60, (), 9)
+    assert (tables["events"].rows, tables["events"].held, tables["items"].rows) == (40 + 50 + 60, (), 9)
+
+
+def test_a_list_of_other_things_than_the_objects_own_is_a_section_of_its_own(tmp_path: Path):
+    rows: Rows = [_tracked(n, "Product Viewed", sku=f"t{n % 9}", price=2) for n in range(40)]
+    rows += [
+        _tracked(n, "Order Completed", lines=[{"product_id": f"p{k}", "price": 3}]) for n in range(30) for k in (1, 2)
+    ]
+    write_jsonl(tmp_path / "tracked.jsonl", rows)
+    assert [section["unnest"] for section in _draft(tmp_path)[1]["events"]] == ["properties", "properties.lines"]
 
 
 def test_what_python_printed_into_a_cell_is_read_as_a_list(settings: Settings, tmp_path: Path):
