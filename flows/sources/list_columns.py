@@ -37,18 +37,18 @@ def look_for_lists(
     return False
 
 
-def list_within(connection: duckdb.DuckDBPyConnection, view: str, column: str | None) -> str | None:
-    """Return the path of a list of items within the objects of the column that was unnested; None where there is none.
+def list_within(connection: duckdb.DuckDBPyConnection, view: str, column: str | None) -> tuple[str | None, list[str]]:
+    """Return the path of a list of items within the objects of the column that was unnested, and its elements' keys.
 
-    `view` has the keys of these objects as columns.
+    `view` has the keys of these objects as columns. The path is None where there is no such list.
     """
     if column is None:
-        return None
+        return None, []
     for name, dtype in ((row[0], row[1]) for row in connection.execute(f"describe {quoted(view)}").fetchall()):
         what, inside = _keys_within(connection, view, name, dtype)
         if what == "ARRAY" and any(names_item(key) for key in inside):
-            return f"{column}.{name}"
-    return None
+            return f"{column}.{name}", inside
+    return None, []
 
 
 def objects_within(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:

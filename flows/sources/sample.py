@@ -79,24 +79,30 @@ def take_samples(connection: duckdb.DuckDBPyConnection, file: str, view: str, sc
 
     Raises ExportRejected when it cannot be read at all.
     """
-    sample = _take_sample(connection, file, view, scratch, {})
-    outer = sample.keys.get("unnest")
-    inner = list_within(connection, view, outer)
+    read = _look(connection, file, view, scratch, {})
+    outer = read.keys.get("unnest")
+    inner, within = list_within(connection, view, outer)
     if inner is None:
-        return [sample]
-    of_lists = _take_sample(connection, file, f"{view}_lists", scratch / "lists", {"unnest": inner})
-    # What both have comes with the object's name before it.
-    of_both = {f"{outer}_{column.name}" for column in sample.columns if names_item(column.name)}
-    if not of_both & {column.name for column in of_lists.columns}:
-        return [sample, of_lists]
-    both = _take_sample(connection, file, f"{view}_both", scratch / "both", {"unnest": [inner, outer]})
+        return [_profiled(connection, file, view, read)]
+    names = {row[0] for row in connection.execute(f"describe {quoted(view)}").fetchall()}
+    if not {name for name in names if names_item(name)} & set(within):
+        lists = _look(connection, file, f"{view}_lists", scratch / "lists", {"unnest": inner})
+        return [_profiled(connection, file, view, read), _profiled(connection, file, f"{view}_lists", lists)]
+    both = _look(connection, file, f"{view}_both", scratch / "both", {"unnest": [inner, outer]})
     both.reasons["unnest"] = f"each element of {inner} is a row; where a row has none, {outer} itself has the item"
-    return [both]
+    return [_profiled(connection, file, f"{view}_both", both)]
 
 
-def _take_sample(
-    connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path, known: dict[str, Any]
-) -> Sample:
+@dataclass(frozen=True)
+class _Look:
+    """The keys that a file is read by, and why."""
+
+    keys: dict[str, Any]
+    reasons: dict[str, str]
+
+
+def _look(connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: Path, known: dict[str, Any]) -> _Look:
+    """Find how a file is written, and make a view of its first rows."""
     keys: dict[str, Any] = dict(known)
     reasons = dict.fromkeys(known, "a list within an object; each element is a row")
     kind = _kind(file)
@@ -114,6 +120,12 @@ def _take_sample(
         reasons["objects"] = f"each key of {', '.join(objects)} becomes a column, {objects[0]}_ before it"
         connection.execute(f"drop view {quoted(view)}")
         _open(connection, file, view, {"format": kind, **keys}, scratch)
+    return _Look(keys, reasons)
+
+
+def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look: _Look) -> Sample:
+    """Look at the columns of a view of a file's rows."""
+    keys, reasons = look.keys, look.reasons
     if used := _null_words(connection, view):
         keys["nulls"] = ["", *used]
         reasons["nulls"] = f"words that seem to mean nothing: {', '.join(used)}"
