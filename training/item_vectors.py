@@ -5,6 +5,7 @@ import scipy.sparse as sp
 from scipy.sparse.linalg import svds
 
 from training.interactions import Interactions
+from training.largest import largest
 
 TEXT_WIDTH = 128
 #: Items whose ID vectors an item without one borrows, and how sharply the nearest of them counts.
@@ -72,7 +73,7 @@ def text_neighbours(text: np.ndarray, column: np.ndarray) -> tuple[np.ndarray, n
     for start in range(0, len(cold) if keep else 0, _BLOCK):
         rows = cold[start : start + _BLOCK]
         cosine = text[rows] @ text[known].T
-        best = np.argsort(-cosine, axis=1, kind="stable")[:, :keep]
+        best = largest(cosine, keep)
         strength = np.exp(SHARPNESS * (np.take_along_axis(cosine, best, axis=1) - 1))
         nearest[rows], shares[rows] = known[best], strength / strength.sum(axis=1, keepdims=True)
     return nearest, shares

@@ -13,6 +13,7 @@ import torch
 from training import metrics
 from training.dataset import Cut
 from training.evaluate import K, inputs_of, new_only, rows_of
+from training.largest import largest
 
 #: Candidates taken from each part of a blend.
 _DEPTH = 60
@@ -81,7 +82,7 @@ def panel_ndcg(panel: Panel, weights: np.ndarray, emphasis: float = 0.0) -> floa
     if not len(panel.counts):
         return float("nan")
     scores = np.where(panel.live, panel.features @ weights.astype(np.float32), -np.inf)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :K]
+    order = largest(scores, min(K, scores.shape[1]))
     hit = np.take_along_axis(panel.wanted & panel.live, order, axis=1)
     found = metrics.mean(metrics.ndcg(hit, panel.counts, K))
     if not emphasis or not panel.tail_counts.any():
