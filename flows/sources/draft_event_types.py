@@ -1,12 +1,25 @@
 """What users did in a drafted file of events: by a column of words or numbers, a status, a sign, or the file's name."""
 
 import json
+from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, meant_by, meant_by_file
+from flows.sources.roles import Guess, meant_by, meant_by_file, plain_name
+
+#: How large platforms number what was done: whose export, the column's name, how the file's name begins, number → ours.
+_NUMBERED = (
+    ("Tmall", "action_type", "", {"0": "view", "1": "add_to_cart", "2": "purchase", "3": "like"}),
+    ("Taobao", "behavior_type", "", {"1": "view", "2": "like", "3": "add_to_cart", "4": "purchase"}),
+    (
+        "JD",
+        "type",
+        "jdata_action_2016",
+        {"1": "view", "2": "add_to_cart", "3": "leave_out", "4": "purchase", "5": "like", "6": "view"},
+    ),
+)
 
 
 def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
@@ -15,7 +28,7 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
         column = roles["event_type"].column
         words = {word: meant_by(word) or "leave_out" for word in sorted(column.words)}
         if column.kind == "whole":
-            return _numbered_types(column)
+            return _numbered_types(column, Path(guess.files[0]).name)
         unknown = [word for word, ours in words.items() if ours == "leave_out"]
         table = ", ".join(f"{json.dumps(word)} = {json.dumps(ours)}" for word, ours in words.items() if word != ours)
         note = "event_types: the shop's word = ours"
@@ -51,15 +64,30 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
     return [], ("event_type", "'view'", "unsure: no column says what the user did")
 
 
-def _numbered_types(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
-    """Event types that are told by numbers: the commonest is taken for a view."""
+def _numbered_types(column: ColumnProfile, file: str) -> tuple[list[tuple[str, str]], Drafted]:
+    """Event types that are told by numbers: as a platform numbers them, else the commonest is taken for a view."""
     commonest = column.common[0][0]
-    table = ", ".join(
-        f'{json.dumps(word)} = "{"view" if word == commonest else "leave_out"}"' for word in sorted(column.words)
-    )
     shares = ", ".join(f"{word} ({share:.0%})" for word, share in column.common)
-    note = (
-        f"MISSING: numbers say what was done: {shares}; the commonest is taken for a view. Write what the others "
-        "mean: add_to_cart, purchase, like"
-    )
+    whose, meant = _platform_of(column, file)
+    if meant:
+        note = (
+            f"event_types: unsure: numbers say what was done: {shares}; read as {whose} numbers it, mend it if not so"
+        )
+    else:
+        note = (
+            f"MISSING: numbers say what was done: {shares}; the commonest is taken for a view. Write what the others "
+        )
+        note += "mean: add_to_cart, purchase, like"
+        meant = {word: "view" if word == commonest else "leave_out" for word in column.words}
+    table = ", ".join(f"{json.dumps(word)} = {json.dumps(meant[word])}" for word in sorted(meant))
     return [(note, f"event_types = {{ {table} }}")], ("event_type", column.name, "likely: its name says so")
+
+
+def _platform_of(column: ColumnProfile, file: str) -> tuple[str, dict[str, str]]:
+    """The platform whose numbers these seem to be: it has all of them, views are the commonest, and some bought."""
+    for whose, name, beginning, meant in _NUMBERED:
+        named = plain_name(column.name) == name and file.lower().startswith(beginning)
+        ours = [meant.get(word) for word in column.words]
+        if named and None not in ours and "purchase" in ours and meant[column.common[0][0]] == "view":
+            return whose, meant
+    return "", {}
