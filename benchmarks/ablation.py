@@ -35,7 +35,7 @@ def without_each(whole: SequenceSettings) -> dict[str, SequenceSettings]:
         "without attention (GRU)": replace(whole, cell="gru"),
         "with same-target contrast": replace(whole, contrast=0.05),
         "one block": replace(whole, blocks=1),
-        "dropout 0.2": replace(whole, dropout=0.2),
+        "dropout 0.5": replace(whole, dropout=0.5),
         "half the width": replace(whole, width=whole.width // 2, heads=max(1, whole.width // 64)),
         "twice the width": replace(whole, width=whole.width * 2, heads=max(1, whole.width // 16)),
     }

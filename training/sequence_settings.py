@@ -19,7 +19,7 @@ VALIDATION_USERS = 2000
 
 @dataclass(frozen=True)
 class SequenceSettings:
-    """What a fit may vary; `settings_for` takes dropout and length from the data. Epochs end by early stopping.
+    """What a fit may vary; `settings_for` takes length and epochs from the data. Epochs end by early stopping.
 
     `cell` 'gru' or 'lstm' puts a recurrent cell in the place of the Transformer, without text or spectral start.
     `negatives` above 0 takes that many sampled items a batch in place of the full softmax (Transformer only);
@@ -30,7 +30,7 @@ class SequenceSettings:
     width: int = 64
     heads: int = 2
     blocks: int = 2
-    dropout: float = 0.5
+    dropout: float = 0.2
     length: int = 50
     batch_size: int = 128
     learning_rate: float = 1e-3
@@ -48,9 +48,9 @@ class SequenceSettings:
 def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSettings:
     """Return settings that follow the data.
 
-    Short sequences need much dropout, long ones a longer window. A catalogue too large for the full softmax is sampled,
-    from random start vectors, and judged by some users. A set on which the full softmax is much work gets fewer epochs,
-    the cosine of the learning rate with them: it has more to learn from in each.
+    Long sequences need a longer window; one dropout does for both (docs/results.md). A catalogue too large for the full
+    softmax is sampled, from random start vectors, and judged by some users. A set on which the full softmax is much
+    work gets fewer epochs, the cosine of the learning rate with them: it has more to learn from in each.
     """
     lengths = np.diff(sequences.starts)
     length = int(np.clip(2 ** math.ceil(math.log2(max(2, np.quantile(lengths, 0.98)))), 16, 200))
@@ -61,7 +61,6 @@ def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSetting
         width=width,
         epochs=int(np.clip(round(most * EPOCH_WORK / work), FEWEST_EPOCHS, most)),
         heads=max(1, width // 32),
-        dropout=0.5 if lengths.mean() < 30 else 0.2,
         length=length,
         seed=seed,
         spectral=not many,
