@@ -235,18 +235,6 @@ def test_event_types_that_are_numbers_are_asked_for(tmp_path: Path):
     tomllib.loads(text)
 
 
-def test_numbers_that_a_large_platform_gives_to_deeds_are_read_as_it_means_them(tmp_path: Path):
-    rows = [
-        {"user_id": str(number), "item_id": "7", "action_type": kind, "date": "2026-01-02"}
-        for number, kind in enumerate("0002")
-    ]
-    write_csv(tmp_path / "log.csv", rows)
-    text = draft_source([str(tmp_path / "log.csv")], "log", tmp_path).text
-    assert "# event_types: unsure: numbers say what was done: 0 (75%), 2 (25%); read as Tmall numbers it" in text
-    words = {"0": "view", "1": "add_to_cart", "2": "purchase", "3": "like"}
-    assert tomllib.loads(text)["events"]["event_types"] == words
-
-
 def test_a_checkout_without_a_user_is_a_user_of_its_own(tmp_path: Path):
     write_csv(
         tmp_path / "bakery.csv", [{"Date": "2016-10-30", "Time": "09:58:11", "Transaction": "1", "Item": "Bread"}]

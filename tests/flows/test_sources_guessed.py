@@ -196,3 +196,12 @@ item_id = "sku"\ntitle = "name"\n"""
     tables = _try(settings, tmp_path, text)
     assert [(rule, count) for rule, count, _ in tables["events"].held] == [("item_id_known", 27)]
     assert any("[[items]] from_events = true" in step for step in next_steps(tuple(tables.values()), "shop.toml"))
+
+
+def test_numbers_that_a_large_platform_gives_to_deeds_are_read_as_it_means_them(tmp_path: Path):
+    _write(tmp_path / "log.csv", [
+        {"user_id": str(n), "item_id": "7", "action_type": kind, "date": "2026-01-02"} for n, kind in enumerate("0002")
+    ])  # fmt: skip
+    text, mapping = _draft(tmp_path)
+    assert "# event_types: unsure: numbers say what was done: 0 (75%), 2 (25%); read as Tmall numbers it" in text
+    assert mapping["events"]["event_types"] == {"0": "view", "1": "add_to_cart", "2": "purchase", "3": "like"}
