@@ -55,7 +55,8 @@ def check_champion() -> Decay | None:
         log.info("There is no champion, or no newer week than the one that it was released on.")
         return None
     log.info(found.sentence())
-    create_markdown_artifact(f"# Champion\n\n{found.sentence()}\n", key="champion-decay")
+    text = found.sentence()
+    create_markdown_artifact(f"# Champion\n\n{text}\n", key="champion-decay", description=text)
     if found.decayed:
         announce(RETRAIN_WANTED, found.release_id, {"reason": found.sentence()})
     return found

@@ -22,7 +22,8 @@ def compare_features(most: int = 2000) -> list[str]:
     settings, log = load_settings(), get_run_logger()
     land_answers(settings)
     comparison = compare_served(settings, most)
-    create_markdown_artifact(comparison_page(comparison), key="served-features")
+    told = f"in breach: {', '.join(comparison.breaches) or 'none'}"
+    create_markdown_artifact(comparison_page(comparison), key="served-features", description=told)
     set_hold(settings, comparison.breaches)
     for name in comparison.breaches:
         log.error("%s is not served as it is computed: %s", name, comparison.checks[name])

@@ -34,7 +34,7 @@ from flows.validation import publish_verdict
 from flows.warm_starts import find_start, keep_knowledge
 from training.dataset import TrainingSet
 from training.gate import GateReport
-from training.gate_report import picture_of, render_markdown
+from training.gate_report import headline, picture_of, render_markdown
 from training.model import ProgressPoint, TrainSettings, demo_settings
 from training.tournament import TournamentResult, curve_picture, format_table, run_tournament
 
@@ -142,10 +142,11 @@ def show_models(result: TournamentResult, training_set: TrainingSet) -> None:
         f"All models on the same users. Truth: {truth}. Every item of the vocabulary is a candidate. Validation "
         "chooses the challenger, the test cut reports once."
     )
-    create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models")
+    best = f"{result.challenger.name} is the challenger of {len(result.table)} models"
+    create_markdown_artifact(f"# Models\n\n{note}\n\n{format_table(result)}\n", key="models", description=best)
     picture = base64.b64encode(curve_picture(result.curves)).decode()
     page = f"# Learning curve\n\n![loss and NDCG@10 over steps](data:image/png;base64,{picture})\n"
-    create_markdown_artifact(page, key="learning-curve")
+    create_markdown_artifact(page, key="learning-curve", description="Loss and NDCG@10 over steps")
 
 
 @task(cache_policy=NO_CACHE)
@@ -156,8 +157,10 @@ def pass_gate(run: TrainingRun) -> GateReport:
     page, picture = render_markdown(report), picture_of(report)
     if picture is not None:
         page += f"\n![who gains and who loses](data:image/png;base64,{base64.b64encode(picture).decode()})\n"
-    create_markdown_artifact(page, key="gate")
-    create_markdown_artifact(f"# What training cost\n\n{cost_table(cost_of(read_outcome(run)))}", key="training-cost")
+    create_markdown_artifact(page, key="gate", description=headline(report))
+    cost = cost_of(read_outcome(run))
+    told = f"{cost['cpu_seconds']:.0f} s of CPU, {cost['peak_memory_bytes'] / 2**30:.1f} GiB at most"
+    create_markdown_artifact(f"# What training cost\n\n{cost_table(cost)}", key="training-cost", description=told)
     return report
 
 

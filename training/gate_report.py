@@ -26,6 +26,14 @@ def render_markdown(report: GateReport) -> str:
     return "\n".join(lines) + "\n"
 
 
+def headline(report: GateReport) -> str:
+    """Say the verdict in a line, for a list of pages."""
+    verdict = "passed" if report.passed else f"refused: {report.reasons[0]}"
+    found = report.comparison
+    beside = f" (NDCG@10 {found.ndcg10:.4f}, {found.incumbent} {found.incumbent_ndcg10:.4f})" if found else ""
+    return f"{report.challenger} {verdict}{beside}"
+
+
 def picture_of(report: GateReport) -> bytes | None:
     """Draw the difference in NDCG@10 with its bounds, for all users and each slice, as PNG; None when none was made."""
     comparison = report.comparison
