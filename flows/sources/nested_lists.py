@@ -35,8 +35,8 @@ def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListCol
     The keys of an element that is an object are columns (`events_ts` where the row has a column `ts` already); an
     element that is a plain value stands in the list's own column. One object in place of a list is a list of one.
     `properties.products` is a list within the object `properties`, whose other keys are columns as well. A row whose
-    list is empty, null or no list stays, with nulls in place of an element. Raises ExportRejected when there is no such
-    column.
+    list is empty, null or no list stays, with nulls in place of an element. Of several paths (`listed.others`) each row
+    is read by the first that has elements. Raises ExportRejected when there is no such column.
     """
     types = {row[0]: row[1] for row in connection.execute(f"describe {source}").fetchall()}
     column, *path = [listed.name] if listed.name in types else listed.name.split(".")
