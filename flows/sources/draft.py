@@ -29,11 +29,10 @@ def draft_mapping(plan: Plan, name: str, folder: Path) -> str:
         events.append(draft_events(plan, plan.lines))
     lines = [*_head(plan, name, events), *_of_all(plan)]
     joined = _inputs(plan)
-    if joined:
-        lines += ["", "[inputs]"]
-        for key, guess in joined.items():
-            lines += _reasons(guess.sample)
-            lines.append(f"{key} = {_inline({'files': _pattern(guess, folder), **_keys(guess.sample)})}")
+    lines += [""] if joined else []
+    for key, guess in joined.items():
+        lines += _reasons(guess.sample)
+        lines.append(f"inputs.{key} = {_inline({'files': _pattern(guess, folder), **_keys(guess.sample)})}")
     for draft in events:
         lines += ["", *_about(draft.guess), "[[events]]" if len(events) > 1 else "[events]"]
         relation = draft.relation
@@ -108,6 +107,8 @@ def _inputs(plan: Plan) -> dict[str, FileGuess]:
         found |= {"orders": plan.orders, "lines": plan.lines}
     if plan.people:
         found["people"] = plan.people
+    if plan.copies:
+        found |= {"copies": plan.copies.guess} if plan.lines else {"deeds": plan.events[0], "copies": plan.copies.guess}
     if plan.items and (plan.lookups or not _one_row_an_item(plan.items)):
         found["products"] = plan.items
         found |= {f"words_{place}": each.guess for place, each in enumerate(plan.lookups, 1)}
@@ -122,7 +123,7 @@ def _one_row_an_item(items: FileGuess) -> bool:
 def _items(plan: Plan, events: list[EventsDraft], folder: Path) -> list[str]:
     if plan.items is None:
         lines = ["# No file of items was given: the catalogue is made of the events.", "[items]", "from_events = true"]
-        return [*lines, "[items.columns]", *_columns(draft_items(events[0].guess, [], True))]
+        return [*lines, *_columns_table("items", draft_items(events[0].guess, [], True))]
     lines = [*_about(plan.items), "[items]"]
     if plan.lookups or not _one_row_an_item(plan.items):
         joins = "".join(_join(each, f"words_{place}") for place, each in enumerate(plan.lookups, 1))
@@ -168,8 +169,8 @@ def _lacking_items(plan: Plan, events: list[EventsDraft]) -> list[str]:
         return []
     note = "items that the file lacks are made of the events: some of the sample's are not in it"
     draft = named[shares.index(min(shares))]
-    columns = _columns(draft_items(draft.guess, [], True))
-    return ["", f"# {note}", "[[items]]", "from_events = true", "[items.columns]", *columns]
+    columns = _columns_table("items", draft_items(draft.guess, [], True))
+    return ["", f"# {note}", "[[items]]", "from_events = true", *columns]
 
 
 def _users(users: FileGuess, plan: Plan, folder: Path) -> list[str]:
@@ -178,8 +179,9 @@ def _users(users: FileGuess, plan: Plan, folder: Path) -> list[str]:
     lines = ['from = "people"'] if plan.people else _source(users, None, folder)
     if plan.people and column.distinct < column.filled:
         lines = [f"from = {_text(f'select * from people qualify row_number() over (partition by {column.name}) = 1')}"]
-    lines += ["# what may be kept of a user: leave out what nobody needs", f"traits = {json.dumps(traits)}"]
-    return [*lines, "[users.columns]", *_columns(columns)]
+    if traits:
+        lines += ["# what may be kept of a user: leave out what nobody needs", f"traits = {json.dumps(traits)}"]
+    return [*lines, *_columns_table("users", columns)]
 
 
 def _source(guess: FileGuess, relation: str | None, folder: Path) -> list[str]:
@@ -214,6 +216,13 @@ def _pattern(guess: FileGuess, folder: Path) -> str:
 def _columns(columns: list[tuple[str, str, str]]) -> list[str]:
     """Lines of (contract column, expression, why)."""
     return [line for column, expression, why in columns for line in (f"# {why}", f"{column} = {_text(expression)}")]
+
+
+def _columns_table(table: str, columns: list[tuple[str, str, str]]) -> list[str]:
+    """Lines of all columns of the section above; one column needs no heading."""
+    if len(columns) == 1:
+        return [f"# {columns[0][2]}", f"columns.{columns[0][0]} = {_text(columns[0][1])}"]
+    return [f"[{table}.columns]", *_columns(columns)] if columns else []
 
 
 def _inline(table: dict[str, Any]) -> str:

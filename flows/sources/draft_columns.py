@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_event_types import event_type_of
 from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
+from flows.sources.draft_joins import orders_joined
 from flows.sources.draft_links import Lookup
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import tells_of_a_person
@@ -26,7 +28,7 @@ _CATEGORY_NAMES = (
 #: What exports call the number of an event.
 _EVENT_ID = r"(event|message|insert|hit|interaction|activity|review)_?(uu)?id|uuid"
 _LEVELS = r"(category_)?(level|lvl|l)_?\d"
-_CATEGORY_ENDINGS = ("product_type", "group_name", "type_name", "class", "class_name")
+_CATEGORY_ENDINGS = ("product_type", "product_line", "group_name", "type_name", "class", "class_name", "_style")
 
 
 @dataclass(frozen=True)
@@ -45,14 +47,15 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     roles = dict(guess.roles)
     relation = None
     if guess is plan.lines and plan.orders:
-        shared = plan.orders.roles["basket_id"].column.name
         people = plan.people
-        roles = {**({} if plan.of_days else plan.orders.roles), **guess.roles}
+        roles = {**({} if plan.of_days else _of_order(plan.orders)), **guess.roles}
         roles |= {name: plan.orders.roles[name] for name in ("event_time", "user_id") if name in plan.orders.roles}
-        relation = f"lines left join {orders_with_time(plan.orders)} using ({quoted(shared)})"
+        relation = orders_joined(plan.orders, guess, orders_with_time(plan.orders))
         if people:
             relation += f" left join people using ({quoted(plan.orders.roles['user_id'].column.name)})"
             roles["user_id"] = people.roles["user_id"]
+    if plan.copies:
+        relation = (relation or "deeds") + plan.copies.join()
     _read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
     type_settings, type_column = event_type_of(guess, roles)
@@ -72,6 +75,11 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     told = _own_ids(guess, roles) or _duplicates(guess, roles)
     settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles), *told]
     return EventsDraft(guess, relation, settings, columns, days)
+
+
+def _of_order(orders: FileGuess) -> dict[str, Guess]:
+    """What an order says of each of its lines: not what the whole of it cost."""
+    return {role: guess for role, guess in orders.roles.items() if role not in ("unit_price", "line_total", "discount")}
 
 
 def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) -> list[Drafted]:
@@ -97,6 +105,9 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         path = path or f"category_path([{', '.join(quoted(column.name) for column in categories)}])"
         columns.append(("category", path, "likely: by their names, the one with fewest values first"))
     roles = {**guess_roles(items.sample.columns, ("brand", "image")), **items.roles}
+    if "brand" in roles and roles["brand"].column.kind == "whole":
+        # A name that is looked up by it says more than a number.
+        roles |= guess_roles([column for column in every if column.kind == "text"], ("brand",))
     for role, name in (("brand", "brand"), ("unit_price", "price"), ("image", "image")):
         column = roles[role].column if role in roles else None
         if column and column.filled and not (role == "image" and column.kind == "list"):
@@ -177,8 +188,11 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
 def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
     """The setting event_id, where the export numbers its events itself."""
     taken = {role.column.name for role in roles.values()}
+    # rental.csv has a rental_id.
+    by_file = f"{plain_name(Path(guess.sample.file).name.partition('.')[0]).removesuffix('s')}_id"
     for column in guess.sample.columns:
-        named = re.fullmatch(_EVENT_ID, plain_name(column.name)) and column.name not in taken
+        name = plain_name(column.name)
+        named = (re.fullmatch(_EVENT_ID, name) or name == by_file) and column.name not in taken
         if named and column.distinct == column.rows > 1:
             return [
                 (f"event_id: {column.name} differs in each row, so it names the event", f'event_id = ["{column.name}"]')

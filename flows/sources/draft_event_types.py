@@ -7,7 +7,7 @@ from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, meant_by, meant_by_file, plain_name
+from flows.sources.roles import Guess, likely_meant_by, meant_by, meant_by_file, plain_name
 
 #: How large platforms number what was done: whose export, the column's name, how the file's name begins, number → ours.
 _NUMBERED = (
@@ -20,13 +20,15 @@ _NUMBERED = (
         {"1": "view", "2": "add_to_cart", "3": "leave_out", "4": "purchase", "5": "like", "6": "view"},
     ),
 )
+#: Words in the names of columns about what was looked at or heard, and for how long.
+_WATCHED = {"watch", "watched", "watching", "listen", "listened", "play", "plays", "played", "dur", "duration", "dwell"}
 
 
 def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
     """Settings that say what the shop's words mean (why, line of TOML), and the column event_type."""
     if "event_type" in roles:
         column = roles["event_type"].column
-        words = {word: meant_by(word) or "leave_out" for word in sorted(column.words)}
+        words = {word: likely_meant_by(word) or "leave_out" for word in sorted(column.words)}
         if column.kind == "whole":
             return _numbered_types(column, Path(guess.files[0]).name)
         unknown = [word for word, ours in words.items() if ours == "leave_out"]
@@ -53,15 +55,21 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
         return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
     if "rating" in roles:
         return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")
-    if roles.keys() & {"basket_id", "quantity", "line_total", "unit_price"}:
+    # Within a session, a price alone is that of what was looked at.
+    if amounts or ("unit_price" in roles and "session_id" not in roles):
         return [], ("event_type", "'purchase'", "unsure: no column says what the user did")
+    return [], _untold_deed(guess, roles)
+
+
+def _untold_deed(guess: FileGuess, roles: dict[str, Guess]) -> Drafted:
+    """The column event_type where nothing names the deed: days are of tills, unless something was watched or heard."""
+    why = "unsure: no column says what the user did"
+    parts = {part for column in guess.sample.columns for part in plain_name(column.name).split("_")}
+    if watched := sorted(parts & _WATCHED):
+        return "event_type", "'view'", f"{why}; {watched[0]} is said of what is looked at or heard"
     if "event_time" in roles and roles["event_time"].column.is_day and "session_id" not in roles:
-        return [], (
-            "event_type",
-            "'purchase'",
-            "unsure: no column says what the user did; days without a clock are of tills",
-        )
-    return [], ("event_type", "'view'", "unsure: no column says what the user did")
+        return "event_type", "'purchase'", f"{why}; days without a clock are of tills"
+    return "event_type", "'view'", why
 
 
 def _numbered_types(column: ColumnProfile, file: str) -> tuple[list[tuple[str, str]], Drafted]:

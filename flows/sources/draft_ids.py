@@ -7,7 +7,7 @@ from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, guess_roles, meant_by
+from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
 from flows.sources.sample import COUNT_BEFORE
 
 #: From this share on, rows without an item are no lines of goods but something else that happened.
@@ -16,6 +16,8 @@ _MANY = 0.2
 _SOME = 0.05
 #: Kinds of things from which on a category can stand in for items.
 _KINDS = 3
+#: Words in the names of columns with the numbers of kinds.
+_CODES = {"cat", "subcat", "category", "subcategory"}
 
 
 def own_id(column: ColumnProfile, within: bool = False) -> str:
@@ -54,7 +56,7 @@ def item_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
                 f"unsure: no column names items; {kinds.column.name} is the nearest, so kinds of things are recommended"
             )
             return "item_id", kinds.column.name, why
-        return "item_id", "null::varchar", _why_no_item(file)
+        return _kinds_by_number(file) or ("item_id", "null::varchar", _why_no_item(file))
     guess = roles["item_id"]
     if guess.column.name in file.sample.counted:
         made = f"regexp_replace({quoted(guess.column.name)}, {literal(COUNT_BEFORE)}, '')"
@@ -64,6 +66,20 @@ def item_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
         share = guess.column.nulls / guess.column.rows
         return "item_id", made, f"{guess.said}; {share:.0%} have none: there the name stands in"
     return "item_id", own_id(guess.column), guess.said
+
+
+def _kinds_by_number(file: FileGuess) -> Drafted | None:
+    """The column item_id of the numbers of kinds and of kinds within these, where things have none of their own."""
+    parts = [each for each in file.sample.columns if each.kind == "whole" and _CODES & set(_parts(each))]
+    parts = sorted([each for each in parts if each.distinct > 1], key=lambda each: "subcat" in plain_name(each.name))
+    if not any("subc" in plain_name(each.name) for each in parts):
+        return None
+    why = "unsure: no column names items; numbers of kinds are the nearest, so kinds of things are recommended"
+    return "item_id", " || '-' || ".join(quoted(each.name) for each in parts), why
+
+
+def _parts(column: ColumnProfile) -> list[str]:
+    return plain_name(column.name).split("_")
 
 
 def counted_in_cell(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:

@@ -4,8 +4,10 @@ from dataclasses import dataclass, field, replace
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import alike
+from flows.sources.draft_joins import Between, between, orders_of_lines
 from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_values, told_by_events
-from flows.sources.file_guess import FileGuess, guess_file
+from flows.sources.draft_unnamed import deeds_by_ids
+from flows.sources.file_guess import EVENT_ROLES, FileGuess, guess_file
 from flows.sources.roles import Guess, guess_roles, meant_by_file
 from flows.sources.sample import Sample
 
@@ -20,6 +22,8 @@ class Plan:
     #: Whether the orders are the days of a calendar, which say when and nothing else.
     of_days: bool = False
     people: FileGuess | None = None
+    #: What lies between deeds and items: copies of films, variants of products.
+    copies: Between | None = None
     items: FileGuess | None = None
     #: What the items are joined with.
     lookups: list[Lookup] = field(default_factory=list)
@@ -31,12 +35,15 @@ def make_plan(samples: list[Sample]) -> Plan:
     """Sort the files of one export into a plan."""
     plan = Plan()
     every = [sample.file for sample in samples]
-    guesses = told_by_events(named_by_values([guess_file(group, every) for group in alike(samples)]))
+    guesses = deeds_by_ids(named_by_values([guess_file(group, every) for group in alike(samples)]))
+    guesses = told_by_events(guesses)
     by_kind: dict[str, list[FileGuess]] = {}
     for guess in guesses:
         by_kind.setdefault(guess.kind, []).append(guess)
     plan.events = by_kind.get("events", [])
-    orders, lines = by_kind.get("orders", []), by_kind.get("lines", [])
+    orders, lines = by_kind.get("orders", []), _fullest(by_kind.get("lines", []))
+    if len(plan.events) == 1 and not orders and (of_lines := orders_of_lines(plan.events[0], lines)):
+        plan.events, orders = [], [of_lines]
     if orders and lines:
         plan.orders, plan.lines = orders.pop(0), lines.pop(0)
     elif not plan.events:
@@ -44,6 +51,11 @@ def make_plan(samples: list[Sample]) -> Plan:
         orders, lines = [guess for guess in orders if guess not in plan.events], []
         by_kind = {kind: [each for each in found if each not in plan.events] for kind, found in by_kind.items()}
     told = [*by_kind.get("other", []), *by_kind.get("items", [])]
+    deeds = plan.lines or (plan.events[0] if len(plan.events) == 1 else None)
+    if deeds and (copies := between(deeds, told)):
+        plan.copies, told = copies, [each for each in told if each is not copies.guess]
+        plan.lines, plan.events = (copies.told(deeds), []) if plan.lines else (None, [copies.told(deeds)])
+        by_kind = {kind: [each for each in found if each is not copies.guess] for kind, found in by_kind.items()}
     if len(plan.events) == 1 and (calendar := calendar_of(plan.events[0], told)):
         plan.orders, plan.lines, plan.of_days = calendar, plan.events.pop(), True
         by_kind = {kind: [each for each in found if each.files != calendar.files] for kind, found in by_kind.items()}
@@ -56,6 +68,7 @@ def make_plan(samples: list[Sample]) -> Plan:
     if plan.items:
         items_named = plan.items.roles["item_id"]
         plan.events = [_agreeing(guess, items_named.column) for guess in plan.events]
+        plan.lines = _agreeing(plan.lines, items_named.column) if plan.lines else None
     plan.unused = [*orders, *lines, *users, *_without_untold(plan)]
     left = [*items, *by_kind.get("other", [])]
     plan.lookups = looked_up(plan.items, left) if plan.items else []
@@ -82,6 +95,11 @@ def _without_untold(plan: Plan) -> list[FileGuess]:
     return [replace(guess, why=why) for guess in untold]
 
 
+def _fullest(lines: list[FileGuess]) -> list[FileGuess]:
+    """Files of lines, what came back last and else the one with most rows first."""
+    return sorted(lines, key=lambda guess: (meant_by_file(guess.sample.file) == "return", -guess.sample.rows))
+
+
 def _fitness_as_items(guess: FileGuess) -> tuple[bool, bool, int]:
     """The catalogue's file comes first: with titles, one row an item, many columns."""
     key = guess.roles["item_id"].column
@@ -90,13 +108,19 @@ def _fitness_as_items(guess: FileGuess) -> tuple[bool, bool, int]:
 
 
 def _agreeing(guess: FileGuess, catalogue: ColumnProfile) -> FileGuess:
-    """The events with the item's column that has the catalogue's items, where the likeliest by its name has not."""
+    """The deeds with the item's column that has the catalogue's items, where the likeliest by its name has not.
+
+    A column named as the catalogue's own goes before another: small numbers of lines are among the numbers of items.
+    """
     named = guess.roles.get("item_id")
-    if named is None or named.column.overlap(catalogue) > 0.5:
+    if named is None or named.column.name == catalogue.name:
         return guess
-    others = [guess.sample.column(name) for name in named.others]
-    better = max(others, key=lambda column: column.overlap(catalogue), default=named.column)
-    if better.overlap(catalogue) <= max(0.5, named.column.overlap(catalogue)):
+    others = [guess.sample.column(name) for name in named.others if name in guess.names]
+    same = next((each for each in others if each.name == catalogue.name and each.overlap(catalogue) > 0.5), None)
+    if same is None and named.column.overlap(catalogue) > 0.5:
+        return guess
+    better = same or max(others, key=lambda column: column.overlap(catalogue), default=named.column)
+    if same is None and better.overlap(catalogue) <= max(0.5, named.column.overlap(catalogue)):
         return guess
     why = f"it has the items of {catalogue.name} in the items' file"
     roles = {**guess.roles, "item_id": Guess("item_id", better, why, "likely", (named.column.name,))}
@@ -107,7 +131,11 @@ def _likeliest(guesses: list[FileGuess]) -> list[FileGuess]:
     """The file that says most of what an event needs, where none says it all; none where nothing fits."""
     needed = ("user_id", "item_id", "session_id", "basket_id", "event_type")
     said = [sum(role in guess.roles for role in needed) for guess in guesses]
-    return [guesses[said.index(max(said))]] if any(said) else []
+    if not any(said):
+        return []
+    guess = guesses[said.index(max(said))]
+    headless = "names" in guess.sample.keys
+    return [guess if headless else replace(guess, roles=guess_roles(guess.sample.columns, EVENT_ROLES, guess.roles))]
 
 
 def _people(orders: FileGuess, users: FileGuess) -> FileGuess | None:

@@ -8,7 +8,7 @@ from flows.sources.draft_headless import roles_without_names
 from flows.sources.roles import Guess, guess_roles, plain_name, role_of_file
 from flows.sources.sample import Sample
 
-_EVENT_ROLES = (
+EVENT_ROLES = (
     "user_id", "item_id", "event_type", "session_id", "basket_id", "event_time", "quantity", "line_total", "unit_price",
     "discount", "currency", "rating", "text", "status", "title",
 )  # fmt: skip
@@ -41,9 +41,9 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
     if "names" in sample.keys:
         roles = roles_without_names(sample)
     else:
-        roles = guess_roles(sample.columns, _EVENT_ROLES)
+        roles = guess_roles(sample.columns, EVENT_ROLES)
         own = _own_id(sample, roles) | _order_of_shopify(sample)
-        roles = guess_roles(sample.columns, _EVENT_ROLES, own) if own else roles
+        roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
         roles = _without_row_numbers(sample, roles)
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:

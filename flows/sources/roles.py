@@ -10,7 +10,8 @@ from flows.sources.column_profile import ColumnProfile
 
 _THING = (
     "(item|product|produkt|produit|prodotto|produto|producto|sku|article|articulo|articolo|artigo|artikel|stock|asin"
-    "|movie|book|track|goods|isbn|ean|upc|gtin|variant|material|prod|line_?item|aid)"
+    "|movie|film|book|track|song|video|game|recipe|anime|beer|wine|listing|goods|isbn|ean|upc|gtin|variant|material"
+    "|prod|line_?item|aid)"
 )
 _PERSON = (
     "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
@@ -32,16 +33,17 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user_id": (
         (f"^{_PERSON}_(unique|pseudo|reference|ref)_{_ID}$", f"^{_PERSON}_?{_ID}?$", f"^uid$|{_PERSON}_?{_ID}(_hash)?$",
          "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
-         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer|profile|person)_e?_?mail(_address)?$"),
+         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer|profile|person)_e?_?mail(_address)?$",
+         "(profile|user|reviewer|screen|nick|member|customer)_?name$"),
         _WORDS,
     ),
     "item_id": (
         (f"^(parent_)?{_THING}_?{_ID}$", f"^(parent_)?{_THING}s?$", f"{_THING}_?{_ID}(_hash)?$",
-         f"^{_THING}_?(name|desc|description|bezeichnung|purchased|bought|sold)$"),
+         f"^{_THING}_?(name|desc|description|bezeichnung|purchased|bought|sold)$|^(?!.*(device|mobile|phone)).*_model$"),
         _WORDS,
     ),
     "event_time": (
-        (f"^(event|order|invoice|purchase|transaction|order_purchase|created|sold|trans|beleg|bestell)_?{_DAY}$",
+        (f"^(event|order(ed)?|invoice|purchase|transaction|order_purchase|created|sold|trans|rental|beleg|bestell)_?{_DAY}$",
          f"^{_DAY}$",
          f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)(_epoch)?(_(s|ms|us|utc))?$|(date|datum)$", ".*"),
         TIMES,
@@ -63,7 +65,8 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "unit_price": (
         ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
-         "^(?!.*(log|rate|range|bucket|tier|level)).*(unit_?price|^price)|(^|_)price(_amount)?$|^(prix|precio|prezzo|preco)"),
+         "^(?!.*(log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
+         "|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),
     "line_total": (
@@ -81,12 +84,15 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
     "title": (
-        ("^(product|prod|item|article|movie|book|app|line_?item|artikel)_?(title|name|bezeichnung)$|^title$",
-         "^((properties|products|items|line_items)_)?name$",
+        (f"^({_THING}|app)_?(title|name|bezeichnung)$|^title$",
+         f"^((properties|products|items|line_items)_)?name$|_{_THING}_?(title|name)$",
          "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
         ("text",),
     ),
-    "description": (("^(detail_)?desc(ription)?$|_desc$|^description$", "^features$"), ("text", "list")),
+    "description": (
+        ("^(detail_)?desc(ription)?$|_desc$|^description$", "^features$", f"^{_THING}_?description$"),
+        ("text", "list"),
+    ),
     "category": (
         ("^categor(y|ies)(_?(name|code|path|name_english))?$|_categor(y|ies)(_name)?(_english)?$",
          "^(department|aisle|genres?|subclass|product_subclass|index_group_name|product_group_name|product_type_name)$",
@@ -108,7 +114,7 @@ EVENT_WORDS = {
     "view": (
         "view", "viewed", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "item_view",
         "product_viewed", "viewed_product", "view_product", "product_click", "product_clicked", "item_viewed",
-        "visit", "browse", "browsing", "play", "played", "watch", "listen",
+        "visit", "browse", "browsing", "play", "played", "watch", "watched", "listen", "listened", "clicked", "seen",
     ),
     "add_to_cart": (
         "add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "add_to_basket", "basket_add",
@@ -116,21 +122,24 @@ EVENT_WORDS = {
     ),
     "purchase": (
         "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
-        "placed_order", "ordered_product", "order_placed", "payment", "charge", "checkout_completed",
+        "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge",
+        "checkout_completed",
     ),
     "return": (
         "return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation", "refunded", "voided",
         "order_refunded", "storniert", "retoure",
     ),
     "like": (
-        "like", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add", "save",
-        "product_added_to_wishlist",
+        "like", "liked", "wanted", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add",
+        "save", "product_added_to_wishlist",
     ),
     "share": ("share",),
     "follow": ("follow", "subscribe"),
     "review": ("review", "rating", "rate"),
     "search": ("search", "query", "view_search_results", "product_searched", "products_searched", "searched"),
 }  # fmt: skip
+#: Words beside the one that says what was done.
+_DONE_TO = {"product", "item", "detail", "details", "page", "content", "interact", "goods", "article", "sku", "listing"}
 
 
 @dataclass(frozen=True)
@@ -168,6 +177,12 @@ def meant_by(word: str) -> str | None:
     plain = plain_name(word)
     forms = {plain, plain.removesuffix("s")}
     return next((ours for ours, words in EVENT_WORDS.items() if forms & set(words)), None)
+
+
+def likely_meant_by(word: str) -> str | None:
+    """Our event type for a word that is made of a known one and of what it was done to: product_detail_viewed."""
+    parts = set(re.split(r"[^a-z0-9]+", re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", word).lower())) - _DONE_TO - {""}
+    return meant_by(word) or (meant_by(parts.pop()) if len(parts) == 1 else None)
 
 
 def meant_by_file(file: str) -> str | None:
@@ -249,11 +264,15 @@ def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:
     if role == "event_type":
         surely = rank == 0 or plain_name(column.name) == "type"
         numbered = surely and column.kind == "whole" and 1 < column.distinct <= 12
-        return numbered or any(meant_by(word) is not None for word in column.words)
+        meant = likely_meant_by if rank == 0 else meant_by
+        return numbered or any(meant(word) is not None for word in column.words)
     if role == "status":
         return any(meant_by(word) == "return" for word in column.words)
     if role == "event_time" and rank == len(_NAMES[role][0]) - 1:
         return column.kind == "time"
+    if role == "basket_id" and plain_name(column.name) == "order" and column.kind == "whole":
+        # Few small numbers say in which order things were looked at.
+        return not ((column.minimum or 0) <= 1 and column.distinct < 0.05 * column.filled)
     # An amount with a fraction is money.
     return not (role == "quantity" and rank == len(_NAMES[role][0]) - 1 and column.kind != "whole")
 

@@ -1,0 +1,72 @@
+"""Who did it and to what, where columns are named after the shop's own trade: by their ids and how they repeat."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.file_guess import EVENT_ROLES, FileGuess, kind_of
+from flows.sources.roles import Guess, guess_roles, plain_name
+
+#: An id of at least so many values, each of which comes again, may name users or items.
+_FEW = 10
+_AGAIN = 0.9
+_NAMED_ID = r"id|(_|[a-z0-9])(id|key|code|hash|uuid)$|_(nr|no|num|number)$"
+#: Ids of what a deed belongs to, and not of what it was done to.
+_OF_OTHERS = (
+    r"order|invoice|basket|cart|session|store|shop|seller|staff|employee|address|city|country|language|type|status"
+)
+
+
+def deeds_by_ids(guesses: list[FileGuess]) -> list[FileGuess]:
+    """Where no file names a user and an item, the fullest one that has times, with the ids that seem to be these."""
+    if any(guess.kind in ("events", "lines") for guess in guesses):
+        return guesses
+    for guess in sorted(guesses, key=lambda each: -each.sample.rows):
+        found = _with_ids(guess, guesses) if "names" not in guess.sample.keys else None
+        if found is not None:
+            return [found if each is guess else each for each in guesses]
+    return guesses
+
+
+def _with_ids(guess: FileGuess, guesses: Sequence[FileGuess]) -> FileGuess | None:
+    """The file as events, with a user or an item by their ids; None where it tells no deeds."""
+    own = {role: each for role, each in guess.roles.items() if role in ("user_id", "item_id")}
+    roles = guess_roles(guess.sample.columns, EVENT_ROLES, own)
+    if "event_time" not in roles or not own.keys() & {"user_id", "item_id"}:
+        return None
+    taken = {each.column.name for each in roles.values()}
+    ids = [each for each in guess.sample.columns if each.name not in taken and _repeats(each)]
+    if "item_id" not in roles:
+        roles |= _item(ids)
+    elif "user_id" not in roles:
+        roles |= _user(ids, [each for each in guesses if each is not guess])
+    kind, why = kind_of(guess.sample, roles)
+    return replace(guess, kind=kind, why=why, roles=roles) if kind == "events" else None
+
+
+def _repeats(column: ColumnProfile) -> bool:
+    """Whether a column seems to be an id of something that comes again and again."""
+    named = re.search(_NAMED_ID, plain_name(column.name)) is not None
+    return named and column.kind in ("whole", "text") and _FEW <= column.distinct < _AGAIN * column.filled
+
+
+def _item(ids: Sequence[ColumnProfile]) -> dict[str, Guess]:
+    """The id of which most different ones come, of those that are not of orders, shops, people or kinds."""
+    fitting = [each for each in ids if not re.search(_OF_OTHERS, plain_name(each.name))]
+    most = max(fitting, key=lambda column: column.distinct, default=None)
+    why = "no column is named as items are; of the ids that come again it has most values"
+    return {"item_id": Guess("item_id", most, why, "unsure")} if most else {}
+
+
+def _user(ids: Sequence[ColumnProfile], others: Sequence[FileGuess]) -> dict[str, Guess]:
+    """The id that another file, which is not of items, has one row for; else the only one that there is."""
+    for column in ids:
+        for other in others:
+            there = next((each for each in other.sample.columns if each.name == column.name), None)
+            if there and other.kind != "items" and there.distinct == there.filled and column.share_in(there) > 0.5:
+                why = f"{other.sample.file.rpartition('/')[2]} has a row for each of its values"
+                return {"user_id": Guess("user_id", column, why, "unsure")}
+    fitting = [each for each in ids if not re.search(_OF_OTHERS, plain_name(each.name))]
+    why = "no column is named as users are; it is the only other id that comes again"
+    return {"user_id": Guess("user_id", fitting[0], why, "unsure")} if len(fitting) == 1 else {}
