@@ -1,4 +1,4 @@
-"""Drafts of exports as databases of sample shops have them: keys named differently, tables between, lines with numbers."""
+"""Drafts of exports as the databases of sample shops have them: keys named otherwise, tables between, lines numbered."""
 
 from pathlib import Path
 
@@ -73,7 +73,7 @@ def test_orders_that_name_their_first_item_leave_the_word_to_their_lines(tmp_pat
         {"order_item_refund_id": str(n), "created_at": _DAYS[n], "order_item_id": str(n), "order_id": str(n // 2)}
         for n in range(9)
     ])  # fmt: skip
-    text, mapping = _draft(tmp_path)
+    _, mapping = _draft(tmp_path)
     assert mapping["events"]["from"] == 'lines left join orders using ("order_id")'
     assert mapping["inputs"]["lines"]["files"] == "order_items.csv"
     assert mapping["events"]["columns"]["item_id"] == "product_id"
