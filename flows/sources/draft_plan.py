@@ -51,11 +51,9 @@ def make_plan(samples: list[Sample]) -> Plan:
         orders, lines = [guess for guess in orders if guess not in plan.events], []
         by_kind = {kind: [each for each in found if each not in plan.events] for kind, found in by_kind.items()}
     told = [*by_kind.get("other", []), *by_kind.get("items", [])]
-    deeds = plan.lines or (plan.events[0] if len(plan.events) == 1 else None)
-    if deeds and (copies := between(deeds, told)):
-        plan.copies, told = copies, [each for each in told if each is not copies.guess]
-        plan.lines, plan.events = (copies.told(deeds), []) if plan.lines else (None, [copies.told(deeds)])
-        by_kind = {kind: [each for each in found if each is not copies.guess] for kind, found in by_kind.items()}
+    if copies := _take_copies(plan, told):
+        told = [each for each in told if each is not copies]
+        by_kind = {kind: [each for each in found if each is not copies] for kind, found in by_kind.items()}
     if len(plan.events) == 1 and (calendar := calendar_of(plan.events[0], told)):
         plan.orders, plan.lines, plan.of_days = calendar, plan.events.pop(), True
         by_kind = {kind: [each for each in found if each.files != calendar.files] for kind, found in by_kind.items()}
@@ -74,6 +72,17 @@ def make_plan(samples: list[Sample]) -> Plan:
     plan.lookups = looked_up(plan.items, left) if plan.items else []
     plan.unused += [guess for guess in left if all(guess is not joined.guess for joined in plan.lookups)]
     return plan
+
+
+def _take_copies(plan: Plan, told: list[FileGuess]) -> FileGuess | None:
+    """Let deeds name items by way of the table between, where there is one; return that."""
+    deeds = plan.lines or (plan.events[0] if len(plan.events) == 1 else None)
+    found = between(deeds, told) if deeds else None
+    if deeds is None or found is None:
+        return None
+    plan.copies, named = found, found.told(deeds)
+    plan.lines, plan.events = (named, plan.events) if plan.lines else (None, [named])
+    return found.guess
 
 
 def _without_untold(plan: Plan) -> list[FileGuess]:

@@ -1,4 +1,4 @@
-"""Drafts of exports as the databases of sample shops have them: keys named otherwise, tables between, lines numbered."""
+"""Drafts of exports as databases of sample shops have them: keys named otherwise, tables between, lines numbered."""
 
 from pathlib import Path
 
