@@ -18,13 +18,15 @@ class References:
     """What a table is judged against besides itself.
 
     `known_item_ids` names a DuckDB relation with a column item_id; `previous_rows` is the row count of the window
-    before; `as_of` is the moment that a feature table pretends to be. Raises ValueError for a time without a zone.
+    before; `as_of` is the moment that a feature table pretends to be; `whole` is false of a part of an export, bounded
+    by time. Raises ValueError for a time without a zone.
     """
 
     known_item_ids: str | None
     now: datetime
     previous_rows: int | None = None
     as_of: datetime | None = None
+    whole: bool = True
 
     def __post_init__(self) -> None:
         for name, moment in (("now", self.now), ("as_of", self.as_of)):

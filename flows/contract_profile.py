@@ -126,7 +126,7 @@ def _hidden(connection: duckdb.DuckDBPyConnection, mapping: Mapping, reading: Re
         if "user_id" in TABLES[section.table].column_names
     ]
     named = {name for name in names if any(mentions(user, name) for user in users)}
-    return named | (set(mapping.private) & set(names))
+    return named | {name for name in names if mapping.is_private(name)}
 
 
 def _write(settings: Settings, source: str, text: str) -> None:

@@ -47,15 +47,18 @@ def ingest(
     path: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
+    replace: bool = False,
 ) -> IngestSummary:
     """Land a shop's export in the lake; running it again, or after a kill, gives the same lake.
 
     Args: `source`, a shipped mapping's name or a mapping file; `path`, where the files lie, if not where the mapping
-    says; `since` and `until` bound the event times. Raises MappingError or ExportRejected (the export cannot be read)
-    and DataRejected (a table broke a rule of the table); then nothing was written.
+    says; `since` and `until` bound the event times; `replace` removes events within the export's span that it does not
+    name. Raises MappingError or ExportRejected (the export cannot be read) and DataRejected (a table broke a rule of
+    the table); then nothing was written.
     """
     settings, now = load_settings(), datetime.now(UTC)
     export = open_export(settings, source, path, since, until)
+    require_whole(export, replace)
     sealed = seal_spool(export.path or export.mapping.folder) if export.mapping.source == LIVE_SOURCE else ()
     with staging_folder(settings) as folder:
         # Events are staged first: a catalogue may be made of them.
@@ -64,7 +67,9 @@ def ingest(
         judged = judge(settings, export, staged, folder, now)
         publish(settings, judged)
         refuse(judged)
-        summary = IngestSummary(export.mapping.source, tuple(land(settings, export, table, now) for table in judged))
+        summary = IngestSummary(
+            export.mapping.source, tuple(land(settings, export, table, now, replace) for table in judged)
+        )
     put_away(sealed, export.whole)
     if summary.windows_landed:
         remember(settings, export, now)
@@ -92,6 +97,12 @@ def open_export(
     return Export(mapping, Path(path) if path else None, *bounds, rows)
 
 
+def require_whole(export: Export, replace: bool) -> None:
+    """Raise ValueError where a part of an export would take the place of all that its windows have."""
+    if replace and (not export.whole or export.mapping.source == LIVE_SOURCE):
+        raise ValueError("replace: expected a whole export of a shop, came bounds of time, or live events, which add.")
+
+
 def remember(settings: Settings, export: Export, now: datetime) -> None:
     """Keep a small profile of what landed, for `aisle contract check`. The rows are safe: a failure is only told."""
     try:
@@ -115,7 +126,7 @@ def judge(
     settings: Settings, export: Export, staged: Sequence[StagedTable], folder: Path, now: datetime
 ) -> tuple[JudgedTable, ...]:
     """Give every table its verdict, and find the rows to hold."""
-    return judging.judge_tables(settings, export.mapping, staged, folder, now)
+    return judging.judge_tables(settings, export.mapping, staged, folder, now, export.whole)
 
 
 @task(cache_policy=NO_CACHE)
@@ -146,7 +157,7 @@ def _storage_failed(_task: Task[..., object], _run: TaskRun, state: State[object
     retry_jitter_factor=0.5,
     retry_condition_fn=_storage_failed,
 )
-def land(settings: Settings, export: Export, judged: JudgedTable, now: datetime) -> TableSummary:
+def land(settings: Settings, export: Export, judged: JudgedTable, now: datetime, replace: bool = False) -> TableSummary:
     """Hold the bad rows and write the windows of one table, with a progress bar on the run's page."""
     table, logger = judged.staged.table, get_run_logger()
     bar = create_progress_artifact(progress=0.0, key=f"ingest-{table}", description=f"{table}: windows landed")
@@ -155,7 +166,9 @@ def land(settings: Settings, export: Export, judged: JudgedTable, now: datetime)
         update_progress_artifact(artifact_id=bar, progress=100 * done / due)  # type: ignore[arg-type]
         logger.info("%s: window %d of %d landed (%s rows)", table, done, due, f"{rows:,}")
 
-    summary = landing.land_table(settings, export.mapping, judged, now, show)
+    summary = landing.land_table(settings, export.mapping, judged, now, show, replace)
     update_progress_artifact(artifact_id=bar, progress=100.0)  # type: ignore[arg-type]
     logger.info("%s: %s rows in, %s held", table, f"{summary.rows_in:,}", f"{summary.rows_held:,}")
+    if summary.rows_of_before:
+        logger.warning("%s: %s", table, summary.told_of_before(replace))
     return summary

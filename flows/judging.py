@@ -51,10 +51,16 @@ class JudgedTable:
 
 
 def judge_tables(
-    settings: Settings, mapping: Mapping, staged: Sequence[StagedTable], folder: Path, now: datetime
+    settings: Settings,
+    mapping: Mapping,
+    staged: Sequence[StagedTable],
+    folder: Path,
+    now: datetime,
+    whole: bool = True,
 ) -> tuple[JudgedTable, ...]:
     """Judge every staged table, the catalogue first, because events are checked against it.
 
+    `whole` is false of an export of which only some times are taken: rows without a time come with each part of it.
     Whether a table may go on is in its verdict: `raise_if_refused`.
     """
     connection = connect(folder)
@@ -65,7 +71,7 @@ def judge_tables(
         known = known_items(connection, settings, mapping, by_table) if name in NAMES_ITEMS else None
         before = lake.read_ledger(settings, mapping.source, name).get(ALL)
         previous = int(str(before["rows_in"])) if before else None
-        judged.append(_judge(connection, by_table[name], folder, References(known, now, previous)))
+        judged.append(_judge(connection, by_table[name], folder, References(known, now, previous, whole=whole)))
     connection.close()
     return tuple(judged)
 

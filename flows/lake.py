@@ -117,12 +117,25 @@ def open_table(settings: Settings, name: str, version: int | None = None) -> Del
     try:
         table = DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
         if settings.known_at is not None and version is None:
-            table.load_as_version(settings.known_at)
+            known = _version_known(table, settings.known_at)
+            if known is None:
+                return None
+            table.load_as_version(known)
         return table
     except TableNotFoundError:
         return None
     except (OSError, DeltaError) as error:
         raise LakeError(settings, name, "read", error) from error
+
+
+def _version_known(table: DeltaTable, moment: datetime) -> int | None:
+    """The newest version committed until a moment, by what the commits say; None when there was none yet.
+
+    Not by when the log's files were changed: those of a lake that was restored from a backup are all of that day.
+    """
+    until = moment.timestamp() * 1000
+    known = [int(commit["version"]) for commit in table.history() if int(commit["timestamp"]) <= until]
+    return max(known, default=None)
 
 
 def table_version(settings: Settings, name: str) -> int:

@@ -21,8 +21,9 @@ from flows.judging import JudgedTable, WindowCounts, load_raw, open_staged
 from flows.quarantine import UNKNOWN_WINDOW, held_windows, hold, quarantine_rows, release
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
+from flows.sources.mapping_keys import ExportRejected
 from flows.sources.staging import StagedTable
-from flows.window_merge import merge_window
+from flows.window_merge import merge_window, not_named
 
 #: Told after each window: windows done, windows to do, rows of this one.
 Progress = Callable[[int, int, int], None]
@@ -34,7 +35,8 @@ class TableSummary:
     """What became of one table of an export: rows_in = rows_written + rows_held.
 
     rows_written counts the rows that are in the lake after the run, in windows landed now and in windows skipped
-    because the same content had landed before.
+    because the same content had landed before. rows_of_before were landed by another mapping in the windows of this
+    export, which does not name them: they stay, or are removed where the landing replaces.
     """
 
     table: str
@@ -44,11 +46,25 @@ class TableSummary:
     windows_landed: int
     windows_skipped: int
     verdict: Verdict | None
+    rows_of_before: int = 0
+
+    def told_of_before(self, replaced: bool) -> str:
+        """What became of rows that another mapping landed, in a sentence."""
+        rows = f"{self.rows_of_before:,} rows that an earlier mapping landed are not in this export as it is read now"
+        if replaced:
+            return f"{rows}; they were removed."
+        return (
+            f"{rows}; they stay. If a mended time, user or item gave these deeds another id, the lake has them twice: "
+            "ingest the whole export again with --replace."
+        )
 
 
 @dataclass(frozen=True)
 class _Landing:
-    """What every step of one table's landing needs; `folder` takes what is read of the export again."""
+    """What every step of one table's landing needs; `folder` takes what is read of the export again.
+
+    With `replace` the windows hold nothing afterwards but what the export says.
+    """
 
     settings: Settings
     folder: Path
@@ -56,6 +72,7 @@ class _Landing:
     mapping: Mapping
     staged: StagedTable
     now: datetime
+    replace: bool
 
 
 @contextmanager
@@ -74,23 +91,36 @@ def staging_folder(settings: Settings) -> Iterator[Path]:
 
 
 def land_table(
-    settings: Settings, mapping: Mapping, judged: JudgedTable, now: datetime, progress: Progress | None = None
+    settings: Settings,
+    mapping: Mapping,
+    judged: JudgedTable,
+    now: datetime,
+    progress: Progress | None = None,
+    replace: bool = False,
 ) -> TableSummary:
-    """Hold the bad rows, write each window whose content is new, record it. Running it again changes nothing."""
+    """Hold the bad rows, write each window whose content is new, record it. Running it again changes nothing.
+
+    With `replace`, events that lie in the span of the export and that it does not name are removed: an earlier mapping
+    read them with other times, users or items, and so with other ids.
+    """
     staged = judged.staged
     folder = Path(judged.held_file).parent
     connection = connect(folder)
     open_staged(connection, staged, now)
     connection.execute(f"create table held as select * from read_parquet({literal(judged.held_file)})")
-    landing = _Landing(settings, folder, connection, mapping, staged, now)
+    landing = _Landing(settings, folder, connection, mapping, staged, now, replace and staged.table == "events")
     ledger = lake.read_ledger(settings, mapping.source, staged.table)
-    due = [window for window in judged.windows if not _landed(ledger.get(window.name), window, mapping)]
-    _hold_unread(landing)
+    due = [
+        window for window in judged.windows if landing.replace or not _landed(ledger.get(window.name), window, mapping)
+    ]
     held_before = held_windows(settings, mapping.source, staged.table) if due else set()
     _load_raw(landing, due, held_before)
+    _hold_unread(landing)
     _hold_rows(landing, due)
+    before = _empty_windows(landing, judged, ledger)
     for done, window in enumerate(due, 1):
-        version = _write_window(landing, window)
+        version, others = _write_window(landing, window)
+        before += others if _by_another_mapping(ledger.get(window.name), mapping) else 0
         if held_before & {window.name, UNKNOWN_WINDOW}:
             _release_landed(landing, window)
         _record_window(landing, window, version)
@@ -100,7 +130,27 @@ def land_table(
     held = sum(window.held for window in judged.windows) + staged.unread_rows
     rows = staged.rows + staged.unread_rows
     skipped = len(judged.windows) - len(due)
-    return TableSummary(staged.table, rows, rows - held, held, len(due), skipped, judged.verdict)
+    return TableSummary(staged.table, rows, rows - held, held, len(due), skipped, judged.verdict, before)
+
+
+def _by_another_mapping(entry: dict[str, object] | None, mapping: Mapping) -> bool:
+    return entry is not None and entry["mapping_hash"] != mapping.digest
+
+
+def _empty_windows(landing: _Landing, judged: JudgedTable, ledger: dict[str, dict[str, object]]) -> int:
+    """Where the landing replaces: empty the windows within the export's span that it has no row for; count the rows."""
+    names = [window.name for window in judged.windows if window.name != UNKNOWN_WINDOW]
+    if not landing.replace or not names:
+        return 0
+    removed = 0
+    for name in sorted(name for name in ledger if min(names) <= name <= max(names) and name not in names):
+        window = lake.Window(landing.staged.table, landing.mapping.source, name)
+        existing, read_at = lake.read_window(landing.settings, window)
+        if len(existing):
+            version = lake.write_window(landing.settings, window, existing.slice(0, 0), read_at)
+            _record_window(landing, WindowCounts(name, 0, 0, "replaced"), version)
+            removed += len(existing)
+    return removed
 
 
 def _landed(entry: dict[str, object] | None, window: WindowCounts, mapping: Mapping) -> bool:
@@ -111,8 +161,8 @@ def _landed(entry: dict[str, object] | None, window: WindowCounts, mapping: Mapp
     )
 
 
-def _write_window(landing: _Landing, counts: WindowCounts) -> int:
-    """Write one window's good rows beside what it had before; return the table's version."""
+def _write_window(landing: _Landing, counts: WindowCounts) -> tuple[int, int]:
+    """Write one window's good rows beside, or in place of, what it had; return the version and the rows not named."""
     settings, table = landing.settings, landing.staged.table
     window = lake.Window(table, landing.mapping.source, counts.name)
     rows = f"select * from incoming_{table} where _window = {literal(window.name)}"
@@ -121,8 +171,13 @@ def _write_window(landing: _Landing, counts: WindowCounts) -> int:
         f"create or replace temp view incoming as {rows} and _row not in (select _row from held)"
     )
     existing, read_at = lake.read_window(settings, window)
-    merged = merge_window(landing.connection, existing, window, landing.now)
-    return lake.write_window(settings, window, merged, read_at) if len(merged) or len(existing) else read_at
+    others = not_named(landing.connection, existing, window) if len(existing) else existing
+    newest_wins = landing.mapping.newest_wins(table)
+    merged = merge_window(landing.connection, existing, window, landing.now, newest_wins)
+    if landing.replace and len(others):
+        merged = landing.connection.sql("select * from merged anti join others using (event_id)").to_arrow_table()
+    written = len(merged) or len(existing)
+    return lake.write_window(settings, window, merged, read_at) if written else read_at, len(others)
 
 
 def _release_landed(landing: _Landing, counts: WindowCounts) -> None:
@@ -186,8 +241,18 @@ def _load_raw(landing: _Landing, due: list[WindowCounts], held_before: set[str])
         )
         if names
     ]
-    if wanted:
-        load_raw(landing.connection, landing.staged, landing.folder, " union all ".join(wanted))
+    if not wanted:
+        return
+    load_raw(landing.connection, landing.staged, landing.folder, " union all ".join(wanted))
+    lost = landing.connection.execute(
+        f"select count(*) from ({' union '.join(wanted)}) where _row not in (select _row from raw_{table})"
+    ).fetchone()
+    if lost and lost[0]:
+        raise ExportRejected(
+            f"{landing.mapping.source}: expected {table} to be the same rows when they are read again, which is how a "
+            f"held row is kept as it came, but {lost[0]:,} of them are gone. Nothing was written. Does a `from` of "
+            f"{landing.mapping.file} have now(), uuid() or random() in it, or did the files change meanwhile?"
+        )
 
 
 def _hold_unread(landing: _Landing) -> None:

@@ -59,13 +59,16 @@ class ReplayReport:
 
 @dataclass(frozen=True)
 class _Replay:
-    """What every step of a replay needs; `marked` are the rows that an earlier replay was about to land."""
+    """What every step of a replay needs: `marked` are the rows that an earlier replay was about to land, `no_copies`
+    those that are held for something else than being there twice.
+    """
 
     settings: Settings
     connection: duckdb.DuckDBPyConnection
     mapping: Mapping
     now: datetime
     marked: frozenset[str]
+    no_copies: frozenset[str]
 
 
 def replay_held(
@@ -77,13 +80,15 @@ def replay_held(
     landed is never overwritten by a replay. Raises LakeError when the storage fails; the same call goes on from there.
     """
     rows = read_held(settings, replace(selection, source=mapping.source))
-    marked = frozenset(row["row_id"] for row in rows.select(["row_id", "note"]).to_pylist() if row["note"] == LANDING)
+    told = rows.select(["row_id", "note", "rule"]).to_pylist()
+    marked = frozenset(row["row_id"] for row in told if row["note"] == LANDING)
+    no_copies = frozenset(row["row_id"] for row in told if not row["rule"].endswith("_unique"))
     news: dict[str, Row] = {}
     windows: list[tuple[str, str]] = []
     with staging_folder(settings) as folder:
         staged = stage_held(mapping, rows, folder, settings.pseudonym_key)
         connection = connect(folder)
-        run = _Replay(settings, connection, mapping, now, marked)
+        run = _Replay(settings, connection, mapping, now, marked, no_copies)
         for table in (table for table in mapping.tables if table in staged):
             _judge(run, staged, table)
             _find_in_lake(run, table)
@@ -103,7 +108,7 @@ def _judge(run: _Replay, staged: dict[str, StagedHeld], table: str) -> None:
         f"from raw_{table}"
     )
     connection.execute(f"create table older_{table} (_row bigint)")
-    if _newest_wins(run.mapping, table):
+    if run.mapping.newest_wins(table):
         _set_older_aside(connection, table)
     known = known_items(connection, run.settings, run.mapping, staged) if table in NAMES_ITEMS else None
     references = References(known, run.now)
@@ -113,12 +118,6 @@ def _judge(run: _Replay, staged: dict[str, StagedHeld], table: str) -> None:
     connection.register("found", found)
     connection.execute(f"create table held_{table} as select * from found")
     free_only_copies(connection, table, TABLES[table].key[0])
-
-
-def _newest_wins(mapping: Mapping, table: str) -> bool:
-    """A catalogue made of events alone takes each item from the newest event that names it."""
-    sections = mapping.sections_of(table)
-    return table == "items" and bool(sections) and all(section.from_events for section in sections)
 
 
 def _set_older_aside(connection: duckdb.DuckDBPyConnection, table: str) -> None:
@@ -142,7 +141,7 @@ def _find_in_lake(run: _Replay, table: str) -> None:
     mine, theirs = (", ".join(f"{side}.{name}" for name in content) for side in "ie")
     same = f"row({mine}) is not distinct from row({theirs})"
     later = f"coalesce(i.{quoted(stamp)} >= e.{quoted(stamp)}, false) and not ({same})"
-    newer = later if _newest_wins(run.mapping, table) else "false"
+    newer = later if run.mapping.newest_wins(table) else "false"
     connection.execute(f"create table in_lake_{table} (_row bigint, same boolean, newer boolean)")
     for name in _windows(connection, f"select _window from incoming_{table}"):
         existing, _ = lake.read_window(run.settings, lake.Window(table, run.mapping.source, name))
@@ -190,16 +189,20 @@ def _outcome(run: _Replay, staged: StagedHeld) -> dict[str, Row]:
     table = staged.table
     key = TABLES[table].key[0]
     older = f"row_id in (select row_id from ids_{table} join older_{table} using (_row))"
-    kept = f"coalesce(l._row is not null and not l.newer, false) and {str(_newest_wins(run.mapping, table)).lower()}"
+    kept = f"coalesce(l._row is not null and not l.newer, false) and {str(run.mapping.newest_wins(table)).lower()}"
+    # What is in the lake as it is here has landed, by an export since or by a replay that died: but for a second copy.
+    landed_since = sorted(run.marked | run.no_copies)
     rows = run.connection.execute(
         f"select row_id, g._row is not null or (l.same and list_contains(?, row_id)), {older} or ({kept}), h.rule, "
         f"h.reason, s.{quoted(key)} from ids_{table} left join landing_{table} g using (_row) "
         f"left join in_lake_{table} l using (_row) left join held_{table} h using (_row) "
         f"left join incoming_{table} s using (_row) where row_id is not null",
-        [sorted(run.marked)],
+        [landed_since],
     ).fetchall()
     news: dict[str, Row] = {}
     for row_id, landed, outdated, rule, reason, value in rows:
+        if news.get(row_id, {}).get("state") == "replayed":
+            continue
         if landed:
             news[row_id] = replayed(run.now, "landed by a replay")
         elif outdated and not rule:

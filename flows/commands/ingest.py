@@ -19,7 +19,8 @@ from flows.sources.mapping_keys import ExportRejected, MappingError
 @click.option("--path", default=None, help="The export: a file, a glob or a folder, if not where the mapping says.")
 @click.option("--since", type=click.DateTime(), default=None, help="Only events from this moment on (UTC).")
 @click.option("--until", type=click.DateTime(), default=None, help="Only events before this moment (UTC).")
-def command(source: str, path: str | None, since: datetime | None, until: datetime | None) -> None:
+@click.option("--replace", is_flag=True, help="Remove what the lake has of the export's span and the export has not.")
+def command(source: str, path: str | None, since: datetime | None, until: datetime | None, replace: bool) -> None:
     """Land a shop's export in the lake, window by window. Running it again changes nothing.
 
     \b
@@ -27,16 +28,19 @@ def command(source: str, path: str | None, since: datetime | None, until: dateti
       aisle ingest --source complete_journey
       aisle ingest --source rees46 --path 2019-Oct.csv.gz
       aisle ingest --source my_shop.toml --since 2026-11-01
+      aisle ingest --source my_shop.toml --replace
     """
+    if replace and (since or until):
+        raise click.UsageError("--replace takes the whole export: leave out --since and --until.")
     bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
     try:
-        summary = ingest(source, path, *bounds)
+        summary = ingest(source, path, *bounds, replace)
     except (MappingError, ExportRejected, DataRejected, LakeError) as error:
         raise click.ClickException(str(error)) from error
-    print_summary(summary, Console())
+    print_summary(summary, Console(), replace)
 
 
-def print_summary(summary: IngestSummary, console: Console) -> None:
+def print_summary(summary: IngestSummary, console: Console, replaced: bool = False) -> None:
     """Print a table: rows in, written and held, windows landed and skipped, the verdict."""
     table = Table(title=f"Ingest of {summary.source}", title_justify="left")
     table.add_column("table", no_wrap=True)
@@ -48,6 +52,9 @@ def print_summary(summary: IngestSummary, console: Console) -> None:
         table.add_row(each.table, *(f"{count:,}" for count in counts), verdict_words(each.verdict))
     console.print(table)
     console.print("Landed and skipped are windows; one is skipped when the same content has landed before.")
+    for each in summary.tables:
+        if each.rows_of_before:
+            console.print(f"{each.table}: {each.told_of_before(replaced)}", highlight=False)
     for each in summary.tables:
         for check in each.verdict.failed_checks if each.verdict else ():
             console.print(f"{each.table}: {check.sentence} {check.failed_rows:,} rows do not.", highlight=False)

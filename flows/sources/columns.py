@@ -59,8 +59,14 @@ def as_expression(given: str, raw: Collection[str]) -> str:
 
 
 def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str) -> set[str]:
-    """The raw columns that an expression reads."""
-    row = connection.execute("select json_serialize_sql(?)", [f"select {expression}"]).fetchone()
+    """The raw columns that an expression reads, written as the export does: SQL takes `Customer` for `customer`."""
+    known = {name.casefold(): name for name in raw_names(connection)}
+    return {known.get(name.casefold(), name) for name in columns_in(connection, f"select {expression}")}
+
+
+def columns_in(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
+    """The names of all columns that a query writes out, as it writes them."""
+    row = connection.execute("select json_serialize_sql(?)", [query]).fetchone()
     found: set[str] = set()
     todo = [json.loads(row[0])] if row else []
     while todo:
@@ -68,21 +74,28 @@ def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str) -> se
         if isinstance(node, dict):
             if node.get("class") == "COLUMN_REF":
                 found.update(node["column_names"])
+            found.update(node.get("using_columns") or ())
             todo.extend(node.values())
         elif isinstance(node, list):
             todo.extend(node)
     return found
 
 
+def raw_names(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """The columns of the relation `raw`; none where there is none."""
+    query = "select column_name from duckdb_columns() where table_name = 'raw'"
+    return [name for (name,) in connection.execute(query).fetchall()]
+
+
 def over_pseudonyms(connection: duckdb.DuckDBPyConnection, expression: str, user_columns: set[str]) -> str:
     """The expression with the pseudonym (p.pseudonym) in place of each raw column that the user id is made of."""
     row = connection.execute("select json_serialize_sql(?)", [f"select {expression}"]).fetchone()
-    tree = json.loads(row[0]) if row else {}
+    tree, hidden = json.loads(row[0]) if row else {}, {name.casefold() for name in user_columns}
     todo = [tree]
     while todo:
         node = todo.pop()
         if isinstance(node, dict):
-            if node.get("class") == "COLUMN_REF" and node["column_names"][-1] in user_columns:
+            if node.get("class") == "COLUMN_REF" and node["column_names"][-1].casefold() in hidden:
                 node["column_names"] = ["p", "pseudonym"]
             todo.extend(node.values())
         elif isinstance(node, list):

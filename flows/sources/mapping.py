@@ -100,6 +100,15 @@ class Mapping:
         """The sections that fill one table, in the file's order."""
         return tuple(section for section in self.sections if section.table == table)
 
+    def is_private(self, column: str) -> bool:
+        """Whether nothing of a raw column may be kept; as in SQL, letters may be large or small."""
+        return column.casefold() in {name.casefold() for name in self.private}
+
+    def newest_wins(self, table: str) -> bool:
+        """Whether a row is as the newest event tells it: a catalogue made of events alone takes its items so."""
+        sections = self.sections_of(table)
+        return table == "items" and bool(sections) and all(section.from_events for section in sections)
+
     @property
     def file_sets(self) -> int:
         """How many different sets of files the shop reads."""

@@ -65,7 +65,7 @@ _NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "unit_price": (
         ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
-         "^(?!.*(log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
+         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
          "|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),

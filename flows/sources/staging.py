@@ -17,7 +17,15 @@ import pyarrow as pa
 
 from feature_repo.schema import pseudonym
 from flows.connection import connect, literal
-from flows.sources.columns import Expression, as_expression, contract_expressions, over_pseudonyms, raw_columns_of
+from flows.sources.columns import (
+    Expression,
+    as_expression,
+    columns_in,
+    contract_expressions,
+    over_pseudonyms,
+    raw_columns_of,
+    raw_names,
+)
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.export_files import files_of
 from flows.sources.macros import add_macros
@@ -104,8 +112,8 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
             f"{mapping.source}: expected rows for {table}, but the export has none. Nothing was written. "
             f'Look into the files that {mapping.file} names, or set empty = "allow" there.'
         )
-    files, unread = tuple(file for file, _ in staged), tuple(str(raw.unread) for raw in raws)
-    return StagedTable(table, files, rows, unread, lost, left_out, tuple(forms))
+    unread = tuple(str(raw.unread) for raw in raws)
+    return StagedTable(table, tuple(file for file, _ in staged), rows, unread, lost, left_out, tuple(forms))
 
 
 def open_section_connection(
@@ -138,15 +146,19 @@ def _open_section(
     for name, rows in _inputs_of(export, section).items():
         files = files_of(mapping, mapping.inputs[name], export.path)
         raws.append(open_raw(connection, mapping.inputs[name], files, name, own_folder, rows))
-    relation = str(section.relation).strip()
-    query = relation if relation.lower().startswith(("select", "with")) else f"select * from {relation}"
     try:
-        connection.execute(f"create or replace view raw as {query}")
+        connection.execute(f"create or replace view raw as {_query_of(section)}")
     except duckdb.Error as error:
         expected = f"SQL over the inputs {', '.join(mapping.inputs)}"
-        came = f"{relation!r}, which fails: {str(error).splitlines()[0]}"
+        came = f"{str(section.relation).strip()!r}, which fails: {str(error).splitlines()[0]}"
         raise MappingError(mapping.file, f"{section.label}.from", expected, came) from error
     return raws
+
+
+def _query_of(section: Section) -> str:
+    """The `from` of a section as a whole query; an empty one where it reads files."""
+    relation = (section.relation or "").strip()
+    return relation if not relation or relation.lower().startswith(("select", "with")) else f"select * from {relation}"
 
 
 def _inputs_of(export: Export, section: Section) -> dict[str, int | None]:
@@ -183,7 +195,7 @@ def hide_users(
     if user is None:
         return expressions, set()
     connection.execute("create or replace table pseudonyms (raw_id varchar, pseudonym varchar)")
-    distinct = connection.cursor().execute(f"select distinct {user.value} as user_id from raw r")
+    distinct = connection.cursor().execute(f"select distinct {user.value} from raw r")
     while ids := [row[0] for row in distinct.fetchmany(_USERS_AT_ONCE)]:
         made = [name if mapping.pseudonymous or not name else pseudonym(name, key) for name in ids]
         chunk = pa.table({"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())})
@@ -200,24 +212,21 @@ def hide_users(
 
 def user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
     """The raw columns that the user id is made of, but for a session or basket id that stands in for a missing one."""
-    raw = [
-        row[0]
-        for row in connection.execute("select column_name from duckdb_columns() where table_name = 'raw'").fetchall()
-    ]
+    raw = raw_names(connection)
     users = raw_columns_of(connection, as_expression(section.columns.get("user_id", "user_id"), raw))
     if len(users) == 1:
         return users
-    visits = {section.columns.get(name, name).strip('"') for name in ("session_id", "basket_id")}
-    return users - visits or users
+    visits = {section.columns.get(name, name).strip('"').casefold() for name in ("session_id", "basket_id")}
+    return {name for name in users if name.casefold() not in visits} or users
 
 
 def _mask_unread(
     connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, raws: list[Raw], key: bytes
 ) -> None:
     for raw in raws:
-        if raw.unread and not mapping.pseudonymous:
-            columns = user_columns(connection, section)
-            mask_unread(Path(raw.unread), columns, lambda user_id: pseudonym(user_id, key))
+        if raw.unread and (mapping.private or not mapping.pseudonymous):
+            columns = set() if mapping.pseudonymous else user_columns(connection, section)
+            mask_unread(Path(raw.unread), columns, mapping.private, lambda user_id: pseudonym(user_id, key))
 
 
 def _require_in_every_file(
@@ -228,10 +237,12 @@ def _require_in_every_file(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
     """A column that one of several files lacks would turn into nulls in silence."""
-    used = set().union(*(raw_columns_of(connection, each.value) for each in expressions.values()))
+    read = [each.value for each in expressions.values()] + ([section.where] if section.where else [])
+    used = {name.casefold() for each in read for name in raw_columns_of(connection, each)}
+    used |= {name.casefold() for name in (*section.key, *columns_in(connection, _query_of(section)))}
     for raw in raws:
         for column, file in raw.lacking.items():
-            if column in used:
+            if column.casefold() in used:
                 raise ExportRejected(
                     f"{mapping.source}: {file} lacks the column {column!r}, which {mapping.file} uses for "
                     f"{section.label} and other files of the export have. Nothing was written. Fetch the file again."
@@ -283,6 +294,6 @@ def _origin(
         "section": section.label,
         "types": {name: dtype for name, dtype, *_ in columns},
         "pseudonyms": [] if mapping.pseudonymous else sorted(hidden),
-        "private": sorted(mapping.private),
+        "private": sorted(name for name, *_ in columns if mapping.is_private(name)),
     }
     return json.dumps(origin, sort_keys=True)

@@ -85,7 +85,7 @@ def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Colle
         if name.startswith(TEXT_OF):
             continue
         value = f"r.{quoted(TEXT_OF + name if TEXT_OF + name in raw_columns else name)}"
-        if name in mapping.private:
+        if mapping.is_private(name):
             value = "null"
         elif name in user_columns and not mapping.pseudonymous:
             value = "p.pseudonym"

@@ -3,7 +3,7 @@
 import csv
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,32 +13,44 @@ import pyarrow.parquet as pq
 COLUMNS = ("file", "number", "line", "problem", "header", "delimiter")
 
 
-def mask_unread(path: Path, user_columns: set[str], pseudonym_of: Callable[[str], str]) -> None:
-    """Replace the user id in each line by its pseudonym; where it cannot be found, keep only the line's fingerprint."""
+def mask_unread(
+    path: Path, user_columns: set[str], private: Collection[str], pseudonym_of: Callable[[str], str]
+) -> None:
+    """Replace the user id in each line by its pseudonym, and what is private by nothing.
+
+    Where these cannot be found for sure, only the line's fingerprint is kept.
+    """
     rows = pq.read_table(path).to_pylist()
+    made = dict.fromkeys(map(str.casefold, private), lambda _: "")
+    made |= dict.fromkeys(map(str.casefold, user_columns), pseudonym_of)
     for row in rows:
-        row["line"] = _masked(row, user_columns, pseudonym_of)
+        row["line"] = _masked(row, made, {name.casefold() for name in user_columns})
     pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(path)), path)
 
 
-def _masked(row: dict[str, str], user_columns: set[str], pseudonym_of: Callable[[str], str]) -> str | None:
+def _masked(row: dict[str, str], made: dict[str, Callable[[str], str]], users: set[str]) -> str | None:
+    """The line with its user id and private values replaced; `made`: a column's name in small letters → how."""
     line = row["line"] or ""
     if row["delimiter"] is None:
-        return _masked_json(line, user_columns, pseudonym_of)
-    header = json.loads(row["header"])
+        return _masked_json(line, made, users)
+    header = [name.casefold() for name in json.loads(row["header"])]
     fields = next(csv.reader([line.strip("\r\n")], delimiter=row["delimiter"]), [])
-    places = [header.index(name) for name in user_columns if name in header]
-    if '"' in line or not places or max(places) >= min(len(fields), len(header)) or len(fields) > len(header):
+    places = [place for place, name in enumerate(header) if name in made]
+    if not places and not users:
+        return line
+    named = not users or bool(users & set(header))
+    if '"' in line or not named or max(places) >= min(len(fields), len(header)) or len(fields) > len(header):
         return None
     for place in places:
-        fields[place] = pseudonym_of(fields[place])
+        fields[place] = made[header[place]](fields[place])
     return row["delimiter"].join(fields)
 
 
-def _masked_json(line: str, user_columns: set[str], pseudonym_of: Callable[[str], str]) -> str | None:
-    for name in user_columns:
-        pattern = re.compile(rf'("{re.escape(name)}"\s*:\s*)(?:"([^"\\]*)"|(-?\d+))(?=\s*[,}}])')
-        line, found = pattern.subn(lambda at: at[1] + json.dumps(pseudonym_of(at[2] or at[3])), line)
-        if not found or line.count(f'"{name}"') != found:
+def _masked_json(line: str, made: dict[str, Callable[[str], str]], users: set[str]) -> str | None:
+    for name, value_of in made.items():
+        key = rf'"{re.escape(name)}"'
+        pattern = re.compile(rf'({key}\s*:\s*)(?:"([^"\\]*)"|(-?\d+))(?=\s*[,}}])', re.IGNORECASE)
+        line, found = pattern.subn(lambda at, of=value_of: at[1] + json.dumps(of(at[2] or at[3] or "")), line)
+        if found != len(re.findall(key, line, re.IGNORECASE)) or (name in users and not found):
             return None
     return line

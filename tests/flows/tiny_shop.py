@@ -107,7 +107,9 @@ def write_shop(folder: Path, sales: Sequence[Row] = SALES, mapping: str = MAPPIN
     return str(folder / "shop.toml")
 
 
-def land_export(settings: Settings, export: Export, now: datetime = NOW) -> dict[str, TableSummary]:
+def land_export(
+    settings: Settings, export: Export, now: datetime = NOW, replace: bool = False
+) -> dict[str, TableSummary]:
     """What the flow does, as plain calls."""
     with landing.staging_folder(settings) as folder:
         tables = sorted(export.mapping.tables, key=lambda table: table != "events")
@@ -116,7 +118,7 @@ def land_export(settings: Settings, export: Export, now: datetime = NOW) -> dict
         for table in judged:
             if table.verdict is not None:
                 raise_if_refused(table.verdict)
-        landed = [landing.land_table(settings, export.mapping, table, now) for table in judged]
+        landed = [landing.land_table(settings, export.mapping, table, now, replace=replace) for table in judged]
     return {summary.table: summary for summary in landed}
 
 
