@@ -1,8 +1,10 @@
 """`aisle backfill`: land a long past in chunks."""
 
 from datetime import UTC, datetime
+from typing import cast
 
 import click
+from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 from rich.console import Console
@@ -46,18 +48,24 @@ def command(source: str, since: datetime, until: datetime, path: str | None, at_
     console.print(f"This run: {summary.rows:,} rows in, {summary.windows} windows written.")
 
 
+def _queued(parameters: dict[str, object], idempotency_key: str) -> FlowRun:
+    """The run of the deployment that was asked for by this key, now or before."""
+    run = run_deployment(
+        DEPLOYMENT, parameters=parameters, timeout=0, idempotency_key=idempotency_key, as_subflow=False
+    )
+    return cast(FlowRun, run)
+
+
 def _queue(source: str, since: datetime, until: datetime, path: str | None, at_once: int) -> str:
-    """Hand the backfill to the worker; asked again before it ended, it is the same run."""
+    """Hand the backfill to the worker; asked again before it ended, it is the same run, after it failed another one."""
     settings = load_settings()
     record = open_record(settings, key := backfill_key(open_export(settings, source, path, since, until)))
+    asked = f"backfill-{key}-{record.started_at[:13]}-{len(record.done)}"
+    parameters = {"source": source, "since": since, "until": until, "path": path, "at_once": at_once}
     try:
-        run = run_deployment(
-            DEPLOYMENT,
-            parameters={"source": source, "since": since, "until": until, "path": path, "at_once": at_once},
-            timeout=0,
-            idempotency_key=f"backfill-{key}-{record.started_at[:13]}-{len(record.done)}",
-            as_subflow=False,
-        )
+        run = _queued(parameters, asked)
+        while run.state is not None and run.state.is_final():
+            run = _queued(parameters, asked := f"{asked}-{run.id}")
     except ObjectNotFound as error:
         raise click.ClickException(f"The deployment {DEPLOYMENT} is not there. Start everything: aisle up") from error
     return f"Queued as run {run.name}; its progress is in Prefect, artifact backfill-*."

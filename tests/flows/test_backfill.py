@@ -14,7 +14,9 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
 from prefect.settings import PREFECT_API_URL
+from prefect.states import Failed
 
 from flows import backfill as story
 from flows.backfill import backfill, staged_ahead
@@ -179,3 +181,18 @@ def test_a_span_that_ends_before_it_begins_is_refused(home: Settings, shop: str,
     result = CliRunner().invoke(main, ["backfill", "--source", shop, "--from", "2026-03-01", "--to", "2026-02-01"])
     assert result.exit_code == 1
     assert "--from must lie before --to" in result.output
+
+
+def test_a_backfill_queued_again_is_the_same_run_until_that_one_has_failed(
+    home: Settings, shop: str, prefect_harness: None
+):
+    asked = ["backfill", "--source", shop, "--from", "2026-01-10", "--to", "2026-04-20", "--later"]
+    with get_client(sync_client=True) as client:
+        made = client.create_deployment(client.create_flow_from_name("backfill"), name="backfill")
+        queued = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[made]))
+        first, second = (CliRunner().invoke(main, asked).output.split()[3] for _ in range(2))
+        (run,) = client.read_flow_runs(flow_run_filter=queued)
+        client.set_flow_run_state(run.id, Failed(), force=True)
+        third = CliRunner().invoke(main, asked).output.split()[3]
+        assert len(client.read_flow_runs(flow_run_filter=queued)) == 2
+    assert first == second != third
