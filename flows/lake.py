@@ -20,6 +20,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 from feature_repo.schema import ANSWERS, QUARANTINE, SHADOWS, TABLES, WINDOWS, Table
 from flows import object_client
 from flows.connection import connect, literal, quoted
+from flows.lake_past import version_known
 from flows.settings import Settings
 
 _TABLES = {**TABLES, **{table.name: table for table in (QUARANTINE, WINDOWS, ANSWERS, SHADOWS)}}
@@ -117,7 +118,7 @@ def open_table(settings: Settings, name: str, version: int | None = None) -> Del
     try:
         table = DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
         if settings.known_at is not None and version is None:
-            known = _version_known(table, settings.known_at)
+            known = version_known(table, settings.known_at)
             if known is None:
                 return None
             table.load_as_version(known)
@@ -126,16 +127,6 @@ def open_table(settings: Settings, name: str, version: int | None = None) -> Del
         return None
     except (OSError, DeltaError) as error:
         raise LakeError(settings, name, "read", error) from error
-
-
-def _version_known(table: DeltaTable, moment: datetime) -> int | None:
-    """The newest version committed until a moment, by what the commits say; None when there was none yet.
-
-    Not by when the log's files were changed: those of a lake that was restored from a backup are all of that day.
-    """
-    until = moment.timestamp() * 1000
-    known = [int(commit["version"]) for commit in table.history() if int(commit["timestamp"]) <= until]
-    return max(known, default=None)
 
 
 def table_version(settings: Settings, name: str) -> int:
