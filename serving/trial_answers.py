@@ -1,7 +1,9 @@
 """Questions of shoppers while an experiment runs: each user's arm answers, and the answer says so.
 
-The arm is a salted hash of the pseudonym, so a visitor without one is not part of the experiment. Whatever happens to
-the challenger, a shopper is answered: its failure is counted, and the champion answers for it under the same arm.
+The arm is a salted hash of the pseudonym, so a visitor without one is not part of the experiment. Nor, while slates are
+mixed, is a question that two releases cannot answer in one slate, whoever asks it: the arms must stay alike. Whatever
+happens to the challenger, a shopper is answered: its failure is counted, and the champion answers for it under the
+same arm.
 """
 
 import logging
@@ -16,7 +18,7 @@ from serving.desk import Desk, answer_questions
 from serving.experiment_guard import Tally
 from serving.exposure import Exposure
 from serving.history import UserRow
-from serving.interleaved_answers import both_slates, draft_seed, interleaved
+from serving.interleaved_answers import both_slates, draft_seed, interleaved, may_be_mixed
 from serving.recommender import UNSCORED, Question, read_rows
 from serving.release import Release
 from serving.trial import Trial
@@ -46,7 +48,8 @@ def answer_shoppers(
         return answer_questions(desk, release, questions, rows, request_ids)
     known = read_rows(release, questions, desk.metrics) if rows is None else rows
     answers: dict[int, Written] = {}
-    for arm, part in _parts(trial, questions, known, request_ids).items():
+    exposures = _exposures(desk, trial, (release, challenger), questions)
+    for arm, part in _parts(questions, known, request_ids, exposures).items():
         found = _challenged(desk, trial, challenger, part) if arm == CHALLENGER else None
         if arm == INTERLEAVED:
             found = _interleaved(desk, trial, (release, challenger), part)
@@ -62,16 +65,28 @@ def answer_shoppers(
     return [answers[place] for place in range(len(questions))]
 
 
+def _exposures(
+    desk: Desk, trial: Trial, releases: tuple[Release, Release], questions: Sequence[Question]
+) -> list[Exposure | None]:
+    """Return what each answer will say of the experiment, None for one that takes no part."""
+    experiment, now = trial.experiment, desk.clock.now(releases[0].as_of)
+    exposures: list[Exposure | None] = []
+    for question in questions:
+        takes_part = experiment.mode != "interleave" or may_be_mixed(releases, question, now)
+        if question.pseudonym is None or not takes_part:
+            exposures.append(None)
+        else:
+            exposures.append(Exposure(experiment.experiment_id, *arm_of(experiment, question.pseudonym)))
+    return exposures
+
+
 def _parts(
-    trial: Trial, questions: Sequence[Question], rows: Rows, request_ids: Sequence[str]
+    questions: Sequence[Question], rows: Rows, request_ids: Sequence[str], exposures: Sequence[Exposure | None]
 ) -> dict[str | None, _Part]:
     """Part the questions by arm; None is who takes no part."""
     parts: dict[str | None, _Part] = {}
-    for place, (question, row, request_id) in enumerate(zip(questions, rows, request_ids, strict=True)):
-        exposure = None
-        if question.pseudonym is not None:
-            arm, propensity = arm_of(trial.experiment, question.pseudonym)
-            exposure = Exposure(trial.experiment.experiment_id, arm, propensity)
+    found = zip(questions, rows, request_ids, exposures, strict=True)
+    for place, (question, row, request_id, exposure) in enumerate(found):
         part = parts.setdefault(exposure.arm if exposure else None, _Part())
         part.places.append(place)
         part.questions.append(question)
