@@ -10,16 +10,17 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from feature_repo.experiments import CHALLENGER, CHAMPION, INTERLEAVED, arm_of
 from serving.answer_log import AnsweredBatch, Written, note_answers, written
 from serving.contract import Recommendations
 from serving.desk import Desk, answer_questions
 from serving.experiment_guard import Tally
-from serving.exposure import Exposure
+from serving.exposure import Exposure, exposed
 from serving.history import UserRow
 from serving.interleaved_answers import both_slates, draft_seed, interleaved, may_be_mixed
-from serving.recommender import UNSCORED, Question, read_rows
+from serving.recommender import UNSCORED, Question, read_rows, recommend_many
 from serving.release import Release
 from serving.trial import Trial
 
@@ -98,19 +99,20 @@ def _parts(
 
 def _challenged(desk: Desk, trial: Trial, challenger: Release, part: _Part) -> list[Written] | None:
     """Answer by the challenger; None when it fails: the champion then answers for it."""
-    began = time.perf_counter()
+    began, now = time.perf_counter(), desk.clock.now(challenger.as_of)
     try:
-        found = answer_questions(desk, challenger, part.questions, part.rows, part.request_ids, part.exposures)
+        answers = recommend_many(challenger, part.questions, now, desk.metrics, part.rows)
     except Exception:
         LOG.exception("the challenger %s failed", trial.experiment.challenger)
         count = len(part.questions)
         trial.guard.note(CHALLENGER, Tally(answers=count, errors=count))
         return None
-    tally = _tally([given.answer for given in found])
+    tally = _tally(answers)
     if 1000 * (time.perf_counter() - began) > trial.experiment.bounds.slow_ms:
-        tally.slow = len(found)
+        tally.slow = len(answers)
     trial.guard.note(CHALLENGER, tally)
-    return found
+    said = [exposed(answer, exposure) for answer, exposure in zip(answers, part.exposures, strict=True)]
+    return _logged(desk, part, now, said)
 
 
 def _interleaved(desk: Desk, trial: Trial, releases: tuple[Release, Release], part: _Part) -> list[Written] | None:
@@ -132,8 +134,12 @@ def _interleaved(desk: Desk, trial: Trial, releases: tuple[Release, Release], pa
         for ours, theirs, request_id, exposure in zip(*pairs, ids, part.exposures, strict=True)
         if exposure is not None
     ]
+    return _logged(desk, part, now, answers)
+
+
+def _logged(desk: Desk, part: _Part, now: datetime, answers: Sequence[Recommendations]) -> list[Written]:
     given = written(answers)
-    note_answers(desk.answer_log, AnsweredBatch(ids, part.questions, part.rows, now, given))
+    note_answers(desk.answer_log, AnsweredBatch(part.request_ids, part.questions, part.rows, now, given))
     return given
 
 

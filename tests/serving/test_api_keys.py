@@ -72,6 +72,9 @@ def test_without_a_valid_key_only_health_and_the_description_are_open(server: Se
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:no-valid-key")
         assert answer.headers["www-authenticate"] == "Bearer"
     assert httpx.get(server.url, trust_env=False).headers["www-authenticate"].startswith("Basic")
+    for wrong in (b"Basic \xc3\xa9", b"Basic \xff", b"Basic /w==", b"Basic !", b"Basic", b"Bearer \xe9"):
+        answer = httpx.get(server.url, headers=[(b"Authorization", wrong)], trust_env=False)
+        assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:no-valid-key"), wrong
     assert httpx.get(server.url, auth=("anyone", key), trust_env=False).status_code == 200
     for open_path in ("/healthz", "/readyz", "/openapi.json"):
         assert httpx.get(server.url + open_path, trust_env=False).status_code == 200
