@@ -91,14 +91,16 @@ def test_a_key_has_its_own_rate_and_size(server: Server):
     assert post(server, QUESTION, made(server, "read")).status_code == 200  # another key has its own
     assert post(server, EVENT, small).status_code == 200
     large = (EVENT[0], {"events": EVENT[1]["events"] * 5})
-    assert post(server, large, small).status_code == 413
-    chunks = httpx.post(
-        server.url + EVENT[0],
-        content=(b" " * 150 for _ in range(3)),
-        headers={"Authorization": f"Bearer {small}"},
-        trust_env=False,
-    )
-    assert chunks.status_code == 413
+    whole = post(server, large, small)
+    assert (whole.status_code, whole.json()["type"]) == (413, "urn:aisle:problem:too-large")
+    for path in (EVENT[0], "/click"):
+        chunks = httpx.post(
+            server.url + path,
+            content=(b" " * 150 for _ in range(3)),
+            headers={"Authorization": f"Bearer {small}"},
+            trust_env=False,
+        )
+        assert (chunks.status_code, chunks.json()) == (413, whole.json()), "whether or not its length is declared"
 
 
 def test_a_key_is_rotated_while_the_server_runs(server: Server):
