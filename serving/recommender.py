@@ -232,11 +232,13 @@ def _try_single_items(release: Release, drafts: Sequence[Draft], now: datetime, 
 
 
 def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
-    metrics.slates[draft.source].inc()
+    # A model that looks at nothing of a user tells everybody the same, whatever is known of this one.
+    source: Source = draft.source if release.scorer.hears_users else "popular"
+    metrics.slates[source].inc()
     places = draft.places
     return Recommendations(
         release_id=release.release_id,
-        source=draft.source,
+        source=source,
         user=draft.question.pseudonym,
         as_of=now,
         slate=slate_of(release, places, _reasons(draft), _sources(release, draft, places)),
