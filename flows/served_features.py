@@ -113,7 +113,7 @@ def _check(check: FeatureCheck, wanted: Sequence[Any], found: Sequence[Any]) -> 
         return
     check.missing += max(0, len(wanted) - len(found))
     check.extra += max(0, len(found) - len(wanted))
-    if wanted and found and not isinstance(wanted[0], str):
+    if wanted and found and all(isinstance(value, int | float) for value in (*wanted, *found)):
         check.error = max(check.error, *(abs(float(one) - float(two)) for one, two in zip(wanted, found, strict=False)))
 
 

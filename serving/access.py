@@ -2,12 +2,11 @@
 
 import time
 
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.admission import Admission, admit
 from serving.metrics import Metrics
-from serving.problems import Problem, answer_error, answer_unforeseen
+from serving.problems import BodyTooLarge, Problem, answer_error, answer_unforeseen
 
 
 class MeteredAccess:
@@ -59,7 +58,7 @@ def _bounded(receive: Receive, limit: int) -> Receive:
         message = await receive()
         received += len(message.get("body", b""))
         if received > limit:
-            raise HTTPException(413, "The request is too large")
+            raise BodyTooLarge(limit)
         return message
 
     return bounded_receive

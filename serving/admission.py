@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from starlette.types import Scope
 
 from serving.api_keys import ApiKey, KeyRing, find_key, look_again
-from serving.problems import Problem
+from serving.problems import Problem, too_large
 from serving.rate_limits import Buckets, seconds_to_wait
 
 #: Paths that nobody needs a key for: what a load balancer asks, the API's description, the page's style.
@@ -35,8 +35,7 @@ def admit(admission: Admission, scope: Scope) -> int:
             _require_token(admission, key, now)
         limit = min(limit, key.max_body_bytes or limit)
     if _declared_length(scope) > limit:
-        detail = f"Expected at most {limit} bytes; send fewer events or items at a time."
-        raise Problem(413, "too-large", "The request is too large", detail)
+        raise too_large(limit)
     return limit
 
 

@@ -26,29 +26,30 @@ def arrange(
     given: Sequence[int] = (),
     own: Container[int] = (),
 ) -> tuple[list[int], list[int]]:
-    """Choose at most k of the candidates, best first among different titles, then titles that come again.
+    """Fill k places with candidates, best first among different titles, then titles that come again.
 
     An item of the user's `own` stands where it stands, whatever its title: who buys two milks is shown both. An item
     beyond a limit is left out, so there may be fewer. Items without a brand or category are not limited by it.
-    `given` items have a place already and come first to the limits. Returned are those of them that fit, and where the
-    chosen ones stand among the candidates.
+    `given` items have a place of the k already and come first to the limits; one that does not fit leaves its place to
+    the candidates. Returned are those that fit, and where the chosen ones stand among the candidates.
     """
     titles, again = catalogue.title_ids, list[int]()
     order = list[int]()
     room = _NO_END if limits == NO_LIMITS else _Room(catalogue, limits)
     kept = [position for position in given if room.take(position)]
     seen = {titles[position] for position in kept}
+    left = k - len(kept)
     for place, position in enumerate(positions):
+        if len(order) >= left:
+            break
         title = titles[position]
         if title in seen and position not in own:
             again.append(place)
         elif room.take(position):
             seen.add(title)
             order.append(place)
-            if len(order) == k:
-                break
     for place in again:
-        if len(order) < k and room.take(positions[place]):
+        if len(order) < left and room.take(positions[place]):
             order.append(place)
     return kept, order
 

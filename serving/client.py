@@ -4,6 +4,7 @@ Standard library only. A question is asked again when the server does not answer
 events are safe to send again, because each has an id before it is sent.
 """
 
+import http.client
 import json
 import random
 import time
@@ -47,7 +48,10 @@ class Reason:
 
 @dataclass(frozen=True)
 class SlateItem:
-    """One place of a slate."""
+    """One place of a slate: `score` is None for a pinned item without one, `sources` are the ways that led to it.
+
+    `propensity` is the probability of this item here where places are drawn, None elsewhere.
+    """
 
     rank: int
     item_id: str
@@ -56,15 +60,18 @@ class SlateItem:
     brand: str | None
     price: float | None
     currency: str | None
-    score: float
+    score: float | None
     reason: Reason
+    sources: tuple[str, ...]
+    propensity: float | None
 
 
 @dataclass(frozen=True)
 class Slate:
     """A slate: `source` is personalised, session or popular; `user` the pseudonym, `notes` what to know about it.
 
-    `arm` is whose turn it was where the user takes part in an experiment, None elsewhere.
+    `rules_id` names the shop's rules that it was made under, `exploration_seed` is what places were drawn with, `arm`
+    whose turn it was in an experiment; each is None where there is none.
     """
 
     release_id: str
@@ -73,6 +80,8 @@ class Slate:
     as_of: datetime
     items: tuple[SlateItem, ...]
     notes: tuple[str, ...]
+    rules_id: str | None = None
+    exploration_seed: str | None = None
     arm: str | None = None
 
 
@@ -137,7 +146,7 @@ class Aisle:
                 if last or error.code not in _PASSING:
                     raise RequestRefused(error.code, _problem(error)) from None
                 pause = _asked_pause(error.headers.get("Retry-After"), attempt)
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, http.client.HTTPException) as error:  # none, or half of an answer
                 if last:
                     raise ServerUnreachable(f"{self.url} did not answer {attempt + 1} times: {error}") from error
                 pause = _pause(attempt)
@@ -157,7 +166,7 @@ def _asked_pause(retry_after: str | None, attempt: int) -> float:
 def _problem(error: urllib.error.HTTPError) -> Mapping[str, Any]:
     try:
         found = json.load(error)
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         found = None
     return found if isinstance(found, dict) else {"title": error.reason}
 
@@ -170,11 +179,14 @@ def _slate(said: Mapping[str, Any]) -> Slate:
         as_of=datetime.fromisoformat(said["as_of"]),
         items=tuple(map(_item, said["slate"])),
         notes=tuple(said["notes"]),
+        rules_id=said["rules_id"],
+        exploration_seed=said["exploration_seed"],
         arm=(said.get("experiment") or {}).get("arm"),
     )
 
 
 def _item(said: Mapping[str, Any]) -> SlateItem:
-    known = {name: said[name] for name in SlateItem.__dataclass_fields__ if name != "reason"}
+    known = {name: said[name] for name in SlateItem.__dataclass_fields__ if name not in ("reason", "sources")}
     reason = said["reason"]
-    return SlateItem(**known, reason=Reason(reason["kind"], reason["text"], tuple(reason["because"])))
+    because = Reason(reason["kind"], reason["text"], tuple(reason["because"]))
+    return SlateItem(**known, reason=because, sources=tuple(said["sources"]))

@@ -42,12 +42,17 @@ def _plausible(moment: datetime) -> datetime:
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^u_[0-9a-f]{24}$")]
 Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
+Count = Annotated[int, Field(strict=True)]  # "5", 5.0 and true are none
 Quantity = Annotated[float, _amount("quantity")]
 UnitPrice = Annotated[float, _amount("unit_price")]
 Discount = Annotated[float, _amount("discount")]
 EventType = Annotated[str, *_one_of(EVENT_TYPES)]
 Channel = Annotated[str, *_one_of(CHANNELS)]
 EventTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
+Closeness = Annotated[
+    Literal["brief", "close"] | None,
+    Field(description="close: single items are tried for each reason; by the catalogue's size if absent"),
+]
 Source = Literal["personalised", "session", "popular"]
 ReasonKind = Literal["habit", "history", "co_purchase", "similar", "popular", "model", "pinned"]
 #: The ways to a place of a slate: how an item became a candidate, and what the shop or chance did.
@@ -78,14 +83,11 @@ class Filters(_Message):
         return self
 
 
-Closeness = Literal["brief", "close"]
-
-
 class SlateLimits(_Message):
     """How many items of one brand and of one first-level category a slate may hold."""
 
-    per_brand: int | None = Field(default=None, ge=1, le=200)
-    per_category: int | None = Field(default=None, ge=1, le=200)
+    per_brand: Count | None = Field(default=None, ge=1, le=200)
+    per_category: Count | None = Field(default=None, ge=1, le=200)
 
 
 class Exploring(_Message):
@@ -116,13 +118,11 @@ class RecommendationRequest(_Message):
     )
     user_id: Name | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
-    k: int = Field(default=10, ge=1, le=200, description="how many items")
+    k: Count = Field(default=10, ge=1, le=200, description="how many items")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
-    reasons: Closeness | None = Field(
-        default=None, description="close: single items are tried for each reason; by the catalogue's size if absent"
-    )
+    reasons: Closeness = None
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
     exploration: Exploring = Field(default_factory=_nothing_of(Exploring))
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
@@ -144,13 +144,11 @@ class BatchRequest(_Message):
     )
     user_ids: list[Name] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
     pseudonyms: list[Pseudonym] = Field(default=[], max_length=1000)
-    k: int = Field(default=10, ge=1, le=50, description="how many items for each")
+    k: Count = Field(default=10, ge=1, le=50, description="how many items for each")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
-    reasons: Closeness | None = Field(
-        default=None, description="close: single items are tried for each reason; by the catalogue's size if absent"
-    )
+    reasons: Closeness = None
     diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
     exploration: Exploring = Field(default_factory=_nothing_of(Exploring))
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
@@ -167,7 +165,7 @@ class SimilarItemsRequest(_Message):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"item_id": "1082185", "k": 5}]})
     item_id: Name
-    k: int = Field(default=10, ge=1, le=200, description="how many items")
+    k: Count = Field(default=10, ge=1, le=200, description="how many items")
 
 
 class Event(_Message):

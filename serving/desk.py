@@ -20,10 +20,11 @@ from serving.event_intake import Intake
 from serving.exploration import NO_EXPLORATION, Exploration
 from serving.exposure import Exposure, exposed
 from serving.history import UserRow
+from serving.last_resort import recommend_at_any_rate
 from serving.metrics import Metrics
 from serving.placement import Wishes
 from serving.problems import Problem
-from serving.recommender import Question, read_rows, recommend_many
+from serving.recommender import Question, read_rows
 from serving.release import Release
 from serving.release_watch import Champion
 from serving.settings import Settings
@@ -86,11 +87,11 @@ def answer_questions(
 ) -> list[Written]:
     """Answer questions together, in their order, and log them; `rows` and ids are read and made here where absent.
 
-    `exposures` are what the answers say of an experiment.
+    `exposures` are what the answers say of an experiment. An unforeseen error costs its own user the personal slate.
     """
     known = read_rows(release, questions, desk.metrics) if rows is None else rows
     now = desk.clock.now(release.as_of)
-    answers = recommend_many(release, questions, now, desk.metrics, known)
+    answers = recommend_at_any_rate(release, questions, now, desk.metrics, known)
     if exposures is not None:
         answers = [exposed(answer, exposure) for answer, exposure in zip(answers, exposures, strict=True)]
     ids = [new_request_id() for _ in questions] if request_ids is None else request_ids

@@ -23,7 +23,10 @@ class Interaction(NamedTuple):
 
 
 class Habit(NamedTuple):
-    """One item a user buys: `purchases` in distinct baskets and the last one, in seconds since 1970 (UTC)."""
+    """One item a user buys: `purchases` and the last one, in seconds since 1970 (UTC).
+
+    What was loaded counts distinct baskets; purchases pushed since count by their moments, for a row keeps no baskets.
+    """
 
     item_id: str
     purchases: float
@@ -113,7 +116,8 @@ def with_interactions(row: UserRow, fresh: list[Interaction]) -> UserRow:
 def with_purchase(habits: Sequence[Habit], purchase: Interaction) -> Sequence[Habit]:
     """Return the habits after one purchase newer than the last of its item; an older one may be counted already.
 
-    The batch transform orders habits with decay; until it runs again a new item takes the last place.
+    The batch transform orders habits with decay and counts a basket once; until it runs again a new item takes the last
+    place, and lines of one basket that were pushed with different moments count each.
     """
     for position, habit in enumerate(habits):
         if habit.item_id != purchase.item_id:

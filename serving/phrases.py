@@ -16,7 +16,8 @@ WITH_YEAR = 300
 class Phrases:
     """Sentences of one language. `own` tells of a deed at the item itself, `deeds` names one at another item.
 
-    Both are by event type, '' for any other. `day` is filled with year, month (its name in English) and day.
+    Both are by event type, '' for any other. `together_with` and `like` are told of an item beside another one, whoever
+    looks. `day` is filled with year, month (its name in English) and day.
     """
 
     habit: str
@@ -26,6 +27,8 @@ class Phrases:
     co_purchase: str
     similar: str
     same_kind: str
+    together_with: str
+    like: str
     popular: str
     popular_in: str
     model: str
@@ -65,6 +68,8 @@ _ENGLISH = Phrases(
     co_purchase="Often bought with {title}, {deed}.",
     similar="Similar to {title}, {deed}.",
     same_kind="The same kind as one {deed}.",
+    together_with="Often bought with {title}.",
+    like="Similar to {title}.",
     popular="Popular this month.",
     popular_in="Popular in {category} this month.",
     model="Fits what you chose lately.",
@@ -103,6 +108,8 @@ _CHINESE = Phrases(
     co_purchase="常与您{deed}的“{title}”一起购买。",
     similar="与您{deed}的“{title}”相似。",
     same_kind="与您{deed}的商品同类。",
+    together_with="常与“{title}”一起购买。",
+    like="与“{title}”相似。",
     popular="本月热销。",
     popular_in="本月“{category}”类热销。",
     model="符合您最近的选择。",

@@ -80,7 +80,7 @@ def place_items(
     kept, chosen = arrange(
         release.catalogue,
         candidates,
-        k - len(pins) + (POOL_SIZE if drawing else 0),
+        k + (POOL_SIZE if drawing else 0),
         wishes.limits,
         [position for _, position in pins],
         asker.own,

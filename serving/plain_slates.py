@@ -14,9 +14,9 @@ from typing import Any
 import orjson
 
 from serving.exploration import NO_EXPLORATION
+from serving.last_resort import recommend_at_any_rate
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import no_online_rows
-from serving.recommender import recommend_many
 from serving.release import Release, load_release
 from serving.replay import question_of_log, row_of_log, with_rules
 
@@ -40,7 +40,7 @@ def plain_items(release: Release, row: Mapping[str, Any], metrics: Metrics) -> l
     question, stored = question_of_log(orjson.loads(row["question"])), row_of_log(orjson.loads(row["features"]))
     wishes = replace(question.wishes, exploration=NO_EXPLORATION)
     asked = replace(question, k=min(MOST, 2 * question.k), wishes=wishes)
-    (answer,) = recommend_many(release, [asked], datetime.fromisoformat(row["as_of"]), metrics, [stored])
+    (answer,) = recommend_at_any_rate(release, [asked], datetime.fromisoformat(row["as_of"]), metrics, [stored])
     return [item.item_id for item in answer.slate]
 
 

@@ -45,6 +45,20 @@ class Problem(Exception):
         self.headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
 
 
+def too_large(limit: int) -> Problem:
+    """Return the problem of a request that declares, or sends, more than `limit` bytes."""
+    detail = f"Expected at most {limit} bytes; send fewer events or items at a time."
+    return Problem(413, "too-large", "The request is too large", detail)
+
+
+class BodyTooLarge(HTTPException):
+    """A body that grew beyond its limit while it was read: FastAPI lets no other kind of error out of there."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(413)
+        self.problem = too_large(limit)
+
+
 def problem_response(document: ProblemDocument, headers: dict[str, str] | None = None) -> Response:
     """Return the problem as a response, any text in it made safe to encode."""
     text = document.model_dump_json(exclude_defaults=True)
@@ -105,6 +119,8 @@ def _answer_invalid(error: Exception) -> Response:
 
 def _answer_http(error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if isinstance(error, BodyTooLarge):
+        return _answer_problem(error.problem)
     if error.status_code == 400:  # FastAPI's word for a body that is no text at all
         return problem_response(
             ProblemDocument(

@@ -27,7 +27,7 @@ from serving.reasons import Evidence, citations, gather_evidence, is_own, reason
 from serving.release import Release
 from serving.removal import Removals, remove_everything, try_removals
 from serving.scorer import best_items
-from serving.shelf_rules import ActiveRules, HeldBack
+from serving.shelf_rules import ActiveRules
 from serving.slate_items import slate_of
 
 LOG = logging.getLogger("serving")
@@ -139,7 +139,7 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
     if question.conditions != NO_CONDITIONS:
         allowed = allowed_items(release.catalogue, question.conditions, active.allowed)
         available = int(np.count_nonzero(allowed))
-    held = [] if active.held_back is None else _not_again(known, active.held_back)
+    held = _not_again(known, active, question.k)
     if held:
         allowed = active.allowed.copy() if allowed is None else allowed
         allowed[held] = False
@@ -151,14 +151,21 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
     return Draft(question, known, source, active, allowed, k, depth, notes)
 
 
-def _not_again(row: KnownRow, held_back: HeldBack) -> list[int]:
-    """Return the items that this user has had or seen and that do not come again, by vocabulary index."""
+def _not_again(row: KnownRow, active: ActiveRules, k: int) -> list[int]:
+    """Return the items that this user has had or seen and that do not come again, by vocabulary index.
+
+    What the shop pins to one of the k places does: it said so of this item itself.
+    """
+    held_back = active.held_back
+    if held_back is None:
+        return []
     deeds = row.history.columns[1]
     bought = {*row.habit_indices}
     bought.update(index for index, deed in zip(row.history_indices, deeds, strict=True) if deed == "purchase")
-    return [index for index in bought if held_back.bought[index]] + [
-        index for index in {*row.history_indices} - bought if held_back.seen[index]
-    ]
+    held = [index for index in bought if held_back.bought[index]]
+    held += [index for index in {*row.history_indices} - bought if held_back.seen[index]]
+    pinned = {position for place, position in active.pins if place <= k}
+    return [index for index in held if index not in pinned]
 
 
 def _visit(release: Release, session_items: tuple[str, ...], now: datetime, notes: list[str]) -> list[Interaction]:
@@ -225,11 +232,13 @@ def _try_single_items(release: Release, drafts: Sequence[Draft], now: datetime, 
 
 
 def _answer(release: Release, draft: Draft, now: datetime, metrics: Metrics) -> Recommendations:
-    metrics.slates[draft.source].inc()
+    # A model that looks at nothing of a user tells everybody the same, whatever is known of this one.
+    source: Source = draft.source if release.scorer.hears_users else "popular"
+    metrics.slates[source].inc()
     places = draft.places
     return Recommendations(
         release_id=release.release_id,
-        source=draft.source,
+        source=source,
         user=draft.question.pseudonym,
         as_of=now,
         slate=slate_of(release, places, _reasons(draft), _sources(release, draft, places)),

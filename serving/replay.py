@@ -24,6 +24,7 @@ from serving.exploration import Exploration
 from serving.exposure import Exposure, exposed
 from serving.history import Habit, Interaction, UserRow
 from serving.interleaved_answers import interleaved
+from serving.last_resort import recommend_at_any_rate
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import no_online_rows
 from serving.placement import Wishes
@@ -81,7 +82,7 @@ def _answers(
     """Return the answers as they were given: by one release, or drafted from two."""
     (release, beside), now = releases, datetime.fromisoformat(batch[0]["as_of"])
     exposures = [_exposure(row) for row in batch]
-    alone = recommend_many(release, questions, now, metrics, rows)
+    alone = recommend_at_any_rate(release, questions, now, metrics, rows)
     if beside is None:
         return [exposed(answer, exposure) for answer, exposure in zip(alone, exposures, strict=True)]
     theirs = recommend_many(beside.challenger, questions, now, metrics, rows)
@@ -132,7 +133,7 @@ def _made_by(
 def _items(
     release: Release, question: Question, row: UserRow | None, answer: Recommendations, metrics: Metrics
 ) -> list[str]:
-    found = recommend_many(release, [question], answer.as_of, metrics, [row])[0]
+    found = recommend_at_any_rate(release, [question], answer.as_of, metrics, [row])[0]
     return [place.item_id for place in found.slate]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from serving.catalogue import Conditions, allowed_items
 from serving.contract import Reason, SimilarItems
 from serving.item_index import Ranking
+from serving.phrases import PHRASES, Language
 from serving.placement import Places
 from serving.reasons import SIMILAR_COSINE, readable
 from serving.recommender import top_of
@@ -18,7 +19,7 @@ from serving.slate_items import slate_of
 SIMILAR_DEPTH = 400
 
 
-def similar_items(release: Release, item_id: str, k: int, now: datetime) -> SimilarItems:
+def similar_items(release: Release, item_id: str, k: int, now: datetime, language: Language = "en") -> SimilarItems:
     """Return up to k available items like a known one: by vectors, else by co-purchase; fewer when few are near."""
     position = release.catalogue.index[item_id]
     title = readable(release.catalogue.items[position].title)
@@ -34,7 +35,8 @@ def similar_items(release: Release, item_id: str, k: int, now: datetime) -> Simi
         way = "co_purchase"
     ranking = _other_titles_first(release, position, top_of(scores, min(SIMILAR_DEPTH, int((scores > 0).sum()))), k)
     places = Places(ranking[0].tolist(), ranking[1].tolist())
-    text = f"Similar to {title}." if way == "similar" else f"Often bought with {title}."
+    phrases = PHRASES[language]
+    text = (phrases.like if way == "similar" else phrases.together_with).format(title=title)
     reasons = [Reason(kind=way, text=text, because=[item_id])] * len(ranking[0])
     slate = slate_of(release, places, reasons, [[way]] * len(ranking[0]))
     return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)

@@ -33,7 +33,7 @@ HISTORY_SHOWN = 8
 SIMILAR_SHOWN = 6
 Before = Annotated[tuple[str, ...], Query()]
 CLICKS = {"view": "looked at", "add_to_cart": "put in the basket", "purchase": "bought"}
-_PSEUDONYM = re.compile(r"^u_[0-9a-f]{24}$")
+_PSEUDONYM = re.compile(r"u_[0-9a-f]{24}")
 _POLICY = (
     "default-src 'none'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
@@ -108,7 +108,7 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
         return HTMLResponse(template.render(release=None), 503, headers)
     release = release_in_use(desk)
     users = [{"pseudonym": sample.pseudonym, "label": sample.label} for sample in release.sample_users]
-    if not _PSEUDONYM.match(user):
+    if not _PSEUDONYM.fullmatch(user):
         user = users[0]["pseudonym"] if users else ""
     answer = answer_recommendations(desk, RecommendationRequest(pseudonym=user or None, k=SLATE_LENGTH))
     cards = [card(item, view["before"]) for item in answer.slate]

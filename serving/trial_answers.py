@@ -1,23 +1,26 @@
 """Questions of shoppers while an experiment runs: each user's arm answers, and the answer says so.
 
-The arm is a salted hash of the pseudonym, so a visitor without one is not part of the experiment. Whatever happens to
-the challenger, a shopper is answered: its failure is counted, and the champion answers for it under the same arm.
+The arm is a salted hash of the pseudonym, so a visitor without one is not part of the experiment. Nor, while slates are
+mixed, is a question that two releases cannot answer in one slate, whoever asks it: the arms must stay alike. Whatever
+happens to the challenger, a shopper is answered: its failure is counted, and the champion answers for it under the
+same arm.
 """
 
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from feature_repo.experiments import CHALLENGER, CHAMPION, INTERLEAVED, arm_of
 from serving.answer_log import AnsweredBatch, Written, note_answers, written
 from serving.contract import Recommendations
 from serving.desk import Desk, answer_questions
 from serving.experiment_guard import Tally
-from serving.exposure import Exposure
+from serving.exposure import Exposure, exposed
 from serving.history import UserRow
-from serving.interleaved_answers import both_slates, draft_seed, interleaved
-from serving.recommender import UNSCORED, Question, read_rows
+from serving.interleaved_answers import both_slates, draft_seed, interleaved, may_be_mixed
+from serving.recommender import UNSCORED, Question, read_rows, recommend_many
 from serving.release import Release
 from serving.trial import Trial
 
@@ -46,7 +49,8 @@ def answer_shoppers(
         return answer_questions(desk, release, questions, rows, request_ids)
     known = read_rows(release, questions, desk.metrics) if rows is None else rows
     answers: dict[int, Written] = {}
-    for arm, part in _parts(trial, questions, known, request_ids).items():
+    exposures = _exposures(desk, trial, (release, challenger), questions)
+    for arm, part in _parts(questions, known, request_ids, exposures).items():
         found = _challenged(desk, trial, challenger, part) if arm == CHALLENGER else None
         if arm == INTERLEAVED:
             found = _interleaved(desk, trial, (release, challenger), part)
@@ -62,16 +66,28 @@ def answer_shoppers(
     return [answers[place] for place in range(len(questions))]
 
 
+def _exposures(
+    desk: Desk, trial: Trial, releases: tuple[Release, Release], questions: Sequence[Question]
+) -> list[Exposure | None]:
+    """Return what each answer will say of the experiment, None for one that takes no part."""
+    experiment, now = trial.experiment, desk.clock.now(releases[0].as_of)
+    exposures: list[Exposure | None] = []
+    for question in questions:
+        takes_part = experiment.mode != "interleave" or may_be_mixed(releases, question, now)
+        if question.pseudonym is None or not takes_part:
+            exposures.append(None)
+        else:
+            exposures.append(Exposure(experiment.experiment_id, *arm_of(experiment, question.pseudonym)))
+    return exposures
+
+
 def _parts(
-    trial: Trial, questions: Sequence[Question], rows: Rows, request_ids: Sequence[str]
+    questions: Sequence[Question], rows: Rows, request_ids: Sequence[str], exposures: Sequence[Exposure | None]
 ) -> dict[str | None, _Part]:
     """Part the questions by arm; None is who takes no part."""
     parts: dict[str | None, _Part] = {}
-    for place, (question, row, request_id) in enumerate(zip(questions, rows, request_ids, strict=True)):
-        exposure = None
-        if question.pseudonym is not None:
-            arm, propensity = arm_of(trial.experiment, question.pseudonym)
-            exposure = Exposure(trial.experiment.experiment_id, arm, propensity)
+    found = zip(questions, rows, request_ids, exposures, strict=True)
+    for place, (question, row, request_id, exposure) in enumerate(found):
         part = parts.setdefault(exposure.arm if exposure else None, _Part())
         part.places.append(place)
         part.questions.append(question)
@@ -83,19 +99,20 @@ def _parts(
 
 def _challenged(desk: Desk, trial: Trial, challenger: Release, part: _Part) -> list[Written] | None:
     """Answer by the challenger; None when it fails: the champion then answers for it."""
-    began = time.perf_counter()
+    began, now = time.perf_counter(), desk.clock.now(challenger.as_of)
     try:
-        found = answer_questions(desk, challenger, part.questions, part.rows, part.request_ids, part.exposures)
+        answers = recommend_many(challenger, part.questions, now, desk.metrics, part.rows)
     except Exception:
         LOG.exception("the challenger %s failed", trial.experiment.challenger)
         count = len(part.questions)
         trial.guard.note(CHALLENGER, Tally(answers=count, errors=count))
         return None
-    tally = _tally([given.answer for given in found])
+    tally = _tally(answers)
     if 1000 * (time.perf_counter() - began) > trial.experiment.bounds.slow_ms:
-        tally.slow = len(found)
+        tally.slow = len(answers)
     trial.guard.note(CHALLENGER, tally)
-    return found
+    said = [exposed(answer, exposure) for answer, exposure in zip(answers, part.exposures, strict=True)]
+    return _logged(desk, part, now, said)
 
 
 def _interleaved(desk: Desk, trial: Trial, releases: tuple[Release, Release], part: _Part) -> list[Written] | None:
@@ -117,8 +134,12 @@ def _interleaved(desk: Desk, trial: Trial, releases: tuple[Release, Release], pa
         for ours, theirs, request_id, exposure in zip(*pairs, ids, part.exposures, strict=True)
         if exposure is not None
     ]
+    return _logged(desk, part, now, answers)
+
+
+def _logged(desk: Desk, part: _Part, now: datetime, answers: Sequence[Recommendations]) -> list[Written]:
     given = written(answers)
-    note_answers(desk.answer_log, AnsweredBatch(ids, part.questions, part.rows, now, given))
+    note_answers(desk.answer_log, AnsweredBatch(part.request_ids, part.questions, part.rows, now, given))
     return given
 
 

@@ -1,4 +1,4 @@
-"""Challengers that load well and then cost: one whose model fails for known users, one whose model is slow."""
+"""Models that load well and then cost: one fails for known users, one is slow, one looks at nothing of a user."""
 
 import numpy as np
 import onnx
@@ -31,6 +31,17 @@ def be_slow(model: onnx.ModelProto, size: int = 1400) -> None:
     for place, node in enumerate(work):
         graph.node.insert(place, node)
     _feed(graph, "history_ages", "slow_ages", after=len(work))
+
+
+def hear_nothing(model: onnx.ModelProto) -> None:
+    """Give everybody the same, by the prior alone: no input says who asks."""
+    graph = model.graph
+    kept = [node for node in graph.node if node.op_type in ("Where", "TopK")]
+    kept[0].input[1] = "prior"
+    asked = [value for value in graph.input if value.name in ("allowed", "k")]
+    del graph.node[:], graph.input[:]
+    graph.node.extend(kept)
+    graph.input.extend(asked)
 
 
 def _feed(graph: onnx.GraphProto, was: str, now: str, after: int = 1) -> None:

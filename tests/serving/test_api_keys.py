@@ -72,6 +72,9 @@ def test_without_a_valid_key_only_health_and_the_description_are_open(server: Se
         assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:no-valid-key")
         assert answer.headers["www-authenticate"] == "Bearer"
     assert httpx.get(server.url, trust_env=False).headers["www-authenticate"].startswith("Basic")
+    for wrong in (b"Basic \xc3\xa9", b"Basic \xff", b"Basic /w==", b"Basic !", b"Basic", b"Bearer \xe9"):
+        answer = httpx.get(server.url, headers=[(b"Authorization", wrong)], trust_env=False)
+        assert (answer.status_code, answer.json()["type"]) == (401, "urn:aisle:problem:no-valid-key"), wrong
     assert httpx.get(server.url, auth=("anyone", key), trust_env=False).status_code == 200
     for open_path in ("/healthz", "/readyz", "/openapi.json"):
         assert httpx.get(server.url + open_path, trust_env=False).status_code == 200
@@ -88,14 +91,16 @@ def test_a_key_has_its_own_rate_and_size(server: Server):
     assert post(server, QUESTION, made(server, "read")).status_code == 200  # another key has its own
     assert post(server, EVENT, small).status_code == 200
     large = (EVENT[0], {"events": EVENT[1]["events"] * 5})
-    assert post(server, large, small).status_code == 413
-    chunks = httpx.post(
-        server.url + EVENT[0],
-        content=(b" " * 150 for _ in range(3)),
-        headers={"Authorization": f"Bearer {small}"},
-        trust_env=False,
-    )
-    assert chunks.status_code == 413
+    whole = post(server, large, small)
+    assert (whole.status_code, whole.json()["type"]) == (413, "urn:aisle:problem:too-large")
+    for path in (EVENT[0], "/click"):
+        chunks = httpx.post(
+            server.url + path,
+            content=(b" " * 150 for _ in range(3)),
+            headers={"Authorization": f"Bearer {small}"},
+            trust_env=False,
+        )
+        assert (chunks.status_code, chunks.json()) == (413, whole.json()), "whether or not its length is declared"
 
 
 def test_a_key_is_rotated_while_the_server_runs(server: Server):

@@ -1,14 +1,17 @@
 """The Python client against the real server: typed answers, clear refusals, patience that loses and doubles nothing."""
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from serving.client import Aisle, RequestRefused, ServerUnreachable
+from serving import contract
+from serving.client import Aisle, Reason, RequestRefused, ServerUnreachable, Slate, SlateItem
 from tests.serving.conftest import Server
 from tests.serving.tiny_shop import COFFEE, MILK, REGULAR
 from tests.serving.wire import Wire
@@ -27,6 +30,42 @@ def test_every_answer_comes_typed(served: Server):
     receipt = shop.push({"user_id": "of the client", "item_id": COFFEE, "event_type": "like"})
     assert (receipt.accepted, receipt.updated_users) == (1, 1)
     assert shop.recommend("of the client").source == "personalised"
+
+
+def test_an_answer_has_all_that_the_api_says_of_it(served: Server):
+    plain = Aisle(served.url).recommend("regular", k=3)
+    assert (plain.exploration_seed, plain.items[0].propensity) == (None, None)
+    assert set(plain.items[0].sources) >= {"model", "repeat"}
+    drawn = Aisle(served.url).recommend("regular", k=3, exploration={"share": 0.5, "seed": "a"})
+    assert drawn.exploration_seed == "a"
+    assert all(0 < item.propensity <= 1 for item in drawn.items)
+    for ours, theirs in ((SlateItem, contract.SlateItem), (Reason, contract.Reason)):
+        assert {field.name for field in fields(ours)} == {field.name for field in fields(theirs)}
+    assert {field.name for field in fields(contract.Recommendations)} - {field.name for field in fields(Slate)} == {
+        "slate"
+    }
+
+
+@pytest.mark.parametrize("cut", [b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{", b"nonsense\r\n\r\n", b""])
+def test_half_an_answer_or_nonsense_is_asked_for_again(cut: bytes):
+    body = b'{"slate": []}'
+    answers = [cut, b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_say, args=(server, answers), daemon=True).start()
+        assert Aisle(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=5).similar(MILK) == []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=_say, args=(server, [cut]), daemon=True).start()
+        with pytest.raises(ServerUnreachable, match="did not answer 1 times"):
+            Aisle(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=5, retries=0).similar(MILK)
+
+
+def _say(server: socket.socket, answers: list[bytes]) -> None:
+    """Give each caller the next of the answers, and hang up."""
+    for answer in answers:
+        caller, _ = server.accept()
+        with caller:
+            caller.recv(65536)
+            caller.sendall(answer)
 
 
 def test_a_refusal_says_which_field_is_wrong_and_is_not_repeated(served: Server):

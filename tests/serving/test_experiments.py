@@ -13,12 +13,14 @@ import pytest
 
 from feature_repo.experiments import EXPERIMENT_KEY, Bounds, Experiment, arm_of
 from feature_repo.schema import pseudonym
+from feature_repo.slate_rules import Rule
 from flows import lake
 from flows.answers import batches_of, land_answers
 from flows.experiments import Plan, current_experiment, start_experiment, stop_experiment, told_stop
 from flows.object_client import object_client
 from flows.replays import replay
 from flows.settings import Settings as FlowSettings
+from flows.slate_rules import publish_rules
 from serving.client import Aisle
 from tests.serving import tiny_shop
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
@@ -111,6 +113,17 @@ def test_interleaved_slates_say_whose_each_place_is_and_are_computed_again(
         (best,) = {tuple(slate) for slate in alone.values()}
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(lambda user: ask(server, question(user)), mixed * 3))
+        both = (mixed[0], in_arm(experiment, "champion")[0])
+        for user in both:
+            few = ask(server, question(user) | {"limits": {"per_brand": 1}})
+            drawn = ask(server, question(user) | {"exploration": {"share": 0.5, "seed": "a"}})
+            assert all("experiment" not in answer for answer in (few, drawn)), "limits and chance hold for one release"
+            assert [item["brand"] for item in few["slate"]].count("Maker") == 1
+        published, _ = publish_rules(settings, (Rule("pin", item="i12", place=3),))
+        wait_until(lambda: ask(server, question(mixed[0]))["rules_id"] == published.rules_id, 20)
+        pinned = [ask(server, question(user)) for user in both]
+        assert [(ids(answer)[2], "experiment" in answer) for answer in pinned] == [("i12", False)] * 2
+        assert "experiment" in ask(server, question(mixed[0]) | {"k": 2}), "the slate ends before the pin's place"
     ranks = {tuple(answer["experiment"]["challenger_ranks"]) for answer in answers}
     assert len(ranks) > 4, "each draft is drawn anew"
     for answer in answers:

@@ -57,3 +57,9 @@ def test_a_purchase_counts_once_a_moment_and_never_backwards():
     assert with_purchase(habits, Interaction("a", "purchase", 100)) == habits
     assert with_purchase(habits, Interaction("a", "purchase", 90)) == habits
     assert with_purchase(habits, Interaction("c", "purchase", 10))[-1] == Habit("c", 1.0, 10)
+
+
+def test_lines_of_a_basket_with_the_time_of_the_checkout_count_once():
+    line = Interaction("a", "purchase", 100)
+    after = with_interactions(UserRow(habits=(Habit("a", 2.0, 50),)), [line, line])
+    assert with_interactions(after, [line]).habits == (Habit("a", 3.0, 100),)

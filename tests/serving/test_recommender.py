@@ -1,20 +1,34 @@
 """What a slate holds, where it came from, and what it falls back to."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from serving.arrangement import Limits
 from serving.catalogue import Conditions
-from serving.history import UserRow
+from serving.history import Interaction, UserRow
 from serving.metrics import Metrics, make_metrics
-from serving.online_rows import OnlineRows, OnlineStoreUnavailable
+from serving.online_rows import OnlineRows, OnlineStoreUnavailable, no_online_rows
+from serving.phrases import PHRASES
 from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
-from serving.release import Release
+from serving.release import Release, load_release
 from serving.similar_items import similar_items
-from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, COUNT, ITEMS, MILK, REGULAR, SCONES, STRANGER
+from tests.serving.spoilt_models import hear_nothing
+from tests.serving.tiny_shop import (
+    AS_OF,
+    BREAD,
+    COFFEE,
+    COUNT,
+    ITEMS,
+    MILK,
+    REGULAR,
+    SCONES,
+    STRANGER,
+    write_release,
+)
 
 
 @pytest.fixture
@@ -63,6 +77,20 @@ def test_a_visit_alone_makes_a_session_slate(release: Release, metrics: Metrics)
     answer = recommend(release, Question(None, 2, session_items=(COFFEE, "no such item")), AS_OF, metrics)
     assert (answer.source, answer.user, ids(answer)[0]) == ("session", None, COFFEE)
     assert answer.notes == ["1 session items are not in the catalogue."]
+
+
+def test_what_a_model_that_hears_nothing_of_a_user_gives_is_called_popular(shop: Path, metrics: Metrics):
+    write_release(shop / "deaf", shop / "registry.db", "r20180101-deaf", spoil=hear_nothing)
+    deaf, row = load_release(shop / "deaf", no_online_rows), UserRow((Interaction(COFFEE, "view", 1),))
+    questions = [Question(REGULAR, 3), Question(None, 3, session_items=(COFFEE,)), Question(None, 3)]
+    answers = recommend_many(deaf, questions, AS_OF, metrics, rows=[row, UserRow(), UserRow()])
+    assert [(answer.source, ids(answer)) for answer in answers] == [("popular", ["i01", "i02", "i03"])] * 3
+    assert answers[0].slate[0].sources[0] == "model", "which is what ranked the items"
+    assert {name: counter._value.get() for name, counter in metrics.slates.items()} == {
+        "personalised": 0,
+        "session": 0,
+        "popular": 3,
+    }
 
 
 def test_a_visit_of_unknown_items_only_falls_back_to_popular(release: Release, metrics: Metrics):
@@ -190,6 +218,16 @@ def test_an_item_without_a_vector_falls_back_to_what_is_bought_with_it(release: 
     vectors[1] = 0
     answer = similar_items(replace(release, vectors=vectors), MILK, 5, AS_OF)
     assert [(item.item_id, item.reason.kind) for item in answer.slate] == [(BREAD, "co_purchase")]
+    assert answer.slate[0].reason.text == "Often bought with Milk."
+
+
+def test_reasons_of_similar_items_are_told_in_both_languages(release: Release):
+    text = {language: similar_items(release, MILK, 1, AS_OF, language).slate[0].reason.text for language in PHRASES}
+    assert text == {"en": "Similar to Milk.", "zh": "与“Milk”相似。"}
+    vectors = release.vectors.copy()
+    vectors[1] = 0
+    (bought,) = similar_items(replace(release, vectors=vectors), MILK, 5, AS_OF, "zh").slate
+    assert bought.reason.text == "常与“Milk”一起购买。"
 
 
 def test_who_buys_two_items_of_one_title_is_shown_both(release: Release, metrics: Metrics):

@@ -76,6 +76,21 @@ def test_any_question_gets_a_slate_or_a_clear_refusal(served: Server, client: ht
         assert all(item["reason"]["text"] for item in slate)
 
 
+@pytest.mark.parametrize("wrong", ["5", True, 5.0, 5.5, None, [5]])
+def test_a_count_is_a_whole_number_and_nothing_that_looks_like_one(served: Server, client: httpx.Client, wrong: object):
+    questions = {
+        "": {"k": wrong},
+        "/batch": {"user_ids": ["a"], "k": wrong},
+        "/../similar-items": {"item_id": ITEMS[0]["item_id"], "k": wrong},
+    }
+    for path, question in questions.items():
+        answer = ask(client, f"{served.url}/v1/recommendations{path}", question)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "#/k")
+    if wrong is not None:
+        limited = ask(client, f"{served.url}/v1/recommendations", {"limits": {"per_brand": wrong}})
+        assert (limited.status_code, limited.json()["errors"][0]["pointer"]) == (422, "#/limits/per_brand")
+
+
 @FEW
 @given(st.one_of(anything, st.fixed_dictionaries({"events": st.lists(events, max_size=3)})))
 def test_any_push_is_taken_or_clearly_refused(served: Server, client: httpx.Client, question: object):

@@ -11,6 +11,7 @@ import pytest
 from feature_repo.slate_rules import Rule, publication, read_rules_file
 from serving.arrangement import Limits
 from serving.catalogue import Conditions
+from serving.exploration import Exploration
 from serving.history import Interaction, UserRow
 from serving.metrics import make_metrics
 from serving.placement import Wishes
@@ -103,6 +104,27 @@ def test_bought_items_come_again_only_where_people_buy_again(release: Release):
     assert COFFEE in slate(mended, Question(REGULAR, COUNT)), "the shop knows better"
     (answer,) = recommend_many(mended, [Question(STRANGER, COUNT)], AS_OF, make_metrics(), rows=[viewed])
     assert COFFEE not in [item.item_id for item in answer.slate]
+
+
+def test_a_pin_that_a_limit_leaves_out_gives_its_place_to_another_item(release: Release):
+    pins = "".join(f'[[pin]]\nitem = "i{number:02d}"\nplace = {place}\n' for place, number in enumerate((1, 3, 5), 1))
+    shop, asked = ruled(release, pins), Question(REGULAR, 8, wishes=Wishes(Limits(per_brand=1)))
+    answer = recommend(shop, asked, AS_OF, make_metrics())
+    assert (answer.slate[0].item_id, len(answer.slate), answer.notes) == (MILK, 8, [])
+    assert [item.brand for item in answer.slate].count("Maker") == 1
+    drawn = replace(asked, wishes=Wishes(Limits(per_brand=1), exploration=Exploration(0.5, "a")))
+    assert len(slate(shop, drawn)) == 8
+    everything = Question(REGULAR, 3, wishes=Wishes(Limits(per_brand=3)))
+    assert slate(shop, everything) == ["i01", "i03", "i05"], "pins fill all places"
+
+
+def test_a_pin_stands_whatever_comes_again(release: Release):
+    hide = '[[policy]]\nitem = "i01"\nbought = "hide"\n'
+    assert MILK not in slate(ruled(release, hide), Question(REGULAR, 4))
+    shop = ruled(release, hide + '[[pin]]\nitem = "i01"\nplace = 2')
+    answer = recommend(shop, Question(REGULAR, 4), AS_OF, make_metrics())
+    assert (answer.slate[1].item_id, answer.slate[1].reason.kind, len(answer.slate)) == (MILK, "pinned", 4)
+    assert MILK not in slate(shop, Question(REGULAR, 1)), "the slate ends before its place"
 
 
 def test_a_rule_about_items_the_release_lacks_does_nothing(release: Release):

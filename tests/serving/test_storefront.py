@@ -99,6 +99,12 @@ def test_text_of_the_catalogue_and_of_the_address_cannot_become_markup(served: S
     assert "<script" not in text
 
 
+def test_an_address_with_a_line_more_than_a_pseudonym_gives_the_page_of_the_first_user(served: Server):
+    page = httpx.get(f"{served.url}/", params={"user": f"{STRANGER}\n"}, trust_env=False)
+    assert page.status_code == 200
+    assert STRANGER + "\n" not in page.text
+
+
 def test_a_form_of_another_site_is_refused(served: Server):
     answer = httpx.post(
         f"{served.url}/click",
