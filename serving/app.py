@@ -21,7 +21,7 @@ from serving.clock import Clock
 from serving.desk import Desk
 from serving.event_intake import Intake
 from serving.metrics import make_metrics
-from serving.online_breaker import Breaker, opened_with_breaker
+from serving.online_breaker import Breakers, opened_with_breakers
 from serving.online_features import open_online_features
 from serving.problems import ProblemDocument, install_problem_answers
 from serving.release_watch import Champion, Watch, start
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     overheard = partial(_let_shadow_hear, champion)
     answer_log = AnswerLog(settings.spool_path / "answers", settings.answer_log_share, metrics, overheard)
     desk = Desk(settings, champion, Clock(settings.clock), metrics, intake, answer_log)
-    open_online = partial(opened_with_breaker, partial(open_online_features, settings.online_store), Breaker())
+    open_online = partial(opened_with_breakers, partial(open_online_features, settings.online_store), Breakers())
     watch = Watch(settings, desk.champion, metrics, open_online)
     app = FastAPI(
         title="Aisle",
