@@ -64,9 +64,9 @@ def read_users(store: RowStore, pseudonyms: Sequence[str]) -> list[UserRow | Non
     return [_user_row_or_none(user) for user in stored]
 
 
-def _user_row_or_none(stored: StoredUser) -> UserRow | None:
+def _user_row_or_none(stored: StoredUser | None) -> UserRow | None:
     try:
-        return _user_row(stored)
+        return None if stored is None else _user_row(stored)
     except (ValueError, TypeError):
         return None
 
@@ -103,6 +103,9 @@ def _user_row(stored: StoredUser) -> UserRow:
     for times in (deeds[2], bought[2]):
         if times and not (min(times) > -LATEST_SECONDS and max(times) < LATEST_SECONDS):
             raise ValueError("expected times within 270 years of 1970 in a user's row")
+    for view in stored:
+        if view is not None and not abs(view.event_us) < LATEST_SECONDS * 1_000_000:
+            raise ValueError("expected a row stored within 270 years of 1970")
     return UserRow(
         history=Columns(Interaction, deeds),
         habits=Columns(Habit, bought),
