@@ -8,6 +8,7 @@ writes (a full one, a replica) may well be read.
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -53,20 +54,30 @@ def opened_with_breakers(open_online: OpenOnlineRows, breakers: Breakers, regist
         read=read,
         read_many=read_many,
         push=lambda user, fresh: access(breakers.writes, lambda: online.push(user, fresh)),
+        overdue=partial(leave_alone, breakers.reads),
     )
 
 
 def access(breaker: Breaker, ask: Callable[[], Answer]) -> Answer:
     """Return what `ask` gives, unless the store is being left alone. Raises OnlineStoreUnavailable."""
-    if time.monotonic() < breaker.closed_from:
+    started = time.monotonic()
+    if started < breaker.closed_from:
         raise OnlineStoreUnavailable("the online store failed a moment ago and is left alone")
     try:
         answer = ask()
     except BrokenRow:
         raise
     except OnlineStoreUnavailable:
-        breaker.closed_from = time.monotonic() + breaker.pause
-        breaker.pause = min(2 * breaker.pause, LONGEST_PAUSE)
+        leave_alone(breaker)
         raise
-    breaker.pause = FIRST_PAUSE
+    if breaker.closed_from <= started:  # else others have given it up meanwhile
+        breaker.pause = FIRST_PAUSE
     return answer
+
+
+def leave_alone(breaker: Breaker) -> None:
+    """Open the breaker for its next pause; several failures of one moment are one."""
+    now = time.monotonic()
+    if now >= breaker.closed_from:
+        breaker.closed_from = now + breaker.pause
+        breaker.pause = min(2 * breaker.pause, LONGEST_PAUSE)

@@ -63,6 +63,10 @@ def _connect(url: str) -> psycopg.Connection:
         autocommit=True,
         connect_timeout=CONNECT_PATIENCE,
         tcp_user_timeout=ANSWER_PATIENCE,
+        # A machine that is gone after it took the question is noticed in seconds; the system would wait two hours.
+        keepalives_idle=2,
+        keepalives_interval=1,
+        keepalives_count=3,
         options=f"-c statement_timeout={ANSWER_PATIENCE}",
     )
 

@@ -1,5 +1,6 @@
 """The API's endpoints: each takes a request of the contract, asks one function, and gives its answer."""
 
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI, Response
@@ -24,6 +25,7 @@ from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
 from serving.similar_items import similar_items
 from serving.trial import Trial
+from serving.waited_reads import in_time
 
 
 def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
@@ -86,9 +88,9 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return Health(status="ok")
 
     @app.get("/readyz", tags=["operators"], responses={503: {"model": Health}})
-    def readyz(response: Response) -> Health:
+    async def readyz(response: Response) -> Health:
         """Say whether slates can be given, and from which release."""
-        health = _readiness(desk)
+        health = await _readiness(desk)
         response.status_code = 200 if health.status == "ready" else 503
         return health
 
@@ -98,7 +100,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return Response(generate_latest(desk.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _readiness(desk: Desk) -> Health:
+async def _readiness(desk: Desk) -> Health:
     release = desk.champion.release
     if release is None:
         return Health(status="not ready", detail="no release has been loaded yet")
@@ -106,7 +108,7 @@ def _readiness(desk: Desk) -> Health:
     if release.online is None:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     try:
-        release.online.read("u_" + "0" * 24)
+        await in_time(desk.reader, release.online, partial(release.online.read, "u_" + "0" * 24))
     except OnlineStoreUnavailable:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     return Health(status="ready", release_id=release.release_id, online_store="ok", detail=detail)
