@@ -32,7 +32,7 @@ from serving.slate_requests import DirectSlates
 from serving.spool import open_spool
 from serving.storefront import add_storefront
 
-#: Requests answered at the same time; the work is CPU, so more would only wait for each other.
+#: Pushes, pages and the like answered at the same time; the work is CPU, so more would only wait for each other.
 THREADS = 8
 #: Seconds that a thread which shoppers do not wait for (the log, the look at the pointer) may hold up one that answers;
 #: Python's 5 ms come again each time that an answer reads a row, runs the model or multiplies.

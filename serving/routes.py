@@ -3,6 +3,8 @@
 from functools import partial
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -26,6 +28,10 @@ from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
 from serving.similar_items import similar_items
 from serving.trial import Trial
 from serving.waited_reads import in_time
+
+#: Batches answered at the same time, in threads of their own: each is a second of work, which shoppers' events and the
+#: questions of a load balancer do not wait for.
+BATCHES = 2
 
 
 def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
@@ -60,6 +66,7 @@ def _note_clicks(desk: Desk, trial: Trial, request: EventsRequest) -> None:
 
 def add_routes(app: FastAPI, desk: Desk) -> None:
     """Add the API to the app."""
+    batches = anyio.CapacityLimiter(BATCHES)
 
     @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems())
     def recommendations(request: RecommendationRequest) -> Recommendations | TrialRecommendations:
@@ -68,9 +75,10 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return answer_recommendations(desk, request)
 
     @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems())
-    def batch(request: BatchRequest) -> Response:
+    async def batch(request: BatchRequest) -> Response:
         """Give the slates of up to 1,000 users at once, for an e-mail send."""
-        return Response(answer_batch(desk, request), media_type="application/json")
+        slates = await anyio.to_thread.run_sync(answer_batch, desk, request, limiter=batches)
+        return Response(slates, media_type="application/json")
 
     @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404))
     def similar(request: SimilarItemsRequest) -> SimilarItems:
@@ -83,7 +91,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return answer_events(desk, request)
 
     @app.get("/healthz", tags=["operators"])
-    def healthz() -> Health:
+    async def healthz() -> Health:
         """Say that the process is alive."""
         return Health(status="ok")
 
@@ -95,7 +103,7 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return health
 
     @app.get("/metrics", tags=["operators"], response_class=Response)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Give the metrics in Prometheus's format."""
         return Response(generate_latest(desk.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 

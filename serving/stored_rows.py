@@ -31,9 +31,9 @@ from serving.postgres_rows import postgres_store
 from serving.row_store import RowStore, StoredUser, StoredView, WrittenRow
 from serving.settings import OnlineStoreSettings
 
-#: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other.
+#: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other. A shopper
+#: waits for what is written here, while materialise holds the lock for some milliseconds at a time.
 SQLITE_PATIENCE = 1.0
-SQLITE_WRITE_PATIENCE = 20_000  # milliseconds
 #: One row a user and view: SQLite hands over to other threads at each row.
 SQLITE_READ = (
     "SELECT entity_key, event_us, {values} FROM row_times AS t "
@@ -77,7 +77,6 @@ def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowS
 
     def write(row: WrittenRow) -> None:
         own = connection()
-        own.execute(f"PRAGMA busy_timeout = {SQLITE_WRITE_PATIENCE}")
         table, key = table_name(project, row.view.name), entity_key(row.view.key, row.user)
         own.execute(CREATE_VALUES.format(table=table))
         with own:
