@@ -106,7 +106,8 @@ def _lifespan(watch: Watch, answer_log: AnswerLog) -> Callable[[FastAPI], Abstra
             yield
         finally:
             watch.champion.stopping.set()
-            await anyio.to_thread.run_sync(partial(stop_answer_log, answer_log))
-            await anyio.to_thread.run_sync(partial(watching.join, 5))
+            # The threads of requests may all still wait for something.
+            await anyio.to_thread.run_sync(partial(stop_answer_log, answer_log), limiter=anyio.CapacityLimiter(1))
+            await anyio.to_thread.run_sync(partial(watching.join, 5), limiter=anyio.CapacityLimiter(1))
 
     return lifespan
