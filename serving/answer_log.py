@@ -30,8 +30,9 @@ LOG = logging.getLogger("serving")
 KIND = "answers"
 #: How an answer is written out, to callers and to the log alike.
 ANSWER_OPTIONS = orjson.OPT_UTC_Z
-#: Batches that may wait for the disk.
-MOST_WAITING = 2_000
+#: Answers that may wait for the disk, about 44 KB each with the row of a user who did much: 70 MB.
+MOST_WAITING = 1_600
+#: Batches written at once.
 LONGEST_WRITE = 200
 #: Seconds that the writer gathers batches for: each write to the disk is CPU time that a shopper could have.
 GATHERED_SECONDS = 0.02
@@ -69,15 +70,17 @@ def _nobody(_: list[bytes]) -> None:
 class AnswerLog:
     """The open end of one process's log; `share` of the batches is kept, 0 keeps none.
 
-    `overheard` is told each line before it is written; it must not wait.
+    `overheard` is told each line before it is written; it must not wait. `unwritten` counts the answers that wait.
     """
 
     folder: Path
     share: float
     metrics: Metrics
     overheard: Callable[[list[bytes]], None] = _nobody
-    waiting: "queue.Queue[AnsweredBatch | None]" = field(default_factory=lambda: queue.Queue(MOST_WAITING))
+    waiting: "queue.SimpleQueue[AnsweredBatch | None]" = field(default_factory=queue.SimpleQueue)
     writer: threading.Thread | None = None
+    unwritten: int = 0
+    counting: threading.Lock = field(default_factory=threading.Lock)
 
 
 def start_answer_log(log: AnswerLog) -> None:
@@ -88,7 +91,7 @@ def start_answer_log(log: AnswerLog) -> None:
 
 
 def stop_answer_log(log: AnswerLog) -> None:
-    """Write what waits, and end."""
+    """Write what waits, and end; a disk that hangs is not waited for."""
     if log.writer is not None:
         log.waiting.put(None)
         log.writer.join(10)
@@ -103,9 +106,12 @@ def note_answers(log: AnswerLog, batch: AnsweredBatch) -> None:
     """Hand a batch over to be written; never waits, never raises."""
     if log.writer is None or (log.share < 1 and random.random() >= log.share):
         return
-    try:
-        log.waiting.put_nowait(batch)
-    except queue.Full:
+    with log.counting:
+        fits = log.unwritten + len(batch.answers) <= MOST_WAITING
+        log.unwritten += len(batch.answers) if fits else 0
+    if fits:
+        log.waiting.put(batch)
+    else:
         log.metrics.answers_unlogged.inc(len(batch.answers))
 
 
@@ -117,41 +123,58 @@ def _write_on(log: AnswerLog) -> None:
             time.sleep(GATHERED_SECONDS)
         while len(batches) < LONGEST_WRITE and not log.waiting.empty():
             batches.append(log.waiting.get())
-        ended = batches[-1] is None or None in batches
-        whole = [batch for batch in batches if batch is not None]
-        lines = [line for batch in whole for line in _lines(batch)]
+        ended = None in batches
+        _write(log, [batch for batch in batches if batch is not None])
+
+
+def _write(log: AnswerLog, batches: Sequence[AnsweredBatch]) -> None:
+    """Write batches to the disk; what cannot be written is counted, and never the end of the log."""
+    lines = [line for batch in batches for line in _lines(log, batch)]
+    try:
         log.overheard(lines)
+        append_lines(log.folder, KIND, b"".join(lines))
+    except Exception as error:
+        _note_lost(log, len(lines), error)
+    with log.counting:
+        log.unwritten -= sum(len(batch.answers) for batch in batches)
+
+
+def _note_lost(log: AnswerLog, answers: int, error: Exception) -> None:
+    log.metrics.answers_unlogged.inc(answers)
+    LOG.warning("%d answers could not be logged: %s", answers, type(error).__name__)
+
+
+def _lines(log: AnswerLog, batch: AnsweredBatch) -> Iterator[bytes]:
+    """Write answers out as lines, without those that cannot be: a row may hold what is no JSON."""
+    batch_id, moment = f"b_{secrets.token_hex(12)}", datetime.now(UTC).isoformat()
+    for place in range(len(batch.answers)):
         try:
-            append_lines(log.folder, KIND, b"".join(lines))
+            yield _line(batch, place, batch_id, moment)
         except Exception as error:
-            log.metrics.answers_unlogged.inc(sum(len(batch.answers) for batch in whole))
-            LOG.warning("answers could not be logged: %s", type(error).__name__)
+            _note_lost(log, 1, error)
 
 
-def _lines(batch: AnsweredBatch) -> Iterator[bytes]:
-    batch_id = f"b_{secrets.token_hex(12)}"
-    moment = datetime.now(UTC).isoformat()
-    found = zip(batch.request_ids, batch.questions, batch.rows, batch.answers, strict=True)
-    for place, (request_id, question, row, given) in enumerate(found):
-        answer = given.answer
-        exposure = answer.experiment if isinstance(answer, TrialRecommendations) else None
-        line = {
-            "request_id": request_id,
-            "batch_id": batch_id,
-            "place": place,
-            "answered_at": moment,
-            "as_of": batch.now.isoformat(),
-            "release_id": answer.release_id,
-            "rules_id": answer.rules_id,
-            "user_id": question.pseudonym,
-            "experiment_id": exposure and exposure.experiment_id,
-            "arm": exposure and exposure.arm,
-            "propensity": exposure and exposure.propensity,
-            "question": orjson.dumps(question).decode(),
-            "features": orjson.dumps(plain_row(row)).decode(),
-            "answer": given.body.decode(),
-        }
-        yield orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+def _line(batch: AnsweredBatch, place: int, batch_id: str, moment: str) -> bytes:
+    question, given = batch.questions[place], batch.answers[place]
+    answer = given.answer
+    exposure = answer.experiment if isinstance(answer, TrialRecommendations) else None
+    line = {
+        "request_id": batch.request_ids[place],
+        "batch_id": batch_id,
+        "place": place,
+        "answered_at": moment,
+        "as_of": batch.now.isoformat(),
+        "release_id": answer.release_id,
+        "rules_id": answer.rules_id,
+        "user_id": question.pseudonym,
+        "experiment_id": exposure and exposure.experiment_id,
+        "arm": exposure and exposure.arm,
+        "propensity": exposure and exposure.propensity,
+        "question": orjson.dumps(question).decode(),
+        "features": orjson.dumps(plain_row(batch.rows[place])).decode(),
+        "answer": given.body.decode(),
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 
 
 def plain_row(row: UserRow | None) -> dict[str, Any] | None:

@@ -21,7 +21,7 @@ from serving.clock import Clock
 from serving.desk import Desk
 from serving.event_intake import Intake
 from serving.metrics import make_metrics
-from serving.online_breaker import Breaker, opened_with_breaker
+from serving.online_breaker import Breakers, opened_with_breakers
 from serving.online_features import open_online_features
 from serving.problems import ProblemDocument, install_problem_answers
 from serving.release_watch import Champion, Watch, start
@@ -32,7 +32,7 @@ from serving.slate_requests import DirectSlates
 from serving.spool import open_spool
 from serving.storefront import add_storefront
 
-#: Requests answered at the same time; the work is CPU, so more would only wait for each other.
+#: Pushes, pages and the like answered at the same time; the work is CPU, so more would only wait for each other.
 THREADS = 8
 #: Seconds that a thread which shoppers do not wait for (the log, the look at the pointer) may hold up one that answers;
 #: Python's 5 ms come again each time that an answer reads a row, runs the model or multiplies.
@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
     overheard = partial(_let_shadow_hear, champion)
     answer_log = AnswerLog(settings.spool_path / "answers", settings.answer_log_share, metrics, overheard)
     desk = Desk(settings, champion, Clock(settings.clock), metrics, intake, answer_log)
-    open_online = partial(opened_with_breaker, partial(open_online_features, settings.online_store), Breaker())
+    open_online = partial(opened_with_breakers, partial(open_online_features, settings.online_store), Breakers())
     watch = Watch(settings, desk.champion, metrics, open_online)
     app = FastAPI(
         title="Aisle",
@@ -106,7 +106,8 @@ def _lifespan(watch: Watch, answer_log: AnswerLog) -> Callable[[FastAPI], Abstra
             yield
         finally:
             watch.champion.stopping.set()
-            await anyio.to_thread.run_sync(partial(stop_answer_log, answer_log))
-            await anyio.to_thread.run_sync(partial(watching.join, 5))
+            # The threads of requests may all still wait for something.
+            await anyio.to_thread.run_sync(partial(stop_answer_log, answer_log), limiter=anyio.CapacityLimiter(1))
+            await anyio.to_thread.run_sync(partial(watching.join, 5), limiter=anyio.CapacityLimiter(1))
 
     return lifespan

@@ -2,7 +2,8 @@
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 
 import orjson
 
@@ -28,6 +29,7 @@ from serving.recommender import Question, read_rows
 from serving.release import Release
 from serving.release_watch import Champion
 from serving.settings import Settings
+from serving.waited_reads import reader_threads
 
 #: Users of a batch that are scored together; more would only need more memory.
 BATCH_PART = 32
@@ -36,7 +38,7 @@ _BEYOND_WHO = {"exclude", "filters", "limits", "diversity", "exploration", "reas
 
 @dataclass(frozen=True)
 class Desk:
-    """What the endpoints of one app share."""
+    """What the endpoints of one app share; `reader` is the threads that wait for a store on another machine."""
 
     settings: Settings
     champion: Champion
@@ -44,6 +46,7 @@ class Desk:
     metrics: Metrics
     intake: Intake
     answer_log: AnswerLog
+    reader: ThreadPoolExecutor = field(default_factory=reader_threads)
 
 
 def release_in_use(desk: Desk) -> Release:

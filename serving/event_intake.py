@@ -1,6 +1,7 @@
 """A pushed event's way in: pseudonym, time, id; the spool first, then the online store, so the next answer knows it."""
 
 import hashlib
+import secrets
 from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,11 +11,11 @@ import orjson
 
 from feature_repo.schema import INTERACTION_TYPES, pseudonym
 from serving.contract import Event, EventsReceipt
+from serving.event_times import event_moments
 from serving.history import Interaction
 from serving.metrics import Metrics
 from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import FieldError, Problem
-from serving.recommender import stored_row
 from serving.release import Release
 from serving.spool import PROBE_SOURCE, Spool, SpoolFull, append_events
 
@@ -41,7 +42,9 @@ def take_events(intake: Intake, release: Release, events: list[Event], now: date
     """
     _refuse_the_future(events, now)
     _refuse_mixed_probes(events)
-    rows = [_row(intake, release, event, now) for event in events]
+    users = [event.pseudonym or pseudonym(event.user_id or "", intake.pseudonym_key) for event in events]
+    moments = event_moments(release, events, users, now, intake.metrics)
+    rows = [_row(*each, now) for each in zip(events, users, moments, strict=True)]
     try:
         new = append_events(intake.spool, rows)
     except SpoolFull as error:
@@ -91,9 +94,7 @@ def _is_probe(event: Event) -> bool:
     return (event.user_id or "").startswith(PROBE_PREFIX)
 
 
-def _row(intake: Intake, release: Release, event: Event, now: datetime) -> dict[str, Any]:
-    user = event.pseudonym or pseudonym(event.user_id or "", intake.pseudonym_key)
-    moment = event.event_time or _not_before_history(intake, release, user, now)
+def _row(event: Event, user: str, moment: datetime, now: datetime) -> dict[str, Any]:
     row = {
         "event_id": event.event_id,
         "event_time": moment.isoformat(timespec="microseconds"),
@@ -112,16 +113,13 @@ def _row(intake: Intake, release: Release, event: Event, now: datetime) -> dict[
         "source": PROBE_SOURCE if _is_probe(event) else SOURCE,
     }
     if event.event_id is None:
-        content = orjson.dumps({name: value for name, value in row.items() if name not in ("event_id", "known_at")})
-        row["event_id"] = "e_" + hashlib.sha256(content).hexdigest()[:24]
+        row["event_id"] = _id_of_content(row) if event.event_time else f"e_{secrets.token_hex(12)}"
     return row
 
 
-def _not_before_history(intake: Intake, release: Release, user: str, now: datetime) -> datetime:
-    # The release clock starts again with the process: what happens now comes after all that we know of the user.
-    row = stored_row(release, user, intake.metrics)
-    newest = row.history[-1].event_time if row.history else 0
-    return max(now, datetime.fromtimestamp(newest, now.tzinfo))
+def _id_of_content(row: dict[str, Any]) -> str:
+    content = orjson.dumps({name: value for name, value in row.items() if name not in ("event_id", "known_at")})
+    return "e_" + hashlib.sha256(content).hexdigest()[:24]
 
 
 def _update_online(intake: Intake, release: Release, rows: list[dict[str, Any]], notes: list[str]) -> int:

@@ -62,8 +62,11 @@ def write_list(dtype: str, values: Sequence[Any]) -> bytes:
 
 
 def read_timestamp(stored: bytes) -> int:
-    """Return a stored protobuf timestamp in microseconds since 1970."""
-    moment = _messages()["Timestamp"].FromString(stored)
+    """Return a stored protobuf timestamp in microseconds since 1970. Raises ValueError for other bytes."""
+    try:
+        moment = _messages()["Timestamp"].FromString(stored)
+    except Exception as error:  # protobuf's own class of it differs by implementation
+        raise ValueError(f"expected a stored timestamp, but found {len(stored)} other bytes") from error
     return int(moment.seconds) * 1_000_000 + int(moment.nanos) // 1000
 
 

@@ -6,7 +6,8 @@ name comes from the registry snapshot inside the release.
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from serving.stored_rows import open_row_store
 
 #: Seconds since 1970 beyond which a stored time is no time (the year 2242).
 LATEST_SECONDS = 2**33
+#: Seconds that a push waits for its turn behind others; one that the store keeps waiting fails after a second.
+TURN_PATIENCE = 2.0
 
 
 def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
@@ -64,9 +67,9 @@ def read_users(store: RowStore, pseudonyms: Sequence[str]) -> list[UserRow | Non
     return [_user_row_or_none(user) for user in stored]
 
 
-def _user_row_or_none(stored: StoredUser) -> UserRow | None:
+def _user_row_or_none(stored: StoredUser | None) -> UserRow | None:
     try:
-        return _user_row(stored)
+        return None if stored is None else _user_row(stored)
     except (ValueError, TypeError):
         return None
 
@@ -74,12 +77,12 @@ def _user_row_or_none(stored: StoredUser) -> UserRow | None:
 def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, fresh: list[Interaction]) -> UserRow:
     """Write the user's row as it is after `fresh` interactions, and return it.
 
-    A write reads the row first, so writes take turns (`writing`). An older event takes its place by time; the row's
-    event timestamp never goes back. An event that the row holds already changes nothing.
+    A write reads the row first, so writes take turns (`writing`), for which nobody waits long. An older event takes its
+    place by time; the row's event timestamp never goes back. An event that the row holds already changes nothing.
     Raises OnlineStoreUnavailable.
     """
     try:
-        with writing:
+        with _turn(writing):
             before = _user_row_or_none(store.read((pseudonym,))[0])
             if before is None:
                 raise BrokenRow("the online row of one user does not fit together")
@@ -97,12 +100,25 @@ def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, 
         raise OnlineStoreUnavailable(f"cannot write the online row of one user: {error}") from error
 
 
+@contextmanager
+def _turn(writing: threading.Lock) -> Iterator[None]:
+    if not writing.acquire(timeout=TURN_PATIENCE):
+        raise TimeoutError(f"expected a turn to write within {TURN_PATIENCE:g} s")
+    try:
+        yield
+    finally:
+        writing.release()
+
+
 def _user_row(stored: StoredUser) -> UserRow:
     history, habits = stored
     deeds, bought = _columns(history, USER_HISTORY), _columns(habits, USER_HABITS)
     for times in (deeds[2], bought[2]):
         if times and not (min(times) > -LATEST_SECONDS and max(times) < LATEST_SECONDS):
             raise ValueError("expected times within 270 years of 1970 in a user's row")
+    for view in stored:
+        if view is not None and not abs(view.event_us) < LATEST_SECONDS * 1_000_000:
+            raise ValueError("expected a row stored within 270 years of 1970")
     return UserRow(
         history=Columns(Interaction, deeds),
         habits=Columns(Habit, bought),

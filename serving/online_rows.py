@@ -18,18 +18,24 @@ class BrokenRow(OnlineStoreUnavailable):
     """The row of one user is no user row; the store itself answers."""
 
 
+def _nobody() -> None:
+    """Hear nothing."""
+
+
 @dataclass(frozen=True)
 class OnlineRows:
     """Every function takes pseudonyms and raises OnlineStoreUnavailable; `push` returns the row as it is after it,
     `read_many` gives None for a row whose values do not fit together.
 
-    `waits` says that reading waits for another process: not to be done where other requests are served.
+    `waits` says that reading waits for another process: not to be done where other requests are served. `overdue` is
+    told that somebody gave up a read which has not ended.
     """
 
     read: Callable[[str], UserRow]
     read_many: Callable[[Sequence[str]], list[UserRow | None]]
     push: Callable[[str, list[Interaction]], UserRow]
     waits: bool = False
+    overdue: Callable[[], None] = _nobody
 
 
 #: Opens the online store with the feature definitions of a release (its registry snapshot).

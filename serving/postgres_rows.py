@@ -16,6 +16,8 @@ CONNECT_PATIENCE = 2
 ANSWER_PATIENCE = 1000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+#: Null where there is no time, and where there is one that Python has no value for.
+_MOMENT = "CASE WHEN event_ts BETWEEN '1700-01-01' AND '2240-01-01' THEN event_ts END"
 Answer = TypeVar("Answer")
 
 
@@ -38,10 +40,12 @@ def postgres_store(url: str, project: str, views: Sequence[FeatureView]) -> RowS
         local.connection = _connect(url)
         return question(local.connection)
 
-    def read(users: Sequence[str]) -> list[StoredUser]:
+    def read(users: Sequence[str]) -> list[StoredUser | None]:
         keys = [entity_key(views[0].key, user) for user in users]
-        found = ask(lambda connection: _read(connection, tables, keys))
-        return [tuple(found.get((place, key)) for place in range(len(tables))) for key in keys]
+        found, timeless = ask(lambda connection: _read(connection, tables, keys))
+        return [
+            None if key in timeless else tuple(found.get((place, key)) for place in range(len(tables))) for key in keys
+        ]
 
     def write(row: WrittenRow) -> None:
         table, values = table_name(project, row.view.name), sorted(row.values.items())
@@ -59,14 +63,21 @@ def _connect(url: str) -> psycopg.Connection:
         autocommit=True,
         connect_timeout=CONNECT_PATIENCE,
         tcp_user_timeout=ANSWER_PATIENCE,
+        # A machine that is gone after it took the question is noticed in seconds; the system would wait two hours.
+        keepalives_idle=2,
+        keepalives_interval=1,
+        keepalives_count=3,
         options=f"-c statement_timeout={ANSWER_PATIENCE}",
     )
 
 
 def _read(
     connection: psycopg.Connection, tables: Sequence[str], keys: Sequence[bytes]
-) -> dict[tuple[int, bytes], StoredView]:
-    """The rows of all tables by (place of the table, key), in one question; a table that is not there has none."""
+) -> tuple[dict[tuple[int, bytes], StoredView], set[bytes]]:
+    """The rows of all tables by (place of the table, key), in one question, and the keys of those without a time.
+
+    A table that is not there has no rows.
+    """
     try:
         rows = _rows(connection, list(enumerate(tables)), keys)
     except psycopg.errors.UndefinedTable:
@@ -76,17 +87,20 @@ def _read(
         there = {table for table, is_there in asked.fetchall() if is_there}
         rows = _rows(connection, [(place, table) for place, table in enumerate(tables) if table in there], keys)
     found: dict[tuple[int, bytes], StoredView] = {}
+    timeless = {key for _, key, _, _, moment in rows if moment is None}
     for place, key, feature, value, moment in rows:
+        if key in timeless:
+            continue
         view = found.setdefault((place, key), StoredView({}, (moment - _EPOCH) // _MICROSECOND))
         view.values[feature] = value
-    return found
+    return found, timeless
 
 
 def _rows(connection: psycopg.Connection, places: Sequence[tuple[int, str]], keys: Sequence[bytes]) -> list[Any]:
     if not places:
         return []
     query = " UNION ALL ".join(
-        f'SELECT {place}, entity_key, feature_name, value, event_ts FROM "{table}" WHERE entity_key = ANY(%(keys)s)'
+        f'SELECT {place}, entity_key, feature_name, value, {_MOMENT} FROM "{table}" WHERE entity_key = ANY(%(keys)s)'
         for place, table in places
     )
     with connection.cursor(binary=True) as cursor:

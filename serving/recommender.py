@@ -119,6 +119,13 @@ def read_rows(release: Release, questions: Sequence[Question], metrics: Metrics)
     return [UserRow() if question.pseudonym is None else rows[question.pseudonym] for question in questions]
 
 
+def unread_rows(questions: Sequence[Question], metrics: Metrics) -> list[UserRow | None]:
+    """Return the rows of askers for whom nobody waits for the online store: None for each that it may know."""
+    if any(question.pseudonym is not None for question in questions):
+        metrics.online_store_errors.labels("read").inc()
+    return [UserRow() if question.pseudonym is None else None for question in questions]
+
+
 def stored_row(release: Release, pseudonym: str | None, metrics: Metrics) -> UserRow:
     """Return what the online store knows of one user; nothing when it does not answer."""
     return read_rows(release, [Question(pseudonym, 1)], metrics)[0] or UserRow()

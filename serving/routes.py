@@ -1,7 +1,10 @@
 """The API's endpoints: each takes a request of the contract, asks one function, and gives its answer."""
 
+from functools import partial
 from typing import Any
 
+import anyio
+import anyio.to_thread
 from fastapi import FastAPI, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
@@ -24,6 +27,11 @@ from serving.online_rows import OnlineStoreUnavailable
 from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
 from serving.similar_items import similar_items
 from serving.trial import Trial
+from serving.waited_reads import in_time
+
+#: Batches answered at the same time, in threads of their own: each is a second of work, which shoppers' events and the
+#: questions of a load balancer do not wait for.
+BATCHES = 2
 
 
 def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
@@ -58,6 +66,7 @@ def _note_clicks(desk: Desk, trial: Trial, request: EventsRequest) -> None:
 
 def add_routes(app: FastAPI, desk: Desk) -> None:
     """Add the API to the app."""
+    batches = anyio.CapacityLimiter(BATCHES)
 
     @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems())
     def recommendations(request: RecommendationRequest) -> Recommendations | TrialRecommendations:
@@ -66,9 +75,10 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return answer_recommendations(desk, request)
 
     @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems())
-    def batch(request: BatchRequest) -> Response:
+    async def batch(request: BatchRequest) -> Response:
         """Give the slates of up to 1,000 users at once, for an e-mail send."""
-        return Response(answer_batch(desk, request), media_type="application/json")
+        slates = await anyio.to_thread.run_sync(answer_batch, desk, request, limiter=batches)
+        return Response(slates, media_type="application/json")
 
     @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404))
     def similar(request: SimilarItemsRequest) -> SimilarItems:
@@ -81,24 +91,24 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
         return answer_events(desk, request)
 
     @app.get("/healthz", tags=["operators"])
-    def healthz() -> Health:
+    async def healthz() -> Health:
         """Say that the process is alive."""
         return Health(status="ok")
 
     @app.get("/readyz", tags=["operators"], responses={503: {"model": Health}})
-    def readyz(response: Response) -> Health:
+    async def readyz(response: Response) -> Health:
         """Say whether slates can be given, and from which release."""
-        health = _readiness(desk)
+        health = await _readiness(desk)
         response.status_code = 200 if health.status == "ready" else 503
         return health
 
     @app.get("/metrics", tags=["operators"], response_class=Response)
-    def metrics() -> Response:
+    async def metrics() -> Response:
         """Give the metrics in Prometheus's format."""
         return Response(generate_latest(desk.metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
 
-def _readiness(desk: Desk) -> Health:
+async def _readiness(desk: Desk) -> Health:
     release = desk.champion.release
     if release is None:
         return Health(status="not ready", detail="no release has been loaded yet")
@@ -106,7 +116,7 @@ def _readiness(desk: Desk) -> Health:
     if release.online is None:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     try:
-        release.online.read("u_" + "0" * 24)
+        await in_time(desk.reader, release.online, partial(release.online.read, "u_" + "0" * 24))
     except OnlineStoreUnavailable:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     return Health(status="ready", release_id=release.release_id, online_store="ok", detail=detail)

@@ -33,9 +33,10 @@ class WrittenRow:
 class RowStore:
     """Reads users' rows of `views` and writes a row unless a newer one is stored; both raise what the driver raises.
 
+    A user whose row is stored in a form that cannot be read is None, so that the others are read.
     `waits` says that reading waits for another process: not to be done where other requests are served.
     """
 
-    read: Callable[[Sequence[str]], list[StoredUser]]
+    read: Callable[[Sequence[str]], list[StoredUser | None]]
     write: Callable[[WrittenRow], None]
     waits: bool

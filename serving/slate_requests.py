@@ -5,9 +5,10 @@ batch is answered the next requests come in; they are the next batch. Nobody wai
 """
 
 import asyncio
+import time
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import SimpleNamespace
 
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +19,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.answer_log import Written, new_request_id, written
 from serving.contract import RecommendationRequest
 from serving.desk import Desk, question_of, release_in_use
+from serving.history import UserRow
+from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.problems import Problem, answer_error, log_unforeseen
-from serving.recommender import Question, read_rows, recommend
+from serving.recommender import Question, read_rows, recommend, unread_rows
+from serving.release import Release
 from serving.trial_answers import answer_shoppers
+from serving.waited_reads import PATIENCE, in_time
 
 PATH = "/v1/recommendations"
 #: Questions answered together; beyond this the first waits longer than the model saves.
@@ -36,16 +41,16 @@ class Waiting:
     request_id: str
     question: Question
     answer: "asyncio.Future[Written]"
+    asked_at: float = field(default_factory=time.monotonic)
 
 
 @dataclass
 class SlateQueue:
-    """Questions that wait for the batch in hand; `reader` is the thread that waits for a store on another machine."""
+    """Questions that wait for the batch in hand."""
 
     desk: Desk
     waiting: deque[Waiting] = field(default_factory=deque)
     answering: "asyncio.Task[None] | None" = None
-    reader: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1, "online-reads"))
 
 
 class DirectSlates:
@@ -92,7 +97,7 @@ async def answer_bytes(queue: SlateQueue, request_id: str, body: bytes) -> bytes
 async def _answer_all(queue: SlateQueue) -> None:
     try:
         while queue.waiting:
-            batch = [queue.waiting.popleft() for _ in range(min(MOST_TOGETHER, len(queue.waiting)))]
+            batch = _next_batch(queue.waiting)
             try:
                 await _answer_batch(queue, batch)
             except Exception:
@@ -101,6 +106,20 @@ async def _answer_all(queue: SlateQueue) -> None:
             await asyncio.sleep(0)  # the answers go out, and the next requests come in
     finally:
         queue.answering = None
+
+
+def _next_batch(waiting: deque[Waiting]) -> list[Waiting]:
+    """Take the next few questions, those that have waited too long and others apart."""
+    now = time.monotonic()
+    late = _is_late(waiting[0], now)
+    batch = [waiting.popleft()]
+    while waiting and len(batch) < MOST_TOGETHER and _is_late(waiting[0], now) == late:
+        batch.append(waiting.popleft())
+    return batch
+
+
+def _is_late(asked: Waiting, now: float) -> bool:
+    return now - asked.asked_at > PATIENCE
 
 
 async def _answer_alone(queue: SlateQueue, asked: Waiting) -> None:
@@ -124,12 +143,22 @@ async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:
     desk, questions = queue.desk, [each.question for each in batch]
     release, rows = release_in_use(desk), None
     if release.online is not None and release.online.waits:
-        loop = asyncio.get_running_loop()
-        rows = await loop.run_in_executor(queue.reader, read_rows, release, questions, desk.metrics)
+        rows = await _waited_rows(desk, release, release.online, batch)
     answers = answer_shoppers(desk, release, questions, rows, [each.request_id for each in batch])
     for each, answer in zip(batch, answers, strict=True):
         if not each.answer.done():  # its asker may have gone
             each.answer.set_result(answer)
+
+
+async def _waited_rows(desk: Desk, release: Release, online: OnlineRows, batch: list[Waiting]) -> list[UserRow | None]:
+    """Read a store on another machine, which is not waited for any more by who has waited in the queue so long."""
+    questions = [each.question for each in batch]
+    if _is_late(batch[0], time.monotonic()):
+        return unread_rows(questions, desk.metrics)
+    try:
+        return await in_time(desk.reader, online, partial(read_rows, release, questions, desk.metrics))
+    except OnlineStoreUnavailable:
+        return unread_rows(questions, desk.metrics)
 
 
 async def _read_body(receive: Receive) -> bytes:

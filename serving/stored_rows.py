@@ -31,9 +31,9 @@ from serving.postgres_rows import postgres_store
 from serving.row_store import RowStore, StoredUser, StoredView, WrittenRow
 from serving.settings import OnlineStoreSettings
 
-#: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other.
+#: Seconds that a reader or writer waits for SQLite; readers do not wait for writers, writers for each other. A shopper
+#: waits for what is written here, while materialise holds the lock for some milliseconds at a time.
 SQLITE_PATIENCE = 1.0
-SQLITE_WRITE_PATIENCE = 20_000  # milliseconds
 #: One row a user and view: SQLite hands over to other threads at each row.
 SQLITE_READ = (
     "SELECT entity_key, event_us, {values} FROM row_times AS t "
@@ -64,7 +64,7 @@ def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowS
         opened: sqlite3.Connection = local.connection
         return opened
 
-    def read(users: Sequence[str]) -> list[StoredUser]:
+    def read(users: Sequence[str]) -> list[StoredUser | None]:
         own = connection()
         if not users:
             return []
@@ -77,7 +77,6 @@ def _sqlite_store(path: str, project: str, views: Sequence[FeatureView]) -> RowS
 
     def write(row: WrittenRow) -> None:
         own = connection()
-        own.execute(f"PRAGMA busy_timeout = {SQLITE_WRITE_PATIENCE}")
         table, key = table_name(project, row.view.name), entity_key(row.view.key, row.user)
         own.execute(CREATE_VALUES.format(table=table))
         with own:
@@ -124,12 +123,12 @@ def _redis_store(address: str, project: str, views: Sequence[FeatureView]) -> Ro
     fields = [_redis_fields(view) for view in views]
     asked = [field for of_view in fields for field in of_view]
 
-    def read(users: Sequence[str]) -> list[StoredUser]:
+    def read(users: Sequence[str]) -> list[StoredUser | None]:
         with client.pipeline(transaction=False) as pipe:
             for user in users:
                 pipe.hmget(redis_key(project, entity_key(views[0].key, user)), asked)  # type: ignore[arg-type]
-            answers = pipe.execute()
-        return [_redis_user(views, iter(answer)) for answer in answers]
+            answers = pipe.execute(raise_on_error=False)
+        return [_redis_user(views, answer) for answer in answers]
 
     def write(row: WrittenRow) -> None:
         name, moment = row.view.name, redis_moment(row.event_us, row.created_us)
@@ -161,10 +160,19 @@ def _redis_field(view: str, feature: str) -> bytes:
     return mmh3.hash(f"{view}:{feature}", signed=False).to_bytes(4, "little")
 
 
-def _redis_user(views: Sequence[FeatureView], answer: Any) -> StoredUser:
+def _redis_user(views: Sequence[FeatureView], answer: Any) -> StoredUser | None:
+    """Return what one key holds, None where it is no user's row. Raises the error of a store that does not answer."""
+    if isinstance(answer, Exception):
+        if str(answer).startswith("WRONGTYPE"):
+            return None
+        raise answer
     rows: list[StoredView | None] = []
+    fields = iter(answer)
     for view in views:
-        moment = next(answer)
-        values = {name: value for name in view.feature_names if (value := next(answer)) is not None}
-        rows.append(StoredView(values, read_timestamp(moment or b"")) if values else None)
+        moment = next(fields)
+        values = {name: value for name in view.feature_names if (value := next(fields)) is not None}
+        try:
+            rows.append(StoredView(values, read_timestamp(moment or b"")) if values else None)
+        except ValueError:
+            return None
     return tuple(rows)

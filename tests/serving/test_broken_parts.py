@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -99,7 +100,7 @@ def event(number: str) -> dict:
     return {"events": [{"event_id": number, "user_id": "a patient user", "item_id": COFFEE, "event_type": "like"}]}
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", [*MODES, "drip"])
 def test_an_online_store_that_is_broken_costs_the_personal_slate_for_as_long_as_it_is(
     server: Server, online_wire: Wire, mode: str
 ):
@@ -117,6 +118,23 @@ def test_an_online_store_that_is_broken_costs_the_personal_slate_for_as_long_as_
         assert (receipt.status_code, receipt.json()["accepted"]) == (200, 1)
         ready = httpx.get(f"{server.url}/readyz", trust_env=False, timeout=30)
         assert (ready.status_code, ready.json()["online_store"]) == (200, "unavailable")
+    finally:
+        online_wire.switch("whole")
+    wait_until(lambda: slate(server)["source"] == "personalised", 20)
+
+
+def test_shoppers_who_have_queued_too_long_for_a_slow_online_store_get_what_is_popular(
+    server: Server, online_wire: Wire
+):
+    wait_until(lambda: slate(server)["source"] == "personalised", 20)
+    online_wire.switch("slow")
+    try:
+        with httpx.Client(trust_env=False, timeout=60) as client, ThreadPoolExecutor(100) as pool:
+            ask = partial(client.post, f"{server.url}/v1/recommendations", json={"user_id": "regular", "k": 5})
+            answers = [answer.json() for answer in pool.map(lambda _: ask(), range(100))]
+        # Eight are read together, so that the last of a hundred would wait for nine seconds.
+        assert {len(answer["slate"]) for answer in answers} == {5}
+        assert [answer["source"] for answer in answers].count("popular") > 20
     finally:
         online_wire.switch("whole")
     wait_until(lambda: slate(server)["source"] == "personalised", 20)

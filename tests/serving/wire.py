@@ -7,10 +7,13 @@ import time
 from contextlib import suppress
 
 GARBAGE = secrets.token_bytes(512)
+SLOW_SECONDS = 0.7
+#: A dripping answer comes in this many parts, each so long after the one before.
+DRIPS, DRIP_SECONDS = 5, 0.6
 
 
 class Wire:
-    """Listens on `port` and passes bytes to the part behind; `mode` is 'whole', 'gone', 'hung' or 'garbage'."""
+    """Listens on `port`, passes bytes to the part behind; `mode`: whole, gone, hung, garbage, slow or drip."""
 
     def __init__(self, part_port: int) -> None:
         self.part_port = part_port
@@ -46,7 +49,18 @@ class Wire:
                 if self.mode == "garbage":
                     client.sendall(GARBAGE)
                     break
-                target.sendall(data)
+                self._send(target, data, target is client)
         for each in (source, target):
             with suppress(OSError):
                 each.close()
+
+    def _send(self, target: socket.socket, data: bytes, answers: bool) -> None:
+        part = len(data)
+        if answers and self.mode == "slow":
+            time.sleep(SLOW_SECONDS)
+        if answers and self.mode == "drip":
+            part = -(-len(data) // DRIPS)
+        for start in range(0, len(data), part):
+            target.sendall(data[start : start + part])
+            if part < len(data):
+                time.sleep(DRIP_SECONDS)
