@@ -9,12 +9,13 @@ from rich.console import Console
 
 from expectations.validate import DataRejected
 from flows.backfill import DEPLOYMENT, backfill
-from flows.backfill_plan import SpanError, backfill_key, open_record
-from flows.ingest import open_export
+from flows.backfill_plan import SpanError, backfill_key, open_record, plan_chunks
+from flows.early_checks import UnknownSource, require_export
 from flows.lake import LakeError
 from flows.run_progress import progress_on
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
+from flows.sources.staging import Export
 
 
 @click.command(name="backfill")
@@ -34,26 +35,34 @@ def command(source: str, since: datetime, until: datetime, path: str | None, at_
     """
     start, end, console = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), Console(highlight=False)
     try:
+        export = require_export(settings := load_settings(), source, path, start, end)
+        plan_chunks(export.mapping, start, end)
         if later:
-            console.print(_queue(source, start, end, path, at_once), soft_wrap=True)
+            console.print(_queue(settings, export, source, at_once), soft_wrap=True)
             return
         with progress_on(console):
             summary = backfill(source, start, end, path, at_once)
-    except (MappingError, ExportRejected, DataRejected, SpanError, LakeError) as error:
+    except (UnknownSource, MappingError, ExportRejected, DataRejected, SpanError, LakeError) as error:
         raise click.ClickException(str(error)) from error
     before = f", {summary.done_before} of them by earlier runs" if summary.done_before else ""
     console.print(f"{summary.source}: all {summary.chunks} chunks have landed{before}.")
     console.print(f"This run: {summary.rows:,} rows in, {summary.windows} windows written.")
 
 
-def _queue(source: str, since: datetime, until: datetime, path: str | None, at_once: int) -> str:
+def _queue(settings: Settings, export: Export, source: str, at_once: int) -> str:
     """Hand the backfill to the worker; asked again before it ended, it is the same run."""
-    settings = load_settings()
-    record = open_record(settings, key := backfill_key(open_export(settings, source, path, since, until)))
+    record = open_record(settings, key := backfill_key(export))
+    path = None if export.path is None else str(export.path)
     try:
         run = run_deployment(
             DEPLOYMENT,
-            parameters={"source": source, "since": since, "until": until, "path": path, "at_once": at_once},
+            parameters={
+                "source": source,
+                "since": export.since,
+                "until": export.until,
+                "path": path,
+                "at_once": at_once,
+            },
             timeout=0,
             idempotency_key=f"backfill-{key}-{record.started_at[:13]}-{len(record.done)}",
             as_subflow=False,

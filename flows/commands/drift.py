@@ -5,6 +5,7 @@ from datetime import date, datetime
 import click
 from rich.console import Console
 
+from flows.early_checks import require_drift_input
 from flows.lake import LakeError
 from flows.settings import load_settings
 from flows.stops import acknowledge, read_stops
@@ -32,6 +33,7 @@ def check_command(source: str | None, day: datetime | None) -> None:
     """Judge a day, print what is in alarm, and do what AISLE_HOME/watch.toml says of new alarms."""
     chosen: date | None = day.date() if day else None
     try:
+        require_drift_input(load_settings(), source)
         summaries = watch_drift(source, chosen)
     except (LookupError, PolicyError, LakeError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error

@@ -9,6 +9,8 @@ from rich.table import Table
 
 from expectations.validate import DataRejected
 from flows.discard_quarantine import discard_quarantine
+from flows.early_checks import UnknownSource, require_source
+from flows.ingest import open_export
 from flows.lake import LakeError
 from flows.quarantine import Selection, counts_by_rule, list_rows
 from flows.replay import ReplayReport
@@ -119,8 +121,10 @@ def replay_command(source: str, **chosen: str | None) -> None:
       aisle quarantine replay --source my_shop.toml --rule event_type_allowed
     """
     try:
+        require_source(source)
+        open_export(load_settings(), source, None, None, None)
         report = replay_quarantine(source, **chosen)
-    except (MappingError, ExportRejected, DataRejected, LakeError) as error:
+    except (UnknownSource, MappingError, ExportRejected, DataRejected, LakeError) as error:
         raise click.ClickException(str(error)) from error
     print_report(report, Console())
 
@@ -148,6 +152,10 @@ def discard_command(reason: str, **chosen: str | None) -> None:
 
     Example: aisle quarantine discard --rule line_readable --reason "torn lines of 3 November"
     """
+    if not reason.strip():
+        raise click.ClickException("--reason: expected why these rows will never land, came nothing.")
+    if not any(chosen.values()):
+        raise click.ClickException("say which rows: --source, --table, --rule, --window or --row.")
     try:
         count = discard_quarantine(reason, **chosen)
     except (ValueError, LakeError) as error:

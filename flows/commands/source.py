@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from flows.early_checks import UnknownSource, require_source
 from flows.ingest import open_export
 from flows.rehearsal import REHEARSAL_ROWS, rehearse
 from flows.rehearsal_report import print_rehearsal
@@ -53,8 +54,9 @@ def show(name: str) -> None:
       aisle source show complete_journey
     """
     try:
+        require_source(name)
         show_mapping(load_mapping(name), Console())
-    except MappingError as error:
+    except (UnknownSource, MappingError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -113,10 +115,11 @@ def check(mapping: str, path: str | None, rows: int, shown: int) -> None:
     """
     settings = load_settings()
     try:
+        require_source(mapping)
         export = open_export(settings, mapping, path, None, None, rows)
         with tempfile.TemporaryDirectory() as folder:
             tables = rehearse(settings, export, Path(folder), datetime.now(UTC), shown)
-    except (MappingError, ExportRejected) as error:
+    except (UnknownSource, MappingError, ExportRejected) as error:
         raise click.ClickException(str(error)) from error
     named = f"{mapping} --path {path}" if path else mapping
     print_rehearsal(tables, named, rows, Console())

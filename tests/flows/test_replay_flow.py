@@ -90,4 +90,4 @@ def test_rows_are_listed_shown_and_discarded_with_a_reason(home: Settings):
     assert "the till was being tested" in run("show", row["row_id"])
     refused = CliRunner().invoke(main, ["quarantine", "discard", *why])
     assert refused.exit_code == 1
-    assert "expected a reason, and a source, table, rule" in refused.output
+    assert "say which rows: --source, --table, --rule, --window or --row." in refused.output

@@ -1,0 +1,78 @@
+"""A mistake at the terminal is told in one line, before anything starts."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from flows.cli import main
+from flows.settings import Settings
+from flows.watch_policy import policy_path
+
+
+@pytest.fixture
+def refusal(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Give the command's one line of error; a flow that starts fails the test."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AISLE_HOME", str(settings.home))
+    monkeypatch.setattr("prefect.flows.Flow.__call__", lambda *_, **__: pytest.fail("a flow has started"))
+
+    def run(*words: str) -> str:
+        result = CliRunner().invoke(main, words)
+        assert result.exit_code == 1, result.output
+        assert result.output.startswith("Error: ")
+        assert len(result.output.splitlines()) == 1
+        return result.output
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ingest", "--source"),
+        ("pipeline", "--source"),
+        ("demo", "--source"),
+        ("backfill", "--from", "2026-01-01", "--to", "2026-02-01", "--source"),
+        ("quarantine", "replay", "--source"),
+        ("contract", "check", "--path", "next", "--source"),
+        ("source", "check"),
+        ("source",),
+    ],
+)
+def test_a_shop_that_is_not_there_is_named_with_the_one_that_was_meant(refusal: Callable[..., str], words: tuple[str]):
+    assert refusal(*words, "rees47").endswith("there is no such file. Did you mean 'rees46'?\n")
+    assert "my_shop.toml: expected one of complete_journey, live, rees46, or the path" in refusal(
+        *words, "my_shop.toml"
+    )
+
+
+def test_an_export_that_is_not_there_starts_no_flow(refusal: Callable[..., str]):
+    assert "no file matches" in refusal("ingest", "--source", "rees46", "--path", "2019-Oct.csv.gz")
+
+
+def test_a_span_that_ends_before_it_begins_starts_no_flow(refusal: Callable[..., str]):
+    said = refusal("backfill", "--source", "complete_journey", "--from", "2026-02-01", "--to", "2026-01-01")
+    assert "--from must lie before --to" in said
+
+
+@pytest.mark.parametrize("words", [("drift", "check"), ("drift", "check", "--source", "my_shop"), ("train",)])
+def test_a_lake_without_events_starts_no_flow(refusal: Callable[..., str], words: tuple[str]):
+    assert "The lake has no events yet" in refusal(*words)
+
+
+@pytest.mark.parametrize("words", [("drift", "check"), ("freshness",)])
+def test_a_policy_with_a_typing_error_starts_no_flow(
+    refusal: Callable[..., str], settings: Settings, words: tuple[str]
+):
+    settings.home.mkdir(parents=True, exist_ok=True)
+    policy_path(settings).write_text("[drift]\nweek = 8\n")
+    assert "watch.toml: drift.week: expected one of" in refusal(*words)
+
+
+def test_a_discard_says_what_lacks(refusal: Callable[..., str]):
+    assert refusal("quarantine", "discard", "--reason", "x") == (
+        "Error: say which rows: --source, --table, --rule, --window or --row.\n"
+    )
+    assert "--reason: expected why" in refusal("quarantine", "discard", "--reason", " ", "--rule", "typed")
