@@ -5,7 +5,7 @@ import logging
 
 import click
 
-from flows.settings import prepare_process
+from flows.settings import SettingsError, prepare_process
 
 SUBCOMMANDS = {
     "demo": "Run everything on real data, then ask the live API for three users.",
@@ -48,6 +48,13 @@ class _LazyGroup(click.Group):
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
         command: click.Command = importlib.import_module(f"flows.commands.{name}").command
         return command
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the subcommand; a variable of the environment that cannot be read is told in one line."""
+        try:
+            return super().invoke(context)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

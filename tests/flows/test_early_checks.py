@@ -71,6 +71,32 @@ def test_a_policy_with_a_typing_error_starts_no_flow(
     assert "watch.toml: drift.week: expected one of" in refusal(*words)
 
 
+@pytest.mark.parametrize(
+    ("name", "came", "expected"),
+    [
+        ("AISLE_ONLINE_STORE", "reddis", "sqlite, redis or postgres"),
+        ("AISLE_SERVING_PORT", "abc", "a port from 1 to 65535"),
+        ("AISLE_VOCABULARY_LIMIT", "many", "a whole number from 1 on"),
+    ],
+)
+def test_a_variable_that_cannot_be_read_is_told_by_every_command(
+    refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch, name: str, came: str, expected: str
+):
+    monkeypatch.setenv(name, came)
+    for words in (("status",), ("serve",), ("release", "list"), ("ingest", "--source", "rees46")):
+        assert refusal(*words) == (
+            f"Error: {name}: expected {expected}, came {came!r}. Correct or unset it and run again "
+            "(docs/operations.md, Environment).\n"
+        )
+
+
+def test_a_signing_key_that_cannot_be_read_is_not_printed(refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("AISLE_RELEASE_SIGNING_KEY", "a secret")
+    said = refusal("status")
+    assert said.startswith("Error: AISLE_RELEASE_SIGNING_KEY: expected 32 bytes as 64 hex characters")
+    assert "a secret" not in said
+
+
 def test_a_discard_says_what_lacks(refusal: Callable[..., str]):
     assert refusal("quarantine", "discard", "--reason", "x") == (
         "Error: say which rows: --source, --table, --rule, --window or --row.\n"
