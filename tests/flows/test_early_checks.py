@@ -1,5 +1,6 @@
 """A mistake at the terminal is told in one line, before anything starts."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,20 @@ def test_a_signing_key_that_cannot_be_read_is_not_printed(refusal: Callable[...,
     said = refusal("status")
     assert said.startswith("Error: AISLE_RELEASE_SIGNING_KEY: expected 32 bytes as 64 hex characters")
     assert "a secret" not in said
+
+
+def test_a_port_that_is_taken_is_told_before_serving_starts(
+    refusal: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        monkeypatch.setenv("AISLE_SERVING_PORT", str(port))
+        assert refusal("serve") == (
+            f"Error: serving needs port {port}, but another program listens there. Stop it (aisle status), "
+            "or set AISLE_SERVING_PORT.\n"
+        )
+    monkeypatch.setenv("AISLE_SERVING_HOST", "192.0.2.1")
+    assert "serving cannot listen at 192.0.2.1" in refusal("serve")
 
 
 def test_a_discard_says_what_lacks(refusal: Callable[..., str]):
