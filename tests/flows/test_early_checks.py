@@ -112,6 +112,36 @@ def test_a_port_that_is_taken_is_told_before_serving_starts(
     assert "serving cannot listen at 192.0.2.1" in refusal("serve")
 
 
+def test_a_command_that_is_none_is_answered_with_those_that_are_near():
+    result = CliRunner().invoke(main, ["releases"])
+    assert result.exit_code == 2
+    assert "No such command 'releases'. Did you mean 'release'?" in result.output
+    assert "All of them: aisle --help" in CliRunner().invoke(main, ["xyz"]).output
+
+
+def test_a_server_that_is_not_there_is_told_with_what_starts_it(refusal: Callable[..., str], settings: Settings):
+    url = settings.services.serving_url
+    assert refusal("recommend", "1228", "--url", url) == (
+        f"Error: no serving API answers at {url} (connection refused). Start it: aisle up, or aisle serve; "
+        "or name another address with --url.\n"
+    )
+    assert "--url: expected an address like" in refusal("recommend", "1228", "--url", "127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(("option", "came"), [("--state", "bogus"), ("--table", "event")])
+def test_the_quarantine_lists_only_states_and_tables_that_there_are(option: str, came: str):
+    result = CliRunner().invoke(main, ["quarantine", "list", option, came])
+    assert result.exit_code == 2
+    assert "is not one of" in result.output
+
+
+def test_a_rule_that_held_nothing_is_told(refusal: Callable[..., str]):
+    for words in (("list",), ("discard", "--reason", "x")):
+        assert refusal("quarantine", *words, "--rule", "typd") == (
+            "Error: --rule: no row was held by 'typd'. Nothing is held.\n"
+        )
+
+
 def test_a_discard_says_what_lacks(refusal: Callable[..., str]):
     assert refusal("quarantine", "discard", "--reason", "x") == (
         "Error: say which rows: --source, --table, --rule, --window or --row.\n"
