@@ -30,7 +30,10 @@ def command() -> None:
 @click.option("--source", default=None, help="Only this shop; by default all, and the feature tables.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Default: the last whole day.")
 def check_command(source: str | None, day: datetime | None) -> None:
-    """Judge a day, print what is in alarm, and do what AISLE_HOME/watch.toml says of new alarms."""
+    """Judge a day, print what is in alarm, and do what AISLE_HOME/watch.toml says of new alarms.
+
+    Example: aisle drift check --source complete_journey --day 2017-11-20
+    """
     chosen: date | None = day.date() if day else None
     try:
         require_drift_input(load_settings(), source)
@@ -49,7 +52,10 @@ def check_command(source: str | None, day: datetime | None) -> None:
 
 @command.command(name="stops")
 def stops_command() -> None:
-    """Show why features and training stand still, if they do."""
+    """Show why features and training stand still, if they do.
+
+    Example: aisle drift stops
+    """
     stops = read_stops(load_settings())
     for stop in stops:
         click.echo(f"{stop.source}, since {stop.stopped_at}")
@@ -60,7 +66,10 @@ def stops_command() -> None:
 
 @command.command(name="acknowledge")
 def acknowledge_command() -> None:
-    """Take the stop away: features and training go on with the data as it is."""
+    """Take the stop away: features and training go on with the data as it is.
+
+    Example: aisle drift acknowledge
+    """
     stops = acknowledge(load_settings())
     told = ", ".join(stop.source for stop in stops)
     click.echo(f"Features and training may go on. Acknowledged: {told}" if stops else "Nothing was stopped.")
