@@ -25,7 +25,7 @@ _CHOICES = (
     click.option("--table", type=click.Choice(list(TABLES)), default=None, help="Only rows meant for this table."),
     click.option("--rule", default=None, help="Only rows that broke this rule."),
     click.option("--window", default=None, help="Only rows of this window, like 2026-11 or 'unknown'."),
-    click.option("--row", "row_id", default=None, help="Only the row whose id begins so."),
+    click.option("--row", "row_id", default=None, help="Only rows whose id starts with this."),
 )
 _ANY_SOURCE = click.option("--source", default=None, help="Only rows of this shop.")
 
@@ -94,13 +94,13 @@ def list_command(state: str, limit: int, **chosen: str | None) -> None:
 @command.command(name="show")
 @click.argument("row_id")
 def show_command(row_id: str) -> None:
-    """Show all that is known of the rows whose id begins so.
+    """Show all that is known of the rows whose id starts with ROW_ID.
 
     Example: aisle quarantine show q_1f0c
     """
     rows = list_rows(load_settings(), Selection(row_id=row_id), None, 10).to_pylist()
     if not rows:
-        raise click.ClickException(f"No row's id begins with {row_id!r}. List them: aisle quarantine list --state all")
+        raise click.ClickException(f"No row's id starts with {row_id!r}. List them: aisle quarantine list --state all")
     for row in rows:
         table = Table(show_header=False, title=row["row_id"], title_justify="left")
         table.add_column("column", no_wrap=True)

@@ -96,7 +96,8 @@ def new(files: tuple[str, ...], name: str | None, to: Path | None, force: bool) 
         table.add_row(*row)
     console.print(table)
     doubts = [line for line in draft.text.splitlines() if line.startswith(("# unsure", "# MISSING"))]
-    console.print(f"{len(doubts)} guesses are unsure; each says in the file why and what else it could be.")
+    unsure = "1 guess is unsure; it says" if len(doubts) == 1 else f"{len(doubts)} guesses are unsure; each says"
+    console.print(f"{unsure} in the file why and what else it could be.")
     console.print(f"Look at it, mend it, and try it: aisle source check {target}", soft_wrap=True)
 
 
