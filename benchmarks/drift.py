@@ -48,10 +48,12 @@ class Alarm:
 def main() -> None:
     """Stage the source, count false alarms on one part, plant shifts there, print both."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--source", default="complete_journey")
-    parser.add_argument("--path", type=Path)
+    parser.add_argument("--source", default="complete_journey", help="a shipped shop, or the path of a mapping file")
+    parser.add_argument("--path", type=Path, help="the export, if not where the mapping says")
     parser.add_argument("--timezone", default="America/New_York", help="of the shop's own calendar")
-    parser.add_argument("--part", choices=("calibration", "report"), default="report")
+    parser.add_argument(
+        "--part", choices=("calibration", "report"), default="report", help="the days to judge: see above"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         connection = _open(arguments.source, arguments.path, Path(home), arguments.timezone)

@@ -24,10 +24,10 @@ from flows.settings import load_settings
 def main() -> None:
     """Build the shop, load the server, probe it, and print what was found."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=300)
+    parser.add_argument("--events", type=int, default=300, help="events that are timed")
     parser.add_argument("--rate", type=float, default=100.0, help="questions a second beside the probe")
-    parser.add_argument("--users", type=int, default=2_000)
-    parser.add_argument("--items", type=int, default=2_000)
+    parser.add_argument("--users", type=int, default=2_000, help="users of the generated shop")
+    parser.add_argument("--items", type=int, default=2_000, help="items of the generated shop")
     arguments = parser.parse_args()
     size = ShopSize(arguments.users, arguments.items)
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:

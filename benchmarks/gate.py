@@ -1,5 +1,6 @@
 """`python -m benchmarks.gate`: twenty spoilt models and five honest better ones before the gate, on a planted shop."""
 
+import argparse
 import re
 import tempfile
 import time
@@ -22,6 +23,7 @@ OURS, THEIRS = "01" * 32, "02" * 32
 
 def main() -> None:
     """Print a line a model, and how many of the spoilt were refused for the right reason."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     torch.set_num_threads(1)
     console, table = Console(), Table("model", "verdict", "the reason that names its fault", box=box.SIMPLE_HEAD)
     refused = right = passed = 0

@@ -51,9 +51,9 @@ class Tally:
 def main() -> None:
     """Try the reasons and print what survives."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--home", type=Path, required=True, help="a trained AISLE_HOME")
     parser.add_argument("--reasons", type=int, default=2000, help="reasons that name an event, of each kind of slate")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--seed", type=int, default=7, help="of the order in which users are tried")
     arguments = parser.parse_args()
     release, users = open_release(arguments.home), users_of(arguments.home, arguments.seed)
     figures = {}

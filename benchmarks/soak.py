@@ -42,8 +42,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=5_000, help="generated ones, at least")
     parser.add_argument("--minutes", type=float, default=2.0, help="of mixed load, at least")
-    parser.add_argument("--swap-seconds", type=float, default=60.0)
-    parser.add_argument("--store-seconds", type=float, default=300.0)
+    parser.add_argument("--swap-seconds", type=float, default=60.0, help="between two releases that become champion")
+    parser.add_argument("--store-seconds", type=float, default=300.0, help="between two kills of Redis")
     parser.add_argument("--rate", type=float, default=50.0, help="requests a second of the mixed load")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as home, ExitStack() as stack:

@@ -3,6 +3,7 @@
 Merchandisers write a TOML file, `aisle rules` checks and publishes it, serving reads what was published; both here.
 """
 
+import difflib
 import hashlib
 import json
 import tomllib
@@ -153,13 +154,13 @@ def _rule(kind: str, table: object) -> Rule:
         raise RulesError(f"expected one of {_listed(KINDS)}, but found {table!r}"[:200])
     unknown = sorted(set(table) - set(_KEYS[kind]))
     if unknown:
-        raise RulesError(f"expected the keys {_listed(_KEYS[kind])}, but found {_listed(unknown)}.")
+        raise RulesError("; ".join(_unknown_key(name, _KEYS[kind]) for name in unknown)[:300])
     where = {name: _text(table, name) for name in (*_WHERE, "note")}
     if not any(where[name] for name in _WHERE):
         raise RulesError(f"expected {' or '.join(name for name in _WHERE if name in _KEYS[kind])} to say which items.")
     starts_at, ends_at = _moment(table, "from", last=False), _moment(table, "until", last=True)
     if starts_at and ends_at and ends_at <= starts_at:
-        raise RulesError(f"expected until after from, but found {table['from']} to {table['until']}.")
+        raise RulesError(f"until: expected a moment after from, came {table['from']} to {table['until']}.")
     rule = Rule(
         kind=kind,
         **where,
@@ -197,26 +198,34 @@ def _overlap(one: Rule, other: Rule) -> bool:
     return one.span[0] < other.span[1] and other.span[0] < one.span[1]
 
 
+def _unknown_key(name: object, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"expected one of {_listed(known)}."
+    return f"unknown key {name!r}; {hint}"
+
+
 def _text(table: Mapping[str, object], name: str) -> str | None:
     value = table.get(name)
     if value is None:
         return None
     if not isinstance(value, str) or not value.strip() or len(value) > 200:
-        raise RulesError(f"expected {name} as a text of 1 to 200 characters, but found {value!r}."[:300])
+        raise RulesError(f"{name}: expected a text of 1 to 200 characters, came {value!r}."[:300])
     return value.strip()
 
 
 def _whole(table: Mapping[str, object], name: str, least: int, most: int) -> int:
     value = table.get(name)
     if type(value) is not int or not least <= value <= most or value == 0:
-        raise RulesError(f"expected {name} as a whole number from {least} to {most}, not 0, but found {value!r}."[:300])
+        but = ", not 0" if least < 0 else ""
+        came = "nothing" if value is None else repr(value)
+        raise RulesError(f"{name}: expected a whole number from {least} to {most}{but}, came {came}."[:300])
     return value
 
 
 def _choice(table: Mapping[str, object], name: str) -> str | None:
     value = table.get(name)
     if value is not None and value not in ("show", "hide"):
-        raise RulesError(f'expected {name} as "show" or "hide", but found {value!r}.'[:300])
+        raise RulesError(f'{name}: expected "show" or "hide", came {value!r}.'[:300])
     return value if isinstance(value, str) else None
 
 
@@ -235,7 +244,7 @@ def _moment(table: Mapping[str, object], name: str, last: bool) -> datetime | No
             return day + timedelta(days=1) if last else day
     except (ValueError, OverflowError):
         pass
-    raise RulesError(f"expected {name} as a day (2018-01-31) or a moment, but found {value!r}."[:300])
+    raise RulesError(f"{name}: expected a day (2018-01-31) or a moment, came {value!r}."[:300])
 
 
 def _row(rule: Rule) -> dict[str, Any]:

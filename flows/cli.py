@@ -1,11 +1,12 @@
 """The `aisle` command: a table of subcommands, each loaded only when it is called, so that --help is instant."""
 
+import difflib
 import importlib
 import logging
 
 import click
 
-from flows.settings import prepare_process
+from flows.settings import SettingsError, prepare_process
 
 SUBCOMMANDS = {
     "demo": "Run everything on real data, then ask the live API for three users.",
@@ -48,6 +49,24 @@ class _LazyGroup(click.Group):
         logging.getLogger("py.warnings").setLevel(logging.ERROR)
         command: click.Command = importlib.import_module(f"flows.commands.{name}").command
         return command
+
+    def resolve_command(
+        self, context: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand; a word that is none is answered with those that are near."""
+        name = args[0]
+        if name not in SUBCOMMANDS and not name.startswith("-"):
+            near = difflib.get_close_matches(name, SUBCOMMANDS, n=3, cutoff=0.7)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else " All of them: aisle --help"
+            context.fail(f"No such command {name!r}.{hint}")
+        return super().resolve_command(context, args)
+
+    def invoke(self, context: click.Context) -> object:
+        """Run the subcommand; a variable of the environment that cannot be read is told in one line."""
+        try:
+            return super().invoke(context)
+        except SettingsError as error:
+            raise click.ClickException(str(error)) from error
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -18,6 +18,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 HEARTBEAT_SECONDS = 30
 
 
+class SettingsError(ValueError):
+    """A variable of the environment cannot be read; the message names it, what was expected and what came."""
+
+    def __init__(self, name: str, expected: str, came: str):
+        super().__init__(
+            f"{name}: expected {expected}, came {came}. "
+            "Correct or unset it and run again (docs/operations.md, Environment)."
+        )
+
+
 @dataclass(frozen=True)
 class ObjectStoreSettings:
     """Where releases and reports are kept: an S3-compatible endpoint, a bucket, and its credentials."""
@@ -86,7 +96,7 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (`AISLE_*`) into Settings; an embedded secret that is not set is made once and kept.
 
-    Raises ValueError with the variable's name when a value cannot be read.
+    Raises SettingsError with the variable's name when a value cannot be read.
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
@@ -223,7 +233,7 @@ def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
 def _feature_store(env: Mapping[str, str], home: Path) -> FeatureStoreSettings:
     online_type = env.get("AISLE_ONLINE_STORE", "sqlite")
     if online_type not in ("sqlite", "redis", "postgres"):
-        raise ValueError(f"AISLE_ONLINE_STORE must be 'sqlite', 'redis' or 'postgres', but is {online_type!r}.")
+        raise SettingsError("AISLE_ONLINE_STORE", "sqlite, redis or postgres", repr(online_type))
     return FeatureStoreSettings(
         offline_path=env.get("AISLE_FEATURES_PATH", str(home / "features")),
         registry_path=env.get("AISLE_FEAST_REGISTRY", str(home / "feast" / "registry.db")),
@@ -237,14 +247,14 @@ def _feature_store(env: Mapping[str, str], home: Path) -> FeatureStoreSettings:
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise ValueError(f"{name} must be a port between 1 and 65535, but is {text!r}.")
+        raise SettingsError(name, "a port from 1 to 65535", repr(text))
     return int(text)
 
 
 def _count(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, str(default)).replace("_", "")
     if not text.isdigit() or int(text) < 1:
-        raise ValueError(f"{name} must be a whole number from 1 on, but is {text!r}.")
+        raise SettingsError(name, "a whole number from 1 on", repr(text))
     return int(text)
 
 
@@ -254,9 +264,8 @@ def _signing_key(env: Mapping[str, str], home: Path) -> str:
     try:
         public = public_key_of(key)
     except ValueError as error:
-        raise ValueError(
-            "AISLE_RELEASE_SIGNING_KEY must be 32 bytes as 64 hex characters; make one with 'openssl rand -hex 32'."
-        ) from error
+        expected = "32 bytes as 64 hex characters (openssl rand -hex 32 makes one)"
+        raise SettingsError("AISLE_RELEASE_SIGNING_KEY", expected, "another text") from error
     path = home / "keys" / "release_public_key"
     if not path.exists() or path.read_text() != public:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -14,6 +14,10 @@ class ServingUnreachable(RuntimeError):
     """The serving API does not answer, or not from the release that was expected."""
 
 
+class NoServing(ServingUnreachable):
+    """Nobody answers at the address."""
+
+
 def ask_for_slate(serving_url: str, user: dict[str, str], k: int, api_key: str | None = None) -> dict[str, Any]:
     """Return the slate of one user; `user` holds `user_id` or `pseudonym`. Raises ServingUnreachable."""
     return _ask(f"{serving_url}/v1/recommendations", {**user, "k": k}, api_key)
@@ -53,5 +57,10 @@ def _ask(url: str, question: dict[str, Any] | None = None, api_key: str | None =
     except HTTPError as error:
         raise ServingUnreachable(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
     except (URLError, OSError) as error:
-        raise ServingUnreachable(f"{url} does not answer ({error}). Start it with `aisle up`.") from error
+        cause = error.reason if isinstance(error, URLError) else error
+        reason = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)
+        raise NoServing(
+            f"no serving API answers at {url.partition('/v1/')[0]} ({reason.lower()}). "
+            "Start it: aisle up, or aisle serve."
+        ) from error
     return said

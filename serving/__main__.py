@@ -1,15 +1,20 @@
 """`python -m serving`: one process of the API, from the environment."""
 
+import sys
+
 import uvicorn
 
 from serving.memory import keep_few_arenas
-from serving.settings import load_settings
+from serving.settings import SettingsError, load_settings
 
 
 def main() -> None:
     """Serve until stopped; a request that has begun is answered before the process ends."""
     keep_few_arenas()
-    settings = load_settings()
+    try:
+        settings = load_settings()
+    except SettingsError as error:
+        sys.exit(f"Error: {error}")
     uvicorn.run(
         "serving.app:application",
         factory=True,

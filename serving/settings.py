@@ -13,6 +13,16 @@ ONLINE_STORES = ("sqlite", "redis", "postgres")
 API_KEYS = ("optional", "required")
 
 
+class SettingsError(ValueError):
+    """A variable of the environment cannot be read; the message names it, what was expected and what came."""
+
+    def __init__(self, name: str, expected: str, came: str):
+        super().__init__(
+            f"{name}: expected {expected}, came {came}. "
+            "Correct or unset it and run again (docs/operations.md, Environment)."
+        )
+
+
 @dataclass(frozen=True)
 class ObjectStoreSettings:
     """Where releases are read from: an S3-compatible endpoint, a bucket, and its credentials."""
@@ -61,7 +71,7 @@ class Settings:
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
     """Read the environment (`AISLE_*`) into Settings.
 
-    Raises ValueError with the variable's name when a value cannot be read, or a secret was never made.
+    Raises SettingsError with the variable's name when a value cannot be read, or a secret was never made.
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
@@ -107,14 +117,14 @@ def _online_store(env: Mapping[str, str], home: Path) -> OnlineStoreSettings:
 def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
     text = env.get(name, allowed[0])
     if text not in allowed:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, allowed))}, but is {text!r}.")
+        raise SettingsError(name, " or ".join((", ".join(allowed[:-1]), allowed[-1])), repr(text))
     return text
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, str(default))
     if not text.isdigit() or not 0 < int(text) < 65536:
-        raise ValueError(f"{name} must be a port between 1 and 65535, but is {text!r}.")
+        raise SettingsError(name, "a port from 1 to 65535", repr(text))
     return int(text)
 
 
@@ -125,7 +135,7 @@ def _positive(env: Mapping[str, str], name: str, default: float) -> float:
     except ValueError:
         number = 0.0
     if not 0 < number < 1e12:
-        raise ValueError(f"{name} must be a number above 0, but is {text!r}.")
+        raise SettingsError(name, "a number above 0", repr(text))
     return number
 
 
@@ -133,10 +143,8 @@ def _public_keys(env: Mapping[str, str], home: Path) -> tuple[str, ...]:
     keys = tuple(_secret(env, "AISLE_RELEASE_PUBLIC_KEY", home).replace(",", " ").split())
     for key in keys:
         if len(key) != 64 or set(key) - set("0123456789abcdef"):
-            raise ValueError(
-                f"AISLE_RELEASE_PUBLIC_KEY must be 64 hex characters (several: comma between them), but is {key!r}. "
-                "`aisle release key` prints it where releases are made."
-            )
+            expected = "64 hex characters (several: a comma between them), as `aisle release key` prints them"
+            raise SettingsError("AISLE_RELEASE_PUBLIC_KEY", expected, repr(key))
     return keys
 
 
@@ -147,7 +155,7 @@ def _share(env: Mapping[str, str], name: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 1:
-        raise ValueError(f"{name} must be a number from 0 to 1, but is {text!r}.")
+        raise SettingsError(name, "a number from 0 to 1", repr(text))
     return number
 
 
@@ -158,7 +166,5 @@ def _secret(env: Mapping[str, str], name: str, home: Path) -> str:
     try:
         return path.read_text()
     except FileNotFoundError:
-        raise ValueError(
-            f"{name} is not set and {path} does not exist. Set it, or start serving with `aisle serve`, "
-            f"which makes the key once."
-        ) from None
+        expected = f"a key here or in {path} (`aisle serve` makes it once)"
+        raise SettingsError(name, expected, "neither") from None

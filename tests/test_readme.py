@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -48,6 +49,14 @@ def test_every_subcommand_teaches_with_an_example(name: str):
     result = CliRunner().invoke(main, [name, "--help"])
     assert result.exit_code == 0, result.output
     assert "xample" in result.output
+
+
+@pytest.mark.parametrize("name", SUBCOMMANDS)
+def test_every_command_of_a_group_teaches_with_an_example(name: str):
+    command = main.get_command(click.Context(main), name)
+    words = list(command.commands) if isinstance(command, click.Group) else []
+    without = [word for word in words if "xample" not in CliRunner().invoke(main, [name, word, "--help"]).output]
+    assert not without
 
 
 def test_help_is_instant_because_it_loads_no_subcommand(tmp_path: Path):

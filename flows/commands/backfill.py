@@ -11,12 +11,13 @@ from rich.console import Console
 
 from expectations.validate import DataRejected
 from flows.backfill import DEPLOYMENT, backfill
-from flows.backfill_plan import SpanError, backfill_key, open_record
-from flows.ingest import open_export
+from flows.backfill_plan import SpanError, backfill_key, open_record, plan_chunks
+from flows.early_checks import UnknownSource, require_export
 from flows.lake import LakeError
 from flows.run_progress import progress_on
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
+from flows.sources.staging import Export
 
 
 @click.command(name="backfill")
@@ -36,12 +37,14 @@ def command(source: str, since: datetime, until: datetime, path: str | None, at_
     """
     start, end, console = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), Console(highlight=False)
     try:
+        export = require_export(settings := load_settings(), source, path, start, end)
+        plan_chunks(export.mapping, start, end)
         if later:
-            console.print(_queue(source, start, end, path, at_once), soft_wrap=True)
+            console.print(_queue(settings, export, source, at_once), soft_wrap=True)
             return
         with progress_on(console):
             summary = backfill(source, start, end, path, at_once)
-    except (MappingError, ExportRejected, DataRejected, SpanError, LakeError) as error:
+    except (UnknownSource, MappingError, ExportRejected, DataRejected, SpanError, LakeError) as error:
         raise click.ClickException(str(error)) from error
     before = f", {summary.done_before} of them by earlier runs" if summary.done_before else ""
     console.print(f"{summary.source}: all {summary.chunks} chunks have landed{before}.")
@@ -56,12 +59,13 @@ def _queued(parameters: dict[str, object], idempotency_key: str) -> FlowRun:
     return cast(FlowRun, run)
 
 
-def _queue(source: str, since: datetime, until: datetime, path: str | None, at_once: int) -> str:
+def _queue(settings: Settings, export: Export, source: str, at_once: int) -> str:
     """Hand the backfill to the worker; asked again before it ended, it is the same run, after it failed another one."""
-    settings = load_settings()
-    record = open_record(settings, key := backfill_key(open_export(settings, source, path, since, until)))
+    record = open_record(settings, key := backfill_key(export))
     asked = f"backfill-{key}-{record.started_at[:13]}-{len(record.done)}"
-    parameters = {"source": source, "since": since, "until": until, "path": path, "at_once": at_once}
+    path = None if export.path is None else str(export.path)
+    bounds = {"since": export.since, "until": export.until}
+    parameters = {"source": source, **bounds, "path": path, "at_once": at_once}
     try:
         run = _queued(parameters, asked)
         while run.state is not None and run.state.is_final():

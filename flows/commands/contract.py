@@ -11,6 +11,7 @@ from expectations.rules import HELD_SHARE_LIMIT
 from feature_repo.schema import CONTRACT_VERSION
 from flows.contract_check import Finding, compare
 from flows.contract_profile import ExportProfile, profile_export, recorded_profile, salt_of
+from flows.early_checks import UnknownSource, require_source
 from flows.ingest import open_export
 from flows.rehearsal import rehearse
 from flows.settings import Settings, load_settings
@@ -47,10 +48,11 @@ def check(source: str, path: str, against: str | None) -> None:
     """
     settings, console = load_settings(), Console()
     try:
+        require_source(source)
         export = open_export(settings, source, path, None, None, _ROWS)
         before = _before(settings, source, export, against)
         findings = compare(export.mapping, before, profile_export(export, salt_of(settings), datetime.now(UTC)))
-    except (MappingError, ExportRejected) as error:
+    except (UnknownSource, MappingError, ExportRejected) as error:
         raise click.ClickException(str(error)) from error
     if not any(finding.breaks for finding in findings):
         findings = [*_tried(settings, export), *findings]

@@ -6,6 +6,7 @@ from expectations.validate import DataRejected
 from flows.daemons import DaemonError
 from flows.demo import run_demo
 from flows.demo_report import report_console
+from flows.early_checks import require_export
 from flows.object_client import ObjectStoreError
 from flows.settings import load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
@@ -26,6 +27,8 @@ def command(source: str) -> None:
     Example: AISLE_HOME=/tmp/try aisle demo
     """
     try:
-        run_demo(load_settings(), report_console(), source)
+        settings = load_settings()
+        require_export(settings, source, None)
+        run_demo(settings, report_console(), source)
     except STOPS as error:
         raise click.ClickException(str(error)) from error

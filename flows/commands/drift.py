@@ -5,6 +5,7 @@ from datetime import date, datetime
 import click
 from rich.console import Console
 
+from flows.early_checks import require_drift_input
 from flows.lake import LakeError
 from flows.settings import load_settings
 from flows.stops import acknowledge, read_stops
@@ -29,9 +30,13 @@ def command() -> None:
 @click.option("--source", default=None, help="Only this shop; by default all, and the feature tables.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=None, help="Default: the last whole day.")
 def check_command(source: str | None, day: datetime | None) -> None:
-    """Judge a day, print what is in alarm, and do what AISLE_HOME/watch.toml says of new alarms."""
+    """Judge a day, print what is in alarm, and do what AISLE_HOME/watch.toml says of new alarms.
+
+    Example: aisle drift check --source complete_journey --day 2017-11-20
+    """
     chosen: date | None = day.date() if day else None
     try:
+        require_drift_input(load_settings(), source)
         summaries = watch_drift(source, chosen)
     except (LookupError, PolicyError, LakeError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error
@@ -47,7 +52,10 @@ def check_command(source: str | None, day: datetime | None) -> None:
 
 @command.command(name="stops")
 def stops_command() -> None:
-    """Show why features and training stand still, if they do."""
+    """Show why features and training stand still, if they do.
+
+    Example: aisle drift stops
+    """
     stops = read_stops(load_settings())
     for stop in stops:
         click.echo(f"{stop.source}, since {stop.stopped_at}")
@@ -58,7 +66,10 @@ def stops_command() -> None:
 
 @command.command(name="acknowledge")
 def acknowledge_command() -> None:
-    """Take the stop away: features and training go on with the data as it is."""
+    """Take the stop away: features and training go on with the data as it is.
+
+    Example: aisle drift acknowledge
+    """
     stops = acknowledge(load_settings())
     told = ", ".join(stop.source for stop in stops)
     click.echo(f"Features and training may go on. Acknowledged: {told}" if stops else "Nothing was stopped.")

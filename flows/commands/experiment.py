@@ -38,17 +38,74 @@ def command() -> None:
 
 @command.command(name="start")
 @click.argument("release_id")
-@click.option("--mode", type=click.Choice(MODES), default="canary", show_default=True)
-@click.option("--share", type=float, default=0.05, show_default=True, help="Of the users that meet the challenger.")
-@click.option("--planned-users", type=click.IntRange(100), default=10_000, show_default=True)
-@click.option("--window-hours", type=float, default=24.0, show_default=True, help="How long a click may come after.")
-@click.option("--slow-ms", type=float, default=_DEFAULTS.slow_ms, show_default=True, help="An answer above is slow.")
-@click.option("--most-slow", type=float, default=_DEFAULTS.slow, show_default=True, help="Share of slow answers.")
-@click.option("--most-errors", type=float, default=_DEFAULTS.errors, show_default=True, help="Share of failures.")
-@click.option("--more-fallback", type=float, default=_DEFAULTS.fallback, show_default=True, help="More than now.")
-@click.option("--least-clicks", type=float, default=_DEFAULTS.click_through, show_default=True, help="Of now.")
+@click.option("--mode", type=click.Choice(MODES), default="canary", show_default=True, help="See above.")
+@click.option(
+    "--share",
+    type=click.FloatRange(0, 1),
+    default=0.05,
+    show_default=True,
+    help="Share of users (0-1) who meet the challenger; of answers, in shadow.",
+)
+@click.option(
+    "--planned-users",
+    type=click.IntRange(100),
+    default=10_000,
+    show_default=True,
+    help="Users you expect to take part: the verdict is sharpest there, and holds at any other number.",
+)
+@click.option(
+    "--window-hours",
+    type=float,
+    default=24.0,
+    show_default=True,
+    help="A click counts for the slate that its user saw up to so many hours before.",
+)
+@click.option(
+    "--slow-ms", type=float, default=_DEFAULTS.slow_ms, show_default=True, help="An answer that takes longer is slow."
+)
+@click.option(
+    "--most-slow",
+    type=click.FloatRange(0, 1),
+    default=_DEFAULTS.slow,
+    show_default=True,
+    help="End when more than this share of its answers is slower than --slow-ms.",
+)
+@click.option(
+    "--most-errors",
+    type=click.FloatRange(0, 1),
+    default=_DEFAULTS.errors,
+    show_default=True,
+    help="End when more than this share of its answers fails.",
+)
+@click.option(
+    "--more-fallback",
+    type=click.FloatRange(0, 1),
+    default=_DEFAULTS.fallback,
+    show_default=True,
+    help="End when its share of answers that are not personal is above the champion's by more than this.",
+)
+@click.option(
+    "--least-clicks",
+    type=click.FloatRange(0, 1),
+    default=_DEFAULTS.click_through,
+    show_default=True,
+    help="End when its click-through is below this share of the champion's.",
+)
 def start_command(**asked: Any) -> None:
-    """Start an experiment with a stored release. Its traffic ends by itself when it costs more than the bounds say."""
+    """Start an experiment with a stored release. Its traffic ends by itself when it costs more than the bounds say.
+
+    \b
+    Modes:
+      shadow      nobody sees the challenger; its slates are compared with those given
+      canary      a small share of the users sees it: does it harm?
+      ab          a share of the users sees it: which is better?
+      interleave  a share of the users sees slates drawn from both: which is better, from fewer users
+
+    \b
+    Examples:
+      aisle experiment start r20180101-0123456789ab --mode shadow --share 0.2
+      aisle experiment start r20180101-0123456789ab --mode ab --share 0.5 --planned-users 20000
+    """
     bounds = Bounds(
         errors=asked["most_errors"],
         slow=asked["most_slow"],
@@ -74,7 +131,10 @@ def start_command(**asked: Any) -> None:
 
 @command.command(name="show")
 def show_command() -> None:
-    """Show the experiment that runs, or the one that ended last."""
+    """Show the experiment that runs, or the one that ended last.
+
+    Example: aisle experiment show
+    """
     with _plain_failures():
         experiment = current_experiment(load_settings())
     if experiment is None:
@@ -86,9 +146,12 @@ def show_command() -> None:
 
 
 @command.command(name="stop")
-@click.option("--reason", default="stopped by hand", show_default=True)
+@click.option("--reason", default="stopped by hand", show_default=True, help="Why; it is kept with the experiment.")
 def stop_command(reason: str) -> None:
-    """End the experiment: all users get the champion again within seconds. The log keeps what was learned."""
+    """End the experiment: all users get the champion again within seconds. The log keeps what was learned.
+
+    Example: aisle experiment stop --reason "seen enough"
+    """
     with _plain_failures():
         experiment = stop_experiment(load_settings(), reason)
     click.echo(f"{experiment.experiment_id} ended: {experiment.reason}. Serving follows within seconds.")
@@ -97,7 +160,10 @@ def stop_command(reason: str) -> None:
 @command.command(name="estimate")
 @click.argument("release_id")
 def estimate_command(release_id: str) -> None:
-    """Say what a stored release would have been worth, from logged slates with drawn places; nobody sees it."""
+    """Say what a stored release would have been worth, from logged slates with drawn places; nobody sees it.
+
+    Example: aisle experiment estimate r20180101-0123456789ab
+    """
     settings = load_settings()
     with _plain_failures():
         land_answers(settings)
@@ -108,7 +174,10 @@ def estimate_command(release_id: str) -> None:
 @click.option("--id", "experiment_id", help="One that has ended; the newest when absent.")
 @click.option("--html", type=click.Path(dir_okay=False, path_type=Path), help="Write the page with its plots there.")
 def report_command(experiment_id: str | None, html: Path | None) -> None:
-    """Land what serving has logged and say what came of the experiment so far; nothing is ended by it."""
+    """Land what serving has logged and say what came of the experiment so far; nothing is ended by it.
+
+    Example: aisle experiment report --html report.html
+    """
     settings = load_settings()
     with _plain_failures():
         experiment = past_experiment(settings, experiment_id) if experiment_id else current_experiment(settings)

@@ -3,8 +3,9 @@
 import click
 
 from flows.lake import LakeError
+from flows.settings import load_settings
 from flows.watch_freshness import watch_freshness
-from flows.watch_policy import PolicyError
+from flows.watch_policy import PolicyError, load_policy
 
 
 @click.command(name="freshness")
@@ -14,6 +15,7 @@ def command() -> None:
     Example: aisle freshness
     """
     try:
+        load_policy(load_settings())
         lags = watch_freshness()
     except (PolicyError, LakeError) as error:
         raise click.ClickException(str(error)) from error

@@ -7,8 +7,10 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations.validate import DataRejected, Verdict
+from flows.early_checks import UnknownSource, require_export
 from flows.ingest import IngestSummary, ingest
 from flows.lake import LakeError
+from flows.settings import load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
 
@@ -34,8 +36,9 @@ def command(source: str, path: str | None, since: datetime | None, until: dateti
         raise click.UsageError("--replace takes the whole export: leave out --since and --until.")
     bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
     try:
+        require_export(load_settings(), source, path, *bounds)
         summary = ingest(source, path, *bounds, replace)
-    except (MappingError, ExportRejected, DataRejected, LakeError) as error:
+    except (UnknownSource, MappingError, ExportRejected, DataRejected, LakeError) as error:
         raise click.ClickException(str(error)) from error
     print_summary(summary, Console(), replace)
 

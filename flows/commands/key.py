@@ -32,7 +32,10 @@ def command() -> None:
 )
 @click.option("--max-bytes", type=click.IntRange(min=1), help="Size of one request; the server's limit if absent.")
 def new_command(name: str, scopes: tuple[str, ...], per_minute: float | None, max_bytes: int | None) -> None:
-    """Make a key for NAME and print it: it is shown this once, and kept as a hash."""
+    """Make a key for NAME and print it: it is shown this once, and kept as a hash.
+
+    Example: aisle key new "web shop" --scope read --scope events --per-minute 6000
+    """
     path = load_settings().api_keys_path
     click.echo(new_key(path, name, scopes, per_minute, max_bytes))
     click.echo(f"Keep it: {path} has its hash only.", err=True)
@@ -40,7 +43,10 @@ def new_command(name: str, scopes: tuple[str, ...], per_minute: float | None, ma
 
 @command.command("list")
 def list_command() -> None:
-    """List the keys: id, name, scopes, limits, state."""
+    """List the keys: id, name, scopes, limits, state.
+
+    Example: aisle key list
+    """
     path = load_settings().api_keys_path
     keys = list_keys(path)
     if not keys:
@@ -59,7 +65,10 @@ def list_command() -> None:
 @command.command("revoke")
 @click.argument("key_id")
 def revoke_command(key_id: str) -> None:
-    """Take the key KEY_ID out of use."""
+    """Take the key KEY_ID out of use.
+
+    Example: aisle key revoke 3f2a9c01
+    """
     try:
         revoke_key(load_settings().api_keys_path, key_id)
     except UnknownKey as error:

@@ -5,6 +5,7 @@ from rich.console import Console
 
 from expectations.validate import DataRejected
 from flows.commands import ingest, train
+from flows.early_checks import require_export
 from flows.object_client import ObjectStoreError
 from flows.object_store import start_object_store
 from flows.pipeline import pipeline
@@ -26,7 +27,9 @@ def command(source: str, path: str | None) -> None:
     """
     console = Console(highlight=False)
     try:
-        start_object_store(load_settings())
+        settings = load_settings()
+        require_export(settings, source, path)
+        start_object_store(settings)
         with progress_on(console):
             summary = pipeline(source, path)
     except (MappingError, ExportRejected, DataRejected, ObjectStoreError, LookupError, Stopped) as error:

@@ -1,5 +1,6 @@
 """`aisle quarantine`: the held rows, and what to do with them."""
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -8,19 +9,23 @@ from rich.console import Console
 from rich.table import Table
 
 from expectations.validate import DataRejected
+from feature_repo.schema import TABLES
 from flows.discard_quarantine import discard_quarantine
+from flows.early_checks import UnknownSource, require_source
+from flows.ingest import open_export
 from flows.lake import LakeError
 from flows.quarantine import Selection, counts_by_rule, list_rows
 from flows.replay import ReplayReport
 from flows.replay_quarantine import replay_quarantine
-from flows.settings import load_settings
+from flows.settings import Settings, load_settings
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
+STATES = ("held", "replayed", "discarded", "all")
 _CHOICES = (
-    click.option("--table", default=None, help="Only rows meant for this table: events, items, offers or users."),
+    click.option("--table", type=click.Choice(list(TABLES)), default=None, help="Only rows meant for this table."),
     click.option("--rule", default=None, help="Only rows that broke this rule."),
     click.option("--window", default=None, help="Only rows of this window, like 2026-11 or 'unknown'."),
-    click.option("--row", "row_id", default=None, help="Only the row whose id begins so."),
+    click.option("--row", "row_id", default=None, help="Only rows whose id starts with this."),
 )
 _ANY_SOURCE = click.option("--source", default=None, help="Only rows of this shop.")
 
@@ -67,15 +72,16 @@ def command(context: click.Context, source: str | None) -> None:
 @command.command(name="list")
 @_ANY_SOURCE
 @_choices
-@click.option("--state", default="held", show_default=True, help="held, replayed, discarded or all.")
+@click.option("--state", type=click.Choice(STATES), default="held", show_default=True, help="What became of them.")
 @click.option("--limit", default=20, show_default=True, help="Rows to show.")
 def list_command(state: str, limit: int, **chosen: str | None) -> None:
     """List rows, the newest first: where they belong, why they are held, and the row as it came.
 
     Example: aisle quarantine list --rule quantity_in_bounds --limit 5
     """
-    console = Console()
-    rows = list_rows(load_settings(), Selection(**chosen), None if state == "all" else state, limit).to_pylist()
+    console, settings = Console(), load_settings()
+    _require_rule(settings, chosen["rule"])
+    rows = list_rows(settings, Selection(**chosen), None if state == "all" else state, limit).to_pylist()
     for row in rows:
         place = f"{row['source']} {row['table_name']} {row['window']} {row['row_id']}"
         console.print(place, markup=False, soft_wrap=True)
@@ -88,13 +94,13 @@ def list_command(state: str, limit: int, **chosen: str | None) -> None:
 @command.command(name="show")
 @click.argument("row_id")
 def show_command(row_id: str) -> None:
-    """Show all that is known of the rows whose id begins so.
+    """Show all that is known of the rows whose id starts with ROW_ID.
 
     Example: aisle quarantine show q_1f0c
     """
     rows = list_rows(load_settings(), Selection(row_id=row_id), None, 10).to_pylist()
     if not rows:
-        raise click.ClickException(f"No row's id begins with {row_id!r}. List them: aisle quarantine list --state all")
+        raise click.ClickException(f"No row's id starts with {row_id!r}. List them: aisle quarantine list --state all")
     for row in rows:
         table = Table(show_header=False, title=row["row_id"], title_justify="left")
         table.add_column("column", no_wrap=True)
@@ -119,8 +125,11 @@ def replay_command(source: str, **chosen: str | None) -> None:
       aisle quarantine replay --source my_shop.toml --rule event_type_allowed
     """
     try:
+        require_source(source)
+        open_export(settings := load_settings(), source, None, None, None)
+        _require_rule(settings, chosen["rule"])
         report = replay_quarantine(source, **chosen)
-    except (MappingError, ExportRejected, DataRejected, LakeError) as error:
+    except (UnknownSource, MappingError, ExportRejected, DataRejected, LakeError) as error:
         raise click.ClickException(str(error)) from error
     print_report(report, Console())
 
@@ -148,8 +157,26 @@ def discard_command(reason: str, **chosen: str | None) -> None:
 
     Example: aisle quarantine discard --rule line_readable --reason "torn lines of 3 November"
     """
+    if not reason.strip():
+        raise click.ClickException("--reason: expected why these rows will never land, came nothing.")
+    if not any(chosen.values()):
+        raise click.ClickException("say which rows: --source, --table, --rule, --window or --row.")
+    _require_rule(load_settings(), chosen["rule"])
     try:
         count = discard_quarantine(reason, **chosen)
     except (ValueError, LakeError) as error:
         raise click.ClickException(str(error)) from error
     Console().print(f"{count:,} held rows were discarded. See them: aisle quarantine list --state discarded")
+
+
+def _require_rule(settings: Settings, rule: str | None) -> None:
+    """Refuse a rule that no row of the quarantine broke, and name those that some did."""
+    if rule is None:
+        return
+    broken = sorted({str(count["rule"]) for count in counts_by_rule(settings)})
+    if rule in broken:
+        return
+    near = difflib.get_close_matches(rule, broken, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    known = f"Rules with held rows: {', '.join(broken)}." if broken else "Nothing is held."
+    raise click.ClickException(f"--rule: no row was held by {rule!r}. {known}{hint}")

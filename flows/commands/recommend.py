@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.settings import load_settings
-from flows.storefront_client import ServingUnreachable, ask_for_slate
+from flows.storefront_client import NoServing, ServingUnreachable, ask_for_slate
 
 PSEUDONYM_PREFIX = "u_"
 PSEUDONYM_LENGTH = 26
@@ -26,10 +26,15 @@ def command(user: str, k: int, url: str | None) -> None:
     Example:
       aisle recommend 1228 --k 5
     """
+    if url is not None and not url.startswith(("http://", "https://")):
+        raise click.ClickException(f"--url: expected an address like http://127.0.0.1:8000, came {url!r}.")
     by = "pseudonym" if user.startswith(PSEUDONYM_PREFIX) and len(user) == PSEUDONYM_LENGTH else "user_id"
     try:
         settings = load_settings()
         answer = ask_for_slate(url or settings.services.serving_url, {by: user}, k, settings.api_key)
+    except NoServing as error:
+        hint = f"{str(error).removesuffix('.')}; or name another address with --url."
+        raise click.ClickException(hint) from error
     except ServingUnreachable as error:
         raise click.ClickException(str(error)) from error
     print_slate(Console(), answer)

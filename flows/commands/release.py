@@ -49,7 +49,10 @@ def command() -> None:
 
 @command.command(name="list")
 def list_command() -> None:
-    """List the releases in the object store; the champion is the one that serving answers with."""
+    """List the releases in the object store; the champion is the one that serving answers with.
+
+    Example: aisle release list
+    """
     with _plain_failures():
         releases = list_releases(load_settings())
     if not releases:
@@ -78,7 +81,10 @@ def list_command() -> None:
 @command.command(name="show")
 @click.argument("release_id", required=False)
 def show_command(release_id: str | None) -> None:
-    """Show what a release was made of and how it was judged; without an id, the champion."""
+    """Show what a release was made of and how it was judged; without an id, the champion.
+
+    Example: aisle release show r20180101-0123456789ab
+    """
     settings = load_settings()
     with _plain_failures():
         manifest = read_manifest(settings, release_id or _champion(settings))
@@ -104,7 +110,10 @@ def diff_command(before: str, after: str | None) -> None:
 @command.command(name="promote")
 @click.argument("release_id")
 def promote_command(release_id: str) -> None:
-    """Make a stored release champion, forward or back; its signature and each of its files are checked first."""
+    """Make a stored release champion, forward or back; its signature and each of its files are checked first.
+
+    Example: aisle release promote r20171231-ba9876543210
+    """
     with _plain_failures():
         moved = promote(load_settings(), release_id).moved
     click.echo(f"{release_id} is champion{' now' if moved else ' already'}. Serving follows within seconds.")
@@ -112,7 +121,10 @@ def promote_command(release_id: str) -> None:
 
 @command.command(name="rollback")
 def rollback_command() -> None:
-    """Go back to the champion before this one; again, and it goes back one more."""
+    """Go back to the champion before this one; again, and it goes back one more.
+
+    Example: aisle release rollback
+    """
     with _plain_failures():
         release_id = roll_back(load_settings()).release_id
     click.echo(f"{release_id} is champion again. Serving follows within seconds.")
@@ -121,7 +133,10 @@ def rollback_command() -> None:
 @command.command(name="verify")
 @click.argument("release_ids", nargs=-1)
 def verify_command(release_ids: tuple[str, ...]) -> None:
-    """Check signature, name and every byte of releases; without an id, of the champion."""
+    """Check signature, name and every byte of releases; without an id, of the champion.
+
+    Example: aisle release verify r20180101-0123456789ab
+    """
     settings = load_settings()
     with _plain_failures():
         for release_id in release_ids or (_champion(settings),):
@@ -133,7 +148,10 @@ def verify_command(release_ids: tuple[str, ...]) -> None:
 @command.command(name="sign")
 @click.argument("release_id")
 def sign_command(release_id: str) -> None:
-    """Sign a release with the key of this machine: one made before releases were signed, or by a key now replaced."""
+    """Sign a release with the key of this machine: one made before releases were signed, or by a key now replaced.
+
+    Example: aisle release sign r20180101-0123456789ab
+    """
     settings = load_settings()
     with _plain_failures():
         sign_release(settings, release_id)
@@ -142,7 +160,10 @@ def sign_command(release_id: str) -> None:
 
 @command.command(name="key")
 def key_command() -> None:
-    """Print the public key that serving checks releases with (AISLE_RELEASE_PUBLIC_KEY)."""
+    """Print the public key that serving checks releases with (AISLE_RELEASE_PUBLIC_KEY).
+
+    Example: aisle release key
+    """
     click.echo(public_key_of(load_settings().signing_key))
 
 
@@ -151,7 +172,10 @@ def key_command() -> None:
 @click.option("--why", default="", help="For an audit, say, or a comparison; it is shown by `gc`.")
 @click.option("--no-longer", is_flag=True, help="Take it off the list.")
 def keep_command(release_id: str, why: str, no_longer: bool) -> None:
-    """Keep a release from being removed by `gc`, whatever becomes of it."""
+    """Keep a release from being removed by `gc`, whatever becomes of it.
+
+    Example: aisle release keep r20180101-0123456789ab --why "audit of 2018"
+    """
     settings = load_settings()
     with _plain_failures():
         if no_longer:
@@ -169,6 +193,8 @@ def gc_command(days: float, apply: bool) -> None:
 
     Needed: the champion and those to roll back to, what a running server answers from, what logged answers in the lake
     refer to, what is kept by hand (`aisle release keep`), and what is young.
+
+    Example: aisle release gc --days 30 --apply
     """
     settings = load_settings()
     with _plain_failures():

@@ -18,6 +18,8 @@ from flows.settings import load_settings
 def command(request_ids: tuple[str, ...], newest: int | None) -> None:
     """Compute answers again from what they were made of, compare the bytes, and say what made each place.
 
+    (Answers, not held rows: see `aisle quarantine replay`.)
+
     A REQUEST_ID is the header X-Request-Id of an answer. What made a place: `rules`, when without the shop's rules
     another item has it; `features`, when without what is known of the user another has it; `data`, when the answer is
     what is popular; `model`, when neither changes it. The exit code is 1 when a byte differs.

@@ -57,7 +57,10 @@ def command() -> None:
 @command.command(name="check")
 @_FILE
 def check_command(path: Path) -> None:
-    """Read a file of rules and say how many items of the champion each is about; nothing is changed."""
+    """Read a file of rules and say how many items of the champion each is about; nothing is changed.
+
+    Example: aisle rules check rules.toml
+    """
     rules = _read_file(path)
     try:
         items = _champion_items(load_settings())
@@ -71,7 +74,10 @@ def check_command(path: Path) -> None:
 @command.command(name="publish")
 @_FILE
 def publish_command(path: Path) -> None:
-    """Check a file of rules and put it into use; serving follows within seconds. An empty file ends all rules."""
+    """Check a file of rules and put it into use; serving follows within seconds. An empty file ends all rules.
+
+    Example: aisle rules publish rules.toml
+    """
     rules = _read_file(path)
     with _plain_failures():
         published, changed = publish_rules(load_settings(), rules)
@@ -84,7 +90,10 @@ def publish_command(path: Path) -> None:
 @command.command(name="show")
 @click.option("--version", type=click.IntRange(1), help="An earlier version; the one in use when absent.")
 def show_command(version: int | None) -> None:
-    """Show the rules in use, or those of an earlier version."""
+    """Show the rules in use, or those of an earlier version.
+
+    Example: aisle rules show --version 3
+    """
     with _plain_failures():
         published = read_rules(load_settings(), version)
     if published is None:

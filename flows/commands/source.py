@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from flows.early_checks import UnknownSource, require_source
 from flows.ingest import open_export
 from flows.rehearsal import REHEARSAL_ROWS, rehearse
 from flows.rehearsal_report import print_rehearsal
@@ -53,8 +54,9 @@ def show(name: str) -> None:
       aisle source show complete_journey
     """
     try:
+        require_source(name)
         show_mapping(load_mapping(name), Console())
-    except MappingError as error:
+    except (UnknownSource, MappingError) as error:
         raise click.ClickException(str(error)) from error
 
 
@@ -94,7 +96,8 @@ def new(files: tuple[str, ...], name: str | None, to: Path | None, force: bool) 
         table.add_row(*row)
     console.print(table)
     doubts = [line for line in draft.text.splitlines() if line.startswith(("# unsure", "# MISSING"))]
-    console.print(f"{len(doubts)} guesses are unsure; each says in the file why and what else it could be.")
+    unsure = "1 guess is unsure; it says" if len(doubts) == 1 else f"{len(doubts)} guesses are unsure; each says"
+    console.print(f"{unsure} in the file why and what else it could be.")
     console.print(f"Look at it, mend it, and try it: aisle source check {target}", soft_wrap=True)
 
 
@@ -113,10 +116,11 @@ def check(mapping: str, path: str | None, rows: int, shown: int) -> None:
     """
     settings = load_settings()
     try:
+        require_source(mapping)
         export = open_export(settings, mapping, path, None, None, rows)
         with tempfile.TemporaryDirectory() as folder:
             tables = rehearse(settings, export, Path(folder), datetime.now(UTC), shown)
-    except (MappingError, ExportRejected) as error:
+    except (UnknownSource, MappingError, ExportRejected) as error:
         raise click.ClickException(str(error)) from error
     named = f"{mapping} --path {path}" if path else mapping
     print_rehearsal(tables, named, rows, Console())

@@ -6,6 +6,7 @@ from rich.table import Table
 
 from expectations.validate import DataRejected
 from flows.demo_report import models_table
+from flows.early_checks import require_training_input
 from flows.object_client import ObjectStoreError
 from flows.object_store import start_object_store
 from flows.run_progress import progress_on
@@ -31,7 +32,9 @@ def command(source: str | None, seed: int, cold: bool) -> None:
     """
     console = Console(highlight=False)
     try:
-        start_object_store(load_settings())
+        settings = load_settings()
+        require_training_input(settings, source)
+        start_object_store(settings)
         with progress_on(console):
             summary = train_model(source, seed, cold)
     except (DataRejected, ObjectStoreError, LookupError, Stopped) as error:

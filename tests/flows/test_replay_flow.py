@@ -83,6 +83,9 @@ def test_rows_are_listed_shown_and_discarded_with_a_reason(home: Settings):
     assert "aisle quarantine replay --source SHOP" in run()
     assert "came quantity = 0.0" in run("list", "--rule", "quantity_in_bounds")
     (row,) = list_rows(home, Selection(rule="quantity_in_bounds")).to_pylist()
+    unknown = CliRunner().invoke(main, ["quarantine", "list", "--rule", "quantity_in_bound"])
+    assert "quantity_in_bounds" in unknown.output
+    assert "Did you mean 'quantity_in_bounds'?" in unknown.output
     assert "contract_version" in run("show", row["row_id"][:10])
     why = ("--reason", "the till was being tested")
     assert "1 held rows were discarded" in run("discard", "--row", row["row_id"], *why)
@@ -90,4 +93,4 @@ def test_rows_are_listed_shown_and_discarded_with_a_reason(home: Settings):
     assert "the till was being tested" in run("show", row["row_id"])
     refused = CliRunner().invoke(main, ["quarantine", "discard", *why])
     assert refused.exit_code == 1
-    assert "expected a reason, and a source, table, rule" in refused.output
+    assert "say which rows: --source, --table, --rule, --window or --row." in refused.output

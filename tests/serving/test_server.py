@@ -177,7 +177,7 @@ def test_the_command_line_asks_the_server_and_prints_a_table(served: Server):
     assert "personalised" in answer.output
     assert "Milk" in answer.output
     nobody = CliRunner().invoke(recommend_command, ["regular", "--url", "http://127.0.0.1:9"])
-    assert (nobody.exit_code, "does not answer" in nobody.output) == (1, True)
+    assert (nobody.exit_code, "no serving API answers at" in nobody.output) == (1, True)
 
 
 def test_a_killed_server_lost_nothing_and_starts_again_without_the_object_store(

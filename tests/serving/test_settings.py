@@ -1,5 +1,8 @@
 """The same variables and key files as the flows, read only."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,7 +28,7 @@ def test_serving_reads_what_the_flows_made(tmp_path: Path):
 
 
 def test_a_key_that_was_never_made_is_asked_for_and_not_made(tmp_path: Path):
-    with pytest.raises(ValueError, match=r"AISLE_PSEUDONYM_KEY is not set and .* does not exist"):
+    with pytest.raises(ValueError, match=r"AISLE_PSEUDONYM_KEY: expected a key here or in .*pseudonym_key"):
         load_settings({"AISLE_HOME": str(tmp_path)})
     assert list(tmp_path.iterdir()) == []
 
@@ -45,3 +48,16 @@ def test_a_value_that_cannot_be_read_is_named(name: str, value: str):
     secrets = {"AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b", "AISLE_RELEASE_PUBLIC_KEY": "0" * 64}
     with pytest.raises(ValueError, match=name):
         load_settings({**secrets, name: value})
+
+
+def test_a_server_with_a_wrong_variable_says_so_in_one_line(tmp_path: Path):
+    environment = {**environment_for_children(load_flow_settings({"AISLE_HOME": str(tmp_path)})), "AISLE_CLOCK": "wal"}
+    path = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), environment.get("PYTHONPATH", "")])}
+    done = subprocess.run(
+        [sys.executable, "-m", "serving"], env={**environment, **path}, cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stdout + done.stderr == (
+        "Error: AISLE_CLOCK: expected release or wall, came 'wal'. Correct or unset it and run again "
+        "(docs/operations.md, Environment).\n"
+    )
