@@ -118,9 +118,10 @@ class Aisle:
         question = {"user_ids": list(user_ids), "k": k, **wishes}
         return [_slate(each) for each in self._ask("/v1/recommendations/batch", question)["slates"]]
 
-    def similar(self, item_id: str, k: int = 10) -> list[SlateItem]:
+    def similar(self, item_id: str, k: int = 10, language: str = "en") -> list[SlateItem]:
         """Return items like one item. Raises RequestRefused (404: not in the release), ServerUnreachable."""
-        return [_item(each) for each in self._ask("/v1/similar-items", {"item_id": item_id, "k": k})["slate"]]
+        question = {"item_id": item_id, "k": k, "language": language}
+        return [_item(each) for each in self._ask("/v1/similar-items", question)["slate"]]
 
     def push(self, *events: Mapping[str, Any]) -> Receipt:
         """Tell what users did; when this returns it is on disk. Raises RequestRefused, ServerUnreachable.

@@ -166,6 +166,7 @@ class SimilarItemsRequest(_Message):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"item_id": "1082185", "k": 5}]})
     item_id: Name
     k: Count = Field(default=10, ge=1, le=200, description="how many items")
+    language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
 
 class Event(_Message):

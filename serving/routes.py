@@ -44,7 +44,7 @@ def answer_similar(desk: Desk, request: SimilarItemsRequest) -> SimilarItems:
             "The item is not in this release",
             f"Expected an item of release {release.release_id}; a new item comes with the next one.",
         )
-    return similar_items(release, request.item_id, request.k, desk.clock.now(release.as_of))
+    return similar_items(release, request.item_id, request.k, desk.clock.now(release.as_of), request.language)
 
 
 def answer_events(desk: Desk, request: EventsRequest) -> EventsReceipt:

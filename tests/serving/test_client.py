@@ -27,6 +27,7 @@ def test_every_answer_comes_typed(served: Server):
     assert shop.recommend(context={"session_items": [MILK]}).source == "session"
     assert shop.recommend_many(["regular", "another"], k=2)[0].user == REGULAR
     assert shop.similar(MILK, k=2)[0].rank == 1
+    assert shop.similar(MILK, k=1, language="zh")[0].reason.text == "与“Milk”相似。"
     receipt = shop.push({"user_id": "of the client", "item_id": COFFEE, "event_type": "like"})
     assert (receipt.accepted, receipt.updated_users) == (1, 1)
     assert shop.recommend("of the client").source == "personalised"
