@@ -1,7 +1,8 @@
 """A causal Transformer that predicts the next item: item = ID vector + projected text, tied at input and output.
 
 SASRec (Kang and McAuley, ICDM 2018) with pre-norm blocks, a learned bias by distance in place of positions (T5, Raffel
-et al., 2020), a full softmax, and the item's text as a part of its vector."""
+et al., 2020), a full softmax, and the item's text as a part of its vector.
+"""
 
 import torch
 from torch import nn
