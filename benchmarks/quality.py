@@ -27,6 +27,7 @@ from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_report
+from training.sequence_rows import clean_rows, titles
 from training.sequence_settings import SequenceSettings, settings_for
 
 #: Width of the blend's Transformer.
@@ -185,11 +186,10 @@ def main(
     """Fit every model on a leave-one-out set and print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
-    rows, catalogue = pd.read_parquet(interactions), pd.read_parquet(items)
+    rows, catalogue = clean_rows(pd.read_parquet(interactions), pd.read_parquet(items), say)
     sequences = read_sequences(rows, catalogue)
     say(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
-    titles = catalogue["title"].fillna("").astype(str).tolist() if "title" in catalogue else [""] * len(catalogue)
-    vectors = text_vectors(titles)
+    vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     results = run_order(sequences, text, range(1, seeds + 1), folder)
     say(table(results))

@@ -35,6 +35,8 @@ def clean_rows(
     kept = named.drop_duplicates("item")
     _count(report, len(items) - len(kept), "items left out without a name or that stood before")
     lacking = pd.unique(interactions["item"][~interactions["item"].isin(kept["item"])])
+    if len(interactions) and not interactions["item"].isin(kept["item"]).any():
+        raise ValueError(f"interactions.item: expected items of the items file, came none of them: {lacking[:3]}.")
     _count(report, len(lacking), "items that the items file lacks appended without text")
     if len(lacking):
         kept = pd.concat([kept, pd.DataFrame({"item": np.sort(lacking)})], ignore_index=True)

@@ -6,7 +6,7 @@ import pytest
 
 from tests.training.walks import catalogue, cycle_rows
 from training.leave_one_out import read_sequences
-from training.sequence_rows import seconds
+from training.sequence_rows import clean_rows, seconds, titles
 
 START = 1_300_022_400
 
@@ -54,3 +54,69 @@ def test_dates_as_text_are_days_and_a_text_that_is_none_is_named() -> None:
 def test_small_numbers_stay_as_they_are_and_no_rows_are_no_seconds() -> None:
     assert seconds(pd.Series([0, 3, 86_400])).tolist() == [0, 3, 86_400]
     assert len(seconds(pd.Series([], dtype=np.int64))) == 0
+
+
+def cleaned(rows: pd.DataFrame, items: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
+    """The cleaned rows and items, and what was said."""
+    said: list[str] = []
+    return *clean_rows(rows, items, said.append), said
+
+
+def test_sound_rows_are_given_back_as_they_are_and_nothing_is_said() -> None:
+    rows, items, said = cleaned(cycle_rows(), catalogue())
+    assert rows.equals(cycle_rows())
+    assert items.equals(catalogue())
+    assert said == []
+
+
+def test_rows_that_stand_twice_and_rows_without_user_item_or_time_are_left_out_and_counted() -> None:
+    rows = cycle_rows()
+    lame = rows.iloc[:3].copy().astype({"user": object, "ts": float})
+    lame.loc[0, "user"], lame.loc[1, "item"], lame.loc[2, "ts"] = None, None, np.nan
+    came, _, said = cleaned(pd.concat([rows, lame, rows.iloc[:5]]), catalogue())
+    assert read_sequences(came, catalogue()).items.tolist() == read_sequences(rows, catalogue()).items.tolist()
+    assert said == [
+        "3 interactions without user, item or time left out",
+        "5 interactions left out whose user, item and time stood before",
+    ]
+
+
+def test_an_item_taken_twice_at_other_times_stays() -> None:
+    rows = pd.concat([cycle_rows(), cycle_rows().assign(ts=lambda rows: rows["ts"] + 1)])
+    assert len(cleaned(rows, catalogue())[0]) == len(rows)
+
+
+@pytest.mark.parametrize("number", [False, True])
+def test_items_that_the_file_lacks_are_appended_without_text_and_the_first_of_two_stays(number: bool) -> None:
+    rows, items = cycle_rows(), catalogue().assign(title="tool")
+    if number:
+        rows, items = (each.assign(item=each["item"].str[1:].astype(int)) for each in (rows, items))
+    twice = items.iloc[:1].assign(title="other")
+    came, shown, said = cleaned(rows, pd.concat([items.iloc[:-2], twice, items.iloc[:1].assign(item=None)]))
+    assert titles(shown) == ["tool"] * (len(items) - 2) + ["", ""]
+    assert set(shown["item"]) == set(items["item"])
+    assert [line.split()[0] for line in said] == ["2", "2"]
+    expected = read_sequences(rows, items)
+    assert read_sequences(came, shown).items.tolist() == expected.items.tolist()
+
+
+def test_categories_and_files_without_titles_are_read_as_what_they_name() -> None:
+    items = catalogue().assign(title=["tool", None] * 12)
+    rows, shown, said = cleaned(
+        cycle_rows().astype({"user": "category", "item": "category"}),
+        items.astype({"item": "category", "title": "category"}),
+    )
+    assert read_sequences(rows, shown).items.tolist() == read_sequences(cycle_rows(), catalogue()).items.tolist()
+    assert titles(shown) == ["tool", ""] * 12
+    assert titles(catalogue()) == [""] * 24
+    assert said == []
+
+
+def test_rows_without_a_user_that_nobody_cleaned_are_refused() -> None:
+    with pytest.raises(ValueError, match="user"):
+        read_sequences(cycle_rows().assign(user=None), catalogue())
+
+
+def test_items_that_are_none_of_the_files_are_refused_and_not_appended() -> None:
+    with pytest.raises(ValueError, match="none of them"):
+        cleaned(cycle_rows(), catalogue().assign(item=range(24)))
