@@ -14,8 +14,8 @@ from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 
 
-@pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300)])
-def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text(
+@pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300), (40, 90, 3, 4)])
+def test_the_benchmark_takes_few_users_few_items_very_long_histories_no_pairs_and_no_text(
     users: int, items: int, low: int, high: int
 ) -> None:
     random = np.random.default_rng(3)
