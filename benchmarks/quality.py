@@ -23,7 +23,14 @@ import pandas as pd
 import torch
 
 from benchmarks.peak_memory import forget_peak, peak_mb
-from training import fit_sequence, sequence_blend, sequence_factors, sequence_knn, sequence_neighbours
+from training import (
+    fit_sequence,
+    sequence_blend,
+    sequence_checkpoint,
+    sequence_factors,
+    sequence_knn,
+    sequence_neighbours,
+)
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
@@ -35,6 +42,8 @@ from training.sequence_settings import SequenceSettings, settings_for
 #: Width of the blend's Transformer.
 WIDTH = 64
 TRANSFORMER = f"transformer {WIDTH}"
+#: Counted up whenever the same rows and settings come to other figures: what was kept before is then not taken up.
+FIGURES = 2
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
@@ -70,7 +79,8 @@ def run_seed(
     results: Results = dict(counted[0])
     settings = settings_for(sequences, WIDTH, seed)
     kept = checkpoints and checkpoints.with_name(f"{checkpoints.name}-{WIDTH}.pt")
-    parts = {TRANSFORMER: _timed(results, TRANSFORMER, sequences, _fit(text, settings, kept))} | counted[1]
+    fit = _fit(text, settings, kept)
+    parts = {TRANSFORMER: _timed(results, TRANSFORMER, sequences, fit, sequence_checkpoint.spent(kept))} | counted[1]
     lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
     lent["text"] = parts["text"]
     blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, {TRANSFORMER: 1.0}))
@@ -107,10 +117,15 @@ def _fit(text: np.ndarray, settings: SequenceSettings, checkpoint: Path | None =
     return fit
 
 
-def _timed(results: Results, name: str, sequences: Sequences, fit: Fit) -> Recommend:
-    """Fit, time it, and put the test metrics into `results[name]`; the peak of memory is that of fit and ranking."""
+def _timed(
+    results: Results, name: str, sequences: Sequences, fit: Fit, before: tuple[float, float] = (0.0, 0.0)
+) -> Recommend:
+    """Fit, time it, and put the test metrics into `results[name]`; the peak of memory is that of fit and ranking.
+
+    `before` are the seconds and the CPU seconds that the fit took before it was killed.
+    """
     forget_peak()
-    started, cpu = time.monotonic(), time.process_time()
+    started, cpu = time.monotonic() - before[0], time.process_time() - before[1]
     recommend = fit(sequences)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     metrics = rank_report(recommend, sequences, "test")
@@ -154,8 +169,10 @@ def run_beside(sequences: Sequences, text: np.ndarray, seeds: range, folder: Pat
 
 
 def _mark(sequences: Sequences, text: np.ndarray) -> str:
-    """Return a name for these sequences and this text: what is kept under it is of no others."""
-    return hashlib.sha256(sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()).hexdigest()[:12]
+    """Return a name for sequences, text, settings, threads and version: what is kept under it is of no others."""
+    told = repr((FIGURES, WIDTH, settings_for(sequences, WIDTH, 0), sequences.item_count, torch.get_num_threads()))
+    content = sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()
+    return hashlib.sha256(told.encode() + content).hexdigest()[:12]
 
 
 def mean_over_seeds(runs: list[Results]) -> Results:

@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from tests.training.walks import ITEMS, catalogue, cycle_rows, silent, tiny
-from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
+from training import fit_sequence, sequence_blend, sequence_checkpoint, sequence_knn, sequence_neighbours
 from training.item_vectors import SHARPNESS
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
@@ -110,10 +110,31 @@ def test_a_killed_fit_goes_on_to_the_same_weights(cycle: Sequences, text: np.nda
     with pytest.raises(KeyboardInterrupt):
         fit_sequence.fit(cycle, text, settings, killed, tmp_path / "fit.pt")
     numbers: list[int] = []
+    before = sequence_checkpoint.spent(tmp_path / "fit.pt")
     resumed = fit_sequence.fit(cycle, text, settings, lambda epoch: numbers.append(epoch.number), tmp_path / "fit.pt")
     assert numbers == [3, 4, 5]
+    after = sequence_checkpoint.spent(tmp_path / "fit.pt")
+    assert 0 < before[0] < after[0]
+    assert 0 < before[1] < after[1]
+    assert sequence_checkpoint.spent(None) == sequence_checkpoint.spent(tmp_path / "none.pt") == (0, 0)
     for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_other_settings_or_rows_is_refused(cycle: Sequences, text: np.ndarray, tmp_path: Path) -> None:
+    settings, path = replace(tiny(), epochs=1), tmp_path / "fit.pt"
+    fit_sequence.fit(cycle, text, settings, silent, path)
+    others = Sequences(np.roll(cycle.items, 1), cycle.starts, cycle.item_count)
+    for rows, meanings, other in (
+        (cycle, text, replace(settings, dropout=0.1)),
+        (cycle, -text, settings),
+        (others, text, settings),
+    ):
+        with pytest.raises(ValueError, match="rows and settings"):
+            fit_sequence.fit(rows, meanings, other, silent, path)
+    numbers: list[int] = []
+    fit_sequence.fit(cycle, text, settings, lambda epoch: numbers.append(epoch.number), path)
+    assert numbers == []
 
 
 def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validation(

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 
 from benchmarks import ablation, quality
 from benchmarks.peak_memory import forget_peak, peak_mb
 from benchmarks.quality import as_json, fit_counted, kept, run_seed, table
 from tests.training.walks import catalogue, cycle_rows, tiny
+from training import sequence_neighbours
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 
@@ -42,6 +44,37 @@ def test_a_seed_that_was_kept_is_not_run_again(tmp_path: Path) -> None:
     assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
     assert kept(tmp_path, "two", lambda: runs.pop(0)) == {"blend": {"n10": 0.7}}
     assert kept(None, "two", lambda: {}) == {}
+
+
+def test_what_was_kept_of_other_settings_or_threads_is_not_taken_up(
+    cycle: Sequences, text: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    monkeypatch.setattr(quality, "fit_counted", lambda *_: ({}, {}))
+    monkeypatch.setattr(quality, "run_seed", lambda rows, text, seed, *_: runs.append(seed) or {"blend": {"n10": 0.5}})
+
+    def order() -> None:
+        quality.run_order(cycle, text, range(1, 2), tmp_path)
+
+    order()
+    order()
+    assert len(runs) == 1
+    torch.set_num_threads(2)
+    order()
+    monkeypatch.setattr(quality, "WIDTH", 32)
+    order()
+    monkeypatch.setattr(quality, "settings_for", lambda sequences, width, seed: replace(tiny(), dropout=0.5))
+    order()
+    monkeypatch.setattr(quality, "FIGURES", 0)
+    order()
+    assert len(runs) == 5
+
+
+def test_the_seconds_of_a_model_count_those_before_it_was_killed(cycle: Sequences) -> None:
+    results: quality.Results = {}
+    quality._timed(results, "popularity", cycle, sequence_neighbours.popularity, (100.0, 50.0))
+    assert results["popularity"]["seconds"] > 100
+    assert 50 < results["popularity"]["cpu_seconds"] < 100
 
 
 def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, text: np.ndarray) -> None:
