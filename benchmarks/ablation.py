@@ -21,6 +21,7 @@ from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_quality
+from training.sequence_rows import clean_rows, titles
 from training.sequence_settings import SequenceSettings, settings_for
 
 Row = dict[str, float | str]
@@ -93,6 +94,10 @@ def _row(name: str, recommend: Recommend, sequences: Sequences, seconds: float, 
     return {"piece": name, "n10": found["n10"], "r10": found["r10"], "ratio": ratio, "seconds": seconds}
 
 
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
 def _quiet(_: object) -> None:
     return
 
@@ -109,14 +114,13 @@ def main(interactions: Path, items: Path, users: int, width: int, epochs: int, s
     """Fit the whole model and one without each piece; print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
-    catalogue = pd.read_parquet(items)
-    sequences = read_sequences(some_users(pd.read_parquet(interactions), users, seed), catalogue)
-    titles = catalogue["title"].fillna("").astype(str).tolist() if "title" in catalogue else [""] * len(catalogue)
-    vectors = text_vectors(titles)
+    every, catalogue = clean_rows(pd.read_parquet(interactions), pd.read_parquet(items), _say)
+    sequences = read_sequences(some_users(every, users, seed), catalogue)
+    vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     click.echo(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
     whole = replace(settings_for(sequences, width, seed), epochs=epochs)
-    rows = run(sequences, text, whole, lambda line: click.echo(line, err=True))
+    rows = run(sequences, text, whole, _say)
     click.echo(table(rows))
     click.echo(json.dumps(rows))
 

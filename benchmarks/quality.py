@@ -2,13 +2,14 @@
 
 Leave-one-out, full ranking, history masked; beside it unmasked, and with the order of one user's day shuffled (trained
 anew). Every choice is made on the validation cut. The blend and its parts are means over the seeds; what stands beside
-(other models, shuffled days) is of seed 1 unless --beside says more. The last line is JSON: model -> metrics.
+(other models, shuffled days) is of seed 1 unless --beside says more, other models on shuffled days always. The last
+line is JSON: model -> metrics, null where there is nothing to count.
 """
 
 import functools
 import hashlib
 import json
-import resource
+import math
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,17 +22,28 @@ import numpy as np
 import pandas as pd
 import torch
 
-from training import fit_sequence, sequence_blend, sequence_factors, sequence_knn, sequence_neighbours
+from benchmarks.peak_memory import forget_peak, peak_mb
+from training import (
+    fit_sequence,
+    sequence_blend,
+    sequence_checkpoint,
+    sequence_factors,
+    sequence_knn,
+    sequence_neighbours,
+)
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_report
+from training.sequence_rows import clean_rows, titles
 from training.sequence_settings import SequenceSettings, settings_for
 
 #: Width of the blend's Transformer.
 WIDTH = 64
 TRANSFORMER = f"transformer {WIDTH}"
+#: Counted up whenever the same rows and settings come to other figures: what was kept before is then not taken up.
+FIGURES = 2
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
@@ -67,12 +79,14 @@ def run_seed(
     results: Results = dict(counted[0])
     settings = settings_for(sequences, WIDTH, seed)
     kept = checkpoints and checkpoints.with_name(f"{checkpoints.name}-{WIDTH}.pt")
-    parts = {TRANSFORMER: _timed(results, TRANSFORMER, sequences, _fit(text, settings, kept))} | counted[1]
+    fit = _fit(text, settings, kept)
+    parts = {TRANSFORMER: _timed(results, TRANSFORMER, sequences, fit, sequence_checkpoint.spent(kept))} | counted[1]
     lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
     lent["text"] = parts["text"]
     blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, {TRANSFORMER: 1.0}))
     for clock in CLOCKS:
         results["blend"][clock] += sum(results[name][clock] for name in parts)
+    results["blend"]["peak_mb"] = max(results[name]["peak_mb"] for name in ("blend", *parts))
     say(f"seed {seed}: weights {getattr(blend, 'weights', {})}")
     return results
 
@@ -103,14 +117,19 @@ def _fit(text: np.ndarray, settings: SequenceSettings, checkpoint: Path | None =
     return fit
 
 
-def _timed(results: Results, name: str, sequences: Sequences, fit: Fit) -> Recommend:
-    """Fit, time it, and put the test metrics into `results[name]`."""
-    started, cpu = time.monotonic(), time.process_time()
+def _timed(
+    results: Results, name: str, sequences: Sequences, fit: Fit, before: tuple[float, float] = (0.0, 0.0)
+) -> Recommend:
+    """Fit, time it, and put the test metrics into `results[name]`; the peak of memory is that of fit and ranking.
+
+    `before` are the seconds and the CPU seconds that the fit took before it was killed.
+    """
+    forget_peak()
+    started, cpu = time.monotonic() - before[0], time.process_time() - before[1]
     recommend = fit(sequences)
     seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu
     metrics = rank_report(recommend, sequences, "test")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    results[name] = {**metrics, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak}
+    results[name] = {**metrics, "seconds": seconds, "cpu_seconds": cpu_seconds, "peak_mb": peak_mb()}
     say(f"{name}: {seconds:.0f} s, R@10 {metrics['r10']:.4f}, NDCG@10 {metrics['n10']:.4f}")
     return recommend
 
@@ -141,9 +160,19 @@ def run_order(sequences: Sequences, text: np.ndarray, seeds: range, folder: Path
     return mean_over_seeds(runs)
 
 
+def run_beside(sequences: Sequences, text: np.ndarray, seeds: range, folder: Path | None) -> Results:
+    """Return the means of the other models over seeds, for one order of the rows."""
+    name = f"{_mark(sequences, text)}-beside"
+    return mean_over_seeds(
+        [kept(folder, f"{name}-{seed}", lambda s=seed: run_baselines(sequences, text, s)) for seed in seeds]
+    )
+
+
 def _mark(sequences: Sequences, text: np.ndarray) -> str:
-    """Return a name for these sequences and this text: what is kept under it is of no others."""
-    return hashlib.sha256(sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()).hexdigest()[:12]
+    """Return a name for sequences, text, settings, threads and version: what is kept under it is of no others."""
+    told = repr((FIGURES, WIDTH, settings_for(sequences, WIDTH, 0), sequences.item_count, torch.get_num_threads()))
+    content = sequences.items.tobytes() + sequences.starts.tobytes() + text.tobytes()
+    return hashlib.sha256(told.encode() + content).hexdigest()[:12]
 
 
 def mean_over_seeds(runs: list[Results]) -> Results:
@@ -169,6 +198,15 @@ def table(results: Results) -> str:
     return "\n".join(lines)
 
 
+def as_json(results: Results) -> str:
+    """Return one line of JSON; null where there is nothing to count, for JSON has no NaN."""
+    plain = {
+        model: {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+        for model, metrics in results.items()
+    }
+    return json.dumps(plain, allow_nan=False)
+
+
 @click.command()
 @click.option(
     "--interactions", type=click.Path(path_type=Path, exists=True), required=True, help="user, item, ts, pos."
@@ -185,25 +223,22 @@ def main(
     """Fit every model on a leave-one-out set and print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
-    rows, catalogue = pd.read_parquet(interactions), pd.read_parquet(items)
+    rows, catalogue = clean_rows(pd.read_parquet(interactions), pd.read_parquet(items), say)
     sequences = read_sequences(rows, catalogue)
     say(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
-    titles = catalogue["title"].fillna("").astype(str).tolist() if "title" in catalogue else [""] * len(catalogue)
-    vectors = text_vectors(titles)
+    vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     results = run_order(sequences, text, range(1, seeds + 1), folder)
     say(table(results))
     others = range(1, beside + 1)
+    results |= run_beside(sequences, text, others, folder)
     if ties:
-        shuffled = run_order(read_sequences(rows, catalogue, shuffle_ties=1), text, others, folder)
-        for model, metrics in shuffled.items():
+        shuffled = read_sequences(rows, catalogue, shuffle_ties=1)
+        again = run_order(shuffled, text, others, folder) | run_beside(shuffled, text, others[:1], folder)
+        for model, metrics in again.items():
             results[model] |= {"r10_ties": metrics["r10"], "n10_ties": metrics["n10"]}
-    name = f"{_mark(sequences, text)}-beside"
-    results |= mean_over_seeds(
-        [kept(folder, f"{name}-{seed}", lambda s=seed: run_baselines(sequences, text, s)) for seed in others]
-    )
     click.echo(table(results))
-    click.echo(json.dumps(results))
+    click.echo(as_json(results))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pandas as pd
 
 from training import sequence_stream
 from training.leave_one_out import Sequences, read_sequences
+from training.sequence_rows import clean_rows
 
 PROJECT = Path(__file__).parent.parent
 MULTIPLES = (1, 2, 4)
@@ -100,7 +102,8 @@ def main(
         say(f"{many_items:,} items", many)
         sequences = generated_sequences(users, items // 10, 1)
         if interactions and items_file:
-            sequences = read_sequences(pd.read_parquet(interactions), pd.read_parquet(items_file))
+            read = pd.read_parquet(interactions), pd.read_parquet(items_file)
+            sequences = read_sequences(*clean_rows(*read, partial(click.echo, err=True)))
         curves = compare_processes(sequences, folder, epochs)
     first, last = rows[0], rows[-1]
     events = last["events"] / first["events"]

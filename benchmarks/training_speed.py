@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from benchmarks.peer_environment import REQUIREMENTS, make_environment
 from training import fit_sequence
 from training.fit_sequence import Epoch
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
+from training.sequence_rows import clean_rows
 from training.sequence_settings import settings_for
 
 PROJECT = Path(__file__).parent.parent
@@ -137,7 +139,8 @@ def main(
     """Train the peers and ours on the same cores; print the table, then one line of JSON."""
     threads = threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    sequences = read_sequences(pd.read_parquet(interactions), pd.read_parquet(items))
+    read = pd.read_parquet(interactions), pd.read_parquet(items)
+    sequences = read_sequences(*clean_rows(*read, partial(click.echo, err=True)))
     click.echo(f"{len(sequences):,} users, {sequences.item_count:,} items, {threads} threads", err=True)
     names = peers.split(",")
     found = {}

@@ -7,6 +7,8 @@ recency features in place of attention).
 import torch
 from torch import nn
 
+from training.table_rows import rows_of
+
 #: Half-lives in days of the recency sums.
 HALF_LIVES = (3.0, 10.0, 30.0, 100.0)
 _FEATURES = 11 + len(HALF_LIVES) + 1
@@ -93,12 +95,13 @@ def copy_loss_terms(
     """
     items, live, gains = copied
     base = head.popularity_gain * head.log_popularity
-    at_past = base[items]
+    at_past = rows_of(base, items)
     whole = torch.logsumexp(base[1:], dim=0).exp()
     mended = whole - (at_past.exp() * live).sum(dim=1)
     total = mended.clamp(min=1e-9) + ((at_past + gains).exp() * live).sum(dim=1)
     matched = (items[owner] == target.unsqueeze(1)) & live[owner]
-    return torch.log(total)[owner] - base[target] - (gains[owner] * matched).sum(dim=1)
+    gained = (rows_of(gains, owner) * matched).sum(dim=1)
+    return rows_of(torch.log(total), owner) - rows_of(base, target) - gained
 
 
 def _live_once(history_items: torch.Tensor, habit_items: torch.Tensor) -> torch.Tensor:

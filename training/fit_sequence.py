@@ -1,6 +1,7 @@
 """Fit the next-item Transformer: every place of every sequence is a sample, early stopping on validation NDCG@10."""
 
 import copy
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +40,19 @@ def fit(
 ) -> NextItemModel:
     """Return the model at its best validation NDCG@10; `text` float32 [n + 1, t], whitened.
 
-    A fit that was killed goes on from `checkpoint`, a file of these sequences and settings alone, to the same weights.
+    A fit that was killed goes on from `checkpoint` to the same weights; a file of other rows or settings is refused.
     In a process group (`replicas.py`) each process takes its share of every batch; all of them return the same weights.
     """
+    started, cpu = time.monotonic(), time.process_time()
     torch.manual_seed(settings.seed)
     model = _new_model(sequences, text, settings)
     rank, count = replicas.place()
     if count > 1:
         torch.manual_seed(settings.seed + 1_000_003 * rank)
     optimisers = sequence_epoch.optimisers(model, settings)
-    done = sequence_checkpoint.read(checkpoint, model, optimisers)
+    mark = sequence_checkpoint.mark(sequences, text, settings) if checkpoint else ""
+    done = sequence_checkpoint.read(checkpoint, mark, model, optimisers)
+    started, cpu = started - done.seconds, cpu - done.cpu_seconds
     epochs = settings.epochs if sequence_stream.batch_count(sequences, settings.batch_size) else 0
     while done.epochs < epochs and done.without_gain <= settings.patience:
         loss = sequence_epoch.one_epoch(model, optimisers, sequences, done.epochs, settings)
@@ -57,7 +61,8 @@ def fit(
         done.without_gain = 0 if quality > done.best else done.without_gain + 1
         if quality > done.best:
             done.best, done.best_weights = quality, copy.deepcopy(model.state_dict())
-        sequence_checkpoint.write(checkpoint, model, optimisers, done)
+        done.seconds, done.cpu_seconds = time.monotonic() - started, time.process_time() - cpu
+        sequence_checkpoint.write(checkpoint, mark, model, optimisers, done)
         report(Epoch(f"{settings.cell or 'transformer'} {settings.width}", done.epochs, loss, quality))
     if done.best_weights is not None:
         model.load_state_dict(done.best_weights)

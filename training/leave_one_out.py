@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from training.sequence_rows import require, seconds
+
 #: Items held out at the end of a sequence when a cut is looked at.
 HELD_OUT = {"validation": 2, "test": 1}
 DAY_SECONDS = 86_400
@@ -39,12 +41,13 @@ class Sequences:
 def read_sequences(interactions: pd.DataFrame, items: pd.DataFrame, shuffle_ties: int | None = None) -> Sequences:
     """Return the sequences of users with at least 3 interactions.
 
-    `interactions`: user, item, ts (seconds), and pos where order within one time is known; `items`: item, one row each,
-    whose order is the vocabulary. `shuffle_ties` is a seed: rows of one user and day are then put in random order, so
-    that nothing can be learned from how a file was sorted. Raises ValueError naming what is missing.
+    `interactions`: user, item, ts (seconds or finer, moments or dates), and pos where order within one time is known;
+    `items`: item, one row each, whose order is the vocabulary. `shuffle_ties` is a seed: rows of one user and day are
+    then put in random order, so that nothing can be learned from how a file was sorted. Raises ValueError naming what
+    is missing; `sequence_rows.clean_rows` mends odd rows before.
     """
-    _require(interactions, ("user", "item", "ts"), "interactions")
-    _require(items, ("item",), "items")
+    require(interactions, ("user", "item", "ts"), "interactions")
+    require(items, ("item",), "items")
     vocabulary = pd.Index(items["item"])
     if not vocabulary.is_unique:
         raise ValueError("items.item: expected each item once, came duplicates: keep one row an item.")
@@ -53,7 +56,9 @@ def read_sequences(interactions: pd.DataFrame, items: pd.DataFrame, shuffle_ties
         missing = interactions["item"][codes < 0].iloc[0]
         raise ValueError(f"interactions.item: expected items of the items file, came {missing!r}: add its row there.")
     user = pd.factorize(interactions["user"], sort=True)[0]
-    time = interactions["ts"].to_numpy(dtype=np.int64)
+    if (user < 0).any() or interactions["ts"].isna().any():
+        raise ValueError("interactions: expected a user and a ts in each row, came rows without: leave them out.")
+    time = seconds(interactions["ts"])
     place = interactions["pos"].to_numpy() if "pos" in interactions else np.arange(len(time))
     if shuffle_ties is not None:
         time, place = time // DAY_SECONDS, np.random.default_rng(shuffle_ties).permutation(len(time))
@@ -62,9 +67,3 @@ def read_sequences(interactions: pd.DataFrame, items: pd.DataFrame, shuffle_ties
     kept = order[lengths[user[order]] > max(HELD_OUT.values())]
     starts = np.concatenate(([0], np.cumsum(lengths[lengths > max(HELD_OUT.values())])))
     return Sequences(codes[kept].astype(np.int64) + 1, starts, len(vocabulary))
-
-
-def _require(frame: pd.DataFrame, columns: tuple[str, ...], name: str) -> None:
-    missing = [column for column in columns if column not in frame]
-    if missing:
-        raise ValueError(f"{name}: expected columns {', '.join(columns)}, came none named {', '.join(missing)}.")

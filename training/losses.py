@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from training.table_rows import rows_of
+
 #: Rows whose logits stand in memory at a time.
 SOFTMAX_CHUNK = 256
 
@@ -15,7 +17,7 @@ def multi_positive_softmax(logits: torch.Tensor, owner: torch.Tensor, target: to
     `logits` float32 [B, V]; entry j says that row `owner[j]` wants column `target[j]`. NDCG counts users, likelihood
     counts items: the root stands between. Softmax over several positives: Mahajan et al., ECCV 2018.
     """
-    losses = torch.logsumexp(logits, dim=1)[owner] - logits[owner, target]
+    losses = rows_of(torch.logsumexp(logits, dim=1), owner) - logits[owner, target]
     return root_mean(losses, owner, len(logits))
 
 

@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from training.table_rows import rows_of
+
 
 class RecurrentModel(nn.Module):
     """Sequences of items, padded at the end with 0, to the vector of what comes next at each place.
@@ -31,5 +33,5 @@ class RecurrentModel(nn.Module):
 
     def forward(self, vectors: torch.Tensor, sequences: torch.Tensor) -> torch.Tensor:
         """Return float32 [B, L, d] from `items()` and sequences int64 [B, L]."""
-        states: torch.Tensor = self.cell(self.dropout(vectors[sequences]))[0]
+        states: torch.Tensor = self.cell(self.dropout(rows_of(vectors, sequences)))[0]
         return self.dropout(states)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from training.leave_one_out import HELD_OUT, Sequences
-from training.sequence_ranking import K, Recommend
+from training.sequence_ranking import K, Recommend, flat, taken_before
 
 #: Tried for each part, in units of how far the scores of one user spread: 1 gives it as much say as the first part.
 GRID = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)
@@ -14,6 +14,8 @@ GRID = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5
 _USERS = 8_000
 _DEPTH = 60
 _BATCH = 512
+#: The score of a wanted item that is masked: whatever the weights, every candidate is above it.
+_MISS = -3e9
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def fit(sequences: Sequences, parts: dict[str, Recommend], start: dict[str, floa
 def _panel(sequences: Sequences, parts: list[Recommend]) -> tuple[np.ndarray, np.ndarray]:
     """Return the parts' scores of each user's candidates [users, candidates, parts] and of the wanted [users, parts].
 
-    The history is masked. A candidate that stands twice, or is the wanted item, is −1e9 in every part.
+    The history is masked. A candidate that stands twice, or is the wanted item, is −1e9 in every part; a
+    wanted item of the history is masked with it: below all of them.
     """
     histories, wanted = sequences.before(HELD_OUT["validation"]), sequences.wanted(HELD_OUT["validation"])
     users = np.sort(np.random.default_rng(0).permutation(len(histories))[:_USERS])
@@ -70,10 +73,10 @@ def _batch(
 ) -> tuple[np.ndarray, np.ndarray]:
     rows = [histories[user] for user in users]
     target = torch.from_numpy(wanted[users])[:, None]
-    owner = torch.from_numpy(np.repeat(np.arange(len(rows)), [len(row) for row in rows]))
-    seen = torch.from_numpy(np.concatenate(rows))
+    owner, seen = flat(rows)
     every = [part(rows).clone() for part in parts]
     own = torch.cat([scores.gather(1, target) for scores in every], dim=1)
+    own[taken_before(owner, seen, target)] = _MISS
     for scores in every:
         scores[:, 0] = -1e9
         scores[owner, seen] = -1e9

@@ -14,6 +14,7 @@ from training.sampled_softmax import Proposal, sampled_softmax
 from training.sequence_model import SequenceModel
 from training.sequence_settings import SequenceSettings
 from training.sequence_stream import batch_count, batches
+from training.table_rows import rows_of
 
 NextItemModel = SequenceModel | RecurrentModel
 _WEIGHT_DECAY = 0.3
@@ -97,8 +98,9 @@ def _sampled_loss(
     vectors = model.items(items)
     states = model(vectors, places[:, :-1])[live]
     wanted = places[:, 1:][live]
-    own = (states * vectors[wanted]).sum(dim=1) + model.bias[items[wanted]]
-    return sampled_softmax(states, own, vectors[drawn], model.bias[negatives] - log_expected, (wanted, drawn))
+    own = (states * rows_of(vectors, wanted)).sum(dim=1) + rows_of(model.bias, items[wanted])
+    offset = rows_of(model.bias, negatives) - log_expected
+    return sampled_softmax(states, own, rows_of(vectors, drawn), offset, (wanted, drawn))
 
 
 def _step(model: NextItemModel, optimisers: list[torch.optim.Optimizer], rate: float) -> None:

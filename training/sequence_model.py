@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from training.table_rows import rows_of
+
 
 class CausalBlock(nn.Module):
     """One pre-norm Transformer block whose attention knows how far back a token stands."""
@@ -28,7 +30,8 @@ class CausalBlock(nn.Module):
         batch, length, width = tokens.shape
         parts = self.query_key_value(self.attention_norm(tokens)).view(batch, length, 3, self.heads, -1)
         query, key, value = parts.permute(2, 0, 3, 1, 4)
-        bias = (self.distance_bias[:, distance] + causal).expand(batch, -1, -1, -1)
+        learned = self.distance_bias.index_select(1, distance.flatten()).view(self.heads, *distance.shape)
+        bias = (learned + causal).expand(batch, -1, -1, -1)
         found = functional.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         tokens = tokens + self.dropout(self.output(found.transpose(1, 2).reshape(batch, length, width)))
         forward: torch.Tensor = tokens + self.dropout(self.feed_forward(self.forward_norm(tokens)))
@@ -79,7 +82,7 @@ class SequenceModel(nn.Module):
     def forward(self, vectors: torch.Tensor, sequences: torch.Tensor) -> torch.Tensor:
         """Return float32 [B, L, d] from `items()` and sequences int64 [B, L ≤ length]."""
         length = sequences.shape[1]
-        tokens = self.dropout(self.input_norm(vectors[sequences]))
+        tokens = self.dropout(self.input_norm(rows_of(vectors, sequences)))
         for block in self.blocks:
             tokens = block(tokens, self.distance[:length, :length], self.causal[:length, :length])
         states: torch.Tensor = self.final_norm(tokens)

@@ -20,7 +20,8 @@ def rank_quality(recommend: Recommend, sequences: Sequences, cut: str, users: in
     """Return r10, n10 with the history masked, r10_unmasked, n10_unmasked, and r10_cold on one cut.
 
     With one wanted item NDCG@10 is 1 / log2(rank + 1) within the first ten, and Recall@10 is the hit rate. `r10_cold`
-    is over wanted items that no training sequence names; NaN where there are none. Equal scores count against the item.
+    is over wanted items that no training sequence names; NaN where there are none. Equal scores count against
+    the item. With the history masked a wanted item of the history cannot be recommended: it is a miss.
     `users` above 0 takes that many users, always the same.
     """
     chosen = np.arange(len(sequences))
@@ -54,7 +55,11 @@ def _means(
 def wanted_ranks(
     recommend: Recommend, sequences: Sequences, cut: str, chosen: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 0-based rank of each (chosen) user's wanted item, int64: with the history masked, and without."""
+    """Return the 0-based rank of each (chosen) user's wanted item, int64: with the history masked, and without.
+
+    A wanted item that stands in the history is masked with it: its rank is the last, and a miss in a small catalogue
+    too.
+    """
     chosen = np.arange(len(sequences)) if chosen is None else chosen
     every, wanted = sequences.before(HELD_OUT[cut]), sequences.wanted(HELD_OUT[cut])[chosen]
     histories = [every[user] for user in chosen]
@@ -72,15 +77,23 @@ def wanted_ranks(
         scores[:, 0] = -torch.inf
         scores.scatter_(1, target, -torch.inf)
         unmasked[users] = (scores >= own).sum(dim=1).numpy()
-        _mask(scores, rows)
+        owner, seen = flat(rows)
+        scores[owner, seen] = -torch.inf
         masked[users] = (scores >= own).sum(dim=1).numpy()
+        masked[users[taken_before(owner, seen, target)]] = max(sequences.item_count, K)
     return masked, unmasked
 
 
-def _mask(scores: torch.Tensor, rows: list[np.ndarray]) -> None:
-    """Set the scores of each row's history to −inf, in place."""
-    owner = torch.from_numpy(np.repeat(np.arange(len(rows)), [len(row) for row in rows]))
-    scores[owner, torch.from_numpy(np.concatenate(rows))] = -torch.inf
+def flat(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return (row number, item) of every item of the rows, both int64."""
+    owner = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
+    return torch.from_numpy(owner), torch.from_numpy(np.concatenate(rows))
+
+
+def taken_before(owner: torch.Tensor, seen: torch.Tensor, target: torch.Tensor) -> np.ndarray:
+    """Return the numbers of the rows whose own wanted item, `target` int64 [rows, 1], stands among what they saw."""
+    found: np.ndarray = owner[seen == target[owner, 0]].unique().numpy()
+    return found
 
 
 def _gain(ranks: np.ndarray) -> np.ndarray:

@@ -13,13 +13,20 @@ _WINDOW = 5
 
 
 def spectral_starts(sequences: Sequences, width: int, seed: int) -> np.ndarray:
-    """Return start vectors float32 [n + 1, width] of one length (Levy and Goldberg, NeurIPS 2014)."""
+    """Return start vectors float32 [n + 1, width] of one length (Levy and Goldberg, NeurIPS 2014).
+
+    Where no two items stand in one training sequence there is no spectrum: then the directions are random.
+    """
     counts = window_counts(sequences.before(HELD_OUT["validation"]), sequences.item_count, _WINDOW)
     both = counts + counts.T
     scale = sp.diags((np.asarray(both.sum(axis=1)).ravel() + 1) ** -0.5)
-    start = np.random.default_rng(seed).normal(size=both.shape[0]).astype(np.float32)
-    left, strength, _ = svds((scale @ both @ scale).astype(np.float32), k=width, v0=start)
-    vectors = left * np.sqrt(np.maximum(strength, 0))
+    random = np.random.default_rng(seed)
+    start = random.normal(size=both.shape[0]).astype(np.float32)
+    if both.nnz:
+        left, strength, _ = svds((scale @ both @ scale).astype(np.float32), k=width, v0=start)
+        vectors = left * np.sqrt(np.maximum(strength, 0))
+    else:
+        vectors = random.normal(size=(both.shape[0], width))
     unit: np.ndarray = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
     return _START_LENGTH * unit.astype(np.float32)
 

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional
 
 from feature_repo.schema import INTERACTION_TYPES
+from training.table_rows import rows_of
 
 #: Logarithmic buckets of ages and of gaps.
 AGE_BUCKETS = 20
@@ -104,7 +105,7 @@ class ItemTable(nn.Module):
         """Return vectors [..., d] of vocabulary indices; `identity_kept` [known + 1] is 0 where text must do alone."""
         column = self.column[items]
         kept = (column > 0).float() if identity_kept is None else identity_kept[column] * (column > 0)
-        return self.identity[column] * kept.unsqueeze(-1) + self.project(self.text[items])
+        return rows_of(self.identity, column) * kept.unsqueeze(-1) + self.project(self.text[items])
 
 
 def _bucket(days: torch.Tensor) -> torch.Tensor:

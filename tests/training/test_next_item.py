@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional
 
 from tests.training.walks import ITEMS, catalogue, cycle_rows, silent, tiny
-from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
+from training import fit_sequence, sequence_blend, sequence_checkpoint, sequence_knn, sequence_neighbours
 from training.item_vectors import SHARPNESS
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
@@ -60,14 +60,16 @@ def test_the_chunked_softmax_is_the_plain_one_with_its_gradients() -> None:
         assert torch.allclose(one.grad, other.grad, atol=2e-2 * float(one.grad.abs().max()))
 
 
-def test_ranks_are_those_of_a_plain_loop(cycle: Sequences) -> None:
+@pytest.mark.parametrize("length", [9, 26, 60])
+def test_ranks_are_those_of_a_plain_loop_and_a_wanted_item_of_the_history_is_a_miss(length: int) -> None:
+    walks = read_sequences(cycle_rows(length=length), catalogue())
     table = torch.randn(ITEMS + 1, ITEMS + 1, generator=torch.Generator().manual_seed(5))
-    masked, unmasked = wanted_ranks(lambda rows: table[[int(row[-1]) for row in rows]], cycle, "test")
-    for user, (row, wanted) in enumerate(zip(cycle.before(1), cycle.wanted(1), strict=True)):
+    masked, unmasked = wanted_ranks(lambda rows: table[[int(row[-1]) for row in rows]], walks, "test")
+    for user, (row, wanted) in enumerate(zip(walks.before(1), walks.wanted(1), strict=True)):
         scores = table[int(row[-1])]
         above = [item for item in range(1, ITEMS + 1) if item != wanted and scores[item] >= scores[wanted]]
         assert unmasked[user] == len(above)
-        assert masked[user] == len([item for item in above if item not in row])
+        assert masked[user] == (ITEMS if wanted in row else len([item for item in above if item not in row]))
 
 
 def test_the_interval_of_a_mixed_model_holds_its_mean_and_that_of_a_perfect_one_is_a_point(cycle: Sequences) -> None:
@@ -108,10 +110,31 @@ def test_a_killed_fit_goes_on_to_the_same_weights(cycle: Sequences, text: np.nda
     with pytest.raises(KeyboardInterrupt):
         fit_sequence.fit(cycle, text, settings, killed, tmp_path / "fit.pt")
     numbers: list[int] = []
+    before = sequence_checkpoint.spent(tmp_path / "fit.pt")
     resumed = fit_sequence.fit(cycle, text, settings, lambda epoch: numbers.append(epoch.number), tmp_path / "fit.pt")
     assert numbers == [3, 4, 5]
+    after = sequence_checkpoint.spent(tmp_path / "fit.pt")
+    assert 0 < before[0] < after[0]
+    assert 0 < before[1] < after[1]
+    assert sequence_checkpoint.spent(None) == sequence_checkpoint.spent(tmp_path / "none.pt") == (0, 0)
     for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
         assert torch.equal(one, other)
+
+
+def test_a_checkpoint_of_other_settings_or_rows_is_refused(cycle: Sequences, text: np.ndarray, tmp_path: Path) -> None:
+    settings, path = replace(tiny(), epochs=1), tmp_path / "fit.pt"
+    fit_sequence.fit(cycle, text, settings, silent, path)
+    others = Sequences(np.roll(cycle.items, 1), cycle.starts, cycle.item_count)
+    for rows, meanings, other in (
+        (cycle, text, replace(settings, dropout=0.1)),
+        (cycle, -text, settings),
+        (others, text, settings),
+    ):
+        with pytest.raises(ValueError, match="rows and settings"):
+            fit_sequence.fit(rows, meanings, other, silent, path)
+    numbers: list[int] = []
+    fit_sequence.fit(cycle, text, settings, lambda epoch: numbers.append(epoch.number), path)
+    assert numbers == []
 
 
 def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validation(
@@ -127,6 +150,19 @@ def test_counting_models_find_the_pattern_and_the_blend_is_no_worse_on_validatio
     assert alone["item-kNN"] > alone["popularity"]
     blend = sequence_blend.fit(cycle, parts, {"item-kNN": 1.0})
     assert rank_quality(blend, cycle, "validation")["n10"] >= alone["item-kNN"]
+
+
+def test_a_part_that_finds_only_items_of_the_history_has_no_say_in_the_blend() -> None:
+    walks = read_sequences(cycle_rows(length=60), catalogue())
+    following = torch.eye(ITEMS + 1).roll(1, dims=1)
+    parts = {
+        "nothing": lambda rows: torch.zeros(len(rows), ITEMS + 1),
+        "following": lambda rows: following[[int(row[-1]) for row in rows]],
+    }
+    blend = sequence_blend.fit(walks, parts, {"nothing": 1.0})
+    assert blend.weights["following"] == 0
+    assert rank_quality(parts["following"], walks, "validation")["r10"] == 0
+    assert rank_quality(parts["following"], walks, "validation")["r10_unmasked"] > 0.9
 
 
 def test_the_unit_of_a_part_does_not_matter_to_the_blend(cycle: Sequences, text: np.ndarray) -> None:

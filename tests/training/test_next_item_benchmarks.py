@@ -1,21 +1,28 @@
 """The commands that measure the next-item models, on sets of every shape."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from click.testing import CliRunner
 
-from benchmarks import ablation
-from benchmarks.quality import fit_counted, kept, run_seed, table
-from tests.training.walks import cycle_rows, tiny
+from benchmarks import ablation, quality
+from benchmarks.peak_memory import forget_peak, peak_mb
+from benchmarks.quality import as_json, fit_counted, kept, run_seed, table
+from tests.training.walks import catalogue, cycle_rows, tiny
+from training import sequence_neighbours
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 
 
-@pytest.mark.parametrize(("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300)])
-def test_the_benchmark_takes_few_users_few_items_very_long_histories_and_no_text(
+@pytest.mark.parametrize(
+    ("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300), (40, 90, 3, 4)]
+)
+def test_the_benchmark_takes_few_users_few_items_very_long_histories_no_pairs_and_no_text(
     users: int, items: int, low: int, high: int
 ) -> None:
     random = np.random.default_rng(3)
@@ -39,6 +46,37 @@ def test_a_seed_that_was_kept_is_not_run_again(tmp_path: Path) -> None:
     assert kept(None, "two", lambda: {}) == {}
 
 
+def test_what_was_kept_of_other_settings_or_threads_is_not_taken_up(
+    cycle: Sequences, text: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs: list[int] = []
+    monkeypatch.setattr(quality, "fit_counted", lambda *_: ({}, {}))
+    monkeypatch.setattr(quality, "run_seed", lambda rows, text, seed, *_: runs.append(seed) or {"blend": {"n10": 0.5}})
+
+    def order() -> None:
+        quality.run_order(cycle, text, range(1, 2), tmp_path)
+
+    order()
+    order()
+    assert len(runs) == 1
+    torch.set_num_threads(2)
+    order()
+    monkeypatch.setattr(quality, "WIDTH", 32)
+    order()
+    monkeypatch.setattr(quality, "settings_for", lambda sequences, width, seed: replace(tiny(), dropout=0.5))
+    order()
+    monkeypatch.setattr(quality, "FIGURES", 0)
+    order()
+    assert len(runs) == 5
+
+
+def test_the_seconds_of_a_model_count_those_before_it_was_killed(cycle: Sequences) -> None:
+    results: quality.Results = {}
+    quality._timed(results, "popularity", cycle, sequence_neighbours.popularity, (100.0, 50.0))
+    assert results["popularity"]["seconds"] > 100
+    assert 50 < results["popularity"]["cpu_seconds"] < 100
+
+
 def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, text: np.ndarray) -> None:
     said: list[str] = []
     rows = ablation.run(cycle, text, replace(tiny(), epochs=2), said.append)
@@ -55,3 +93,41 @@ def test_a_part_of_the_users_is_the_same_for_the_same_seed() -> None:
     assert few["user"].nunique() == 7
     assert few.equals(ablation.some_users(cycle_rows(), 7, 1))
     assert ablation.some_users(cycle_rows(), 0, 1).equals(cycle_rows())
+
+
+def test_the_command_says_of_every_model_what_shuffled_days_and_memory_are_and_its_line_is_strict_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cycle_rows(users=20).to_parquet(tmp_path / "rows.parquet")
+    catalogue().assign(title="tool").to_parquet(tmp_path / "items.parquet")
+    monkeypatch.setattr(quality, "text_vectors", lambda titles: np.ones((len(titles), 8), dtype=np.float32))
+    monkeypatch.setattr(quality, "settings_for", lambda sequences, width, seed: replace(tiny(), epochs=1))
+    told = [
+        "--interactions",
+        f"{tmp_path / 'rows.parquet'}",
+        "--items",
+        f"{tmp_path / 'items.parquet'}",
+        "--seeds",
+        "1",
+    ]
+    ran = CliRunner().invoke(quality.main, [*told, "--threads", "1"], catch_exceptions=False)
+    results = json.loads(ran.stdout.splitlines()[-1], parse_constant=pytest.fail)
+    assert {"blend", "popularity", "EASE", "iALS", "BPR", "GRU4Rec, full softmax", "item-kNN"} <= set(results)
+    for metrics in results.values():
+        assert 0 <= metrics["n10_ties"] <= metrics["r10_ties"] <= 1
+        assert metrics["peak_mb"] > 0
+        assert metrics["r10_cold"] is None
+
+
+def test_what_cannot_be_counted_is_null() -> None:
+    assert as_json({"blend": {"n10": 0.5, "r10_cold": float("nan")}}) == '{"blend": {"n10": 0.5, "r10_cold": null}}'
+
+
+def test_a_peak_of_memory_is_forgotten_before_the_next_model() -> None:
+    if not forget_peak():
+        pytest.skip("the kernel does not let this process forget its peak")
+    large = np.ones(2**25)
+    high = peak_mb()
+    del large
+    forget_peak()
+    assert peak_mb() < high - 200
