@@ -1,4 +1,9 @@
-"""Bounds of a mean by drawing the users again (percentile bootstrap: Efron and Tibshirani, 1993, ch. 13)."""
+"""Bounds of a mean by drawing the users again (percentile bootstrap: Efron and Tibshirani, 1993, ch. 13).
+
+Of a handful of users the bootstrap is too sure: one user drawn again is the same user. The sign test is exact there.
+"""
+
+import math
 
 import numpy as np
 
@@ -17,3 +22,12 @@ def paired_bounds(
     ]
     low, high = np.quantile(np.concatenate(means) / len(difference), [1 - confidence, confidence])
     return float(low), float(high)
+
+
+def sign_chance(better: int, worse: int) -> float:
+    """Return the chance that so many or more of the users who differ are better off, were it a coin's throw for each.
+
+    The exact one-sided sign test (Conover, Practical Nonparametric Statistics, 1999, ch. 3.4); 1 where nobody differs.
+    """
+    differ = better + worse
+    return sum(math.comb(differ, count) for count in range(better, differ + 1)) / 2**differ

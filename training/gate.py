@@ -3,7 +3,8 @@
 Better: over the users of the test cut, the lower one-sided bound of the mean difference in NDCG@10 is above 0 and
 Recall@10 has not surely fallen (paired bootstrap over users: Efron and Tibshirani, An Introduction to the Bootstrap,
 1993, ch. 13; for ranking systems: Sakai, Evaluating evaluation metrics based on the bootstrap, SIGIR 2006), and no
-slice of users or items surely lost more than the bound. Both are ranked by their model.onnx, as served.
+slice of users or items surely lost more than the bound. Of few users an exact sign test must agree: the bootstrap of a
+handful is too sure of itself. Both are ranked by their model.onnx, as served.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 
 from training import metrics
-from training.bootstrap import paired_bounds
+from training.bootstrap import paired_bounds, sign_chance
 from training.dataset import Catalogue, Cut, TrainingSet
 from training.gate_behaviour import behaviour_checks, whole_lists
 from training.gate_checks import GateCheck, GateLimits, sanity_checks
@@ -22,13 +23,17 @@ from training.gate_inputs import input_checks
 from training.gate_slices import K, Ranked, SliceComparison, compare_slices
 from training.onnx_ranking import Contender, rank
 
+#: Of fewer users who wanted something a sign test must agree with the bootstrap.
+FEW_USERS = 50
+
 
 @dataclass(frozen=True)
 class Comparison:
     """Challenger against incumbent on the same users: mean NDCG@10 and Recall@10 of both, difference in NDCG@10.
 
     `low` is the lower one-sided bound at `confidence`, `high` the upper; `recall_low`, `recall_high` are those of the
-    difference in Recall@10. `users_better` have a higher NDCG@10 with it.
+    difference in Recall@10. `users_better` have a higher NDCG@10 with it; `sign_chance` is how likely that many or more
+    of those who differ would have, were both models equally good.
     """
 
     incumbent: str
@@ -45,6 +50,7 @@ class Comparison:
     confidence: float
     users_better: int
     users_worse: int
+    sign_chance: float
 
 
 @dataclass(frozen=True)
@@ -120,6 +126,7 @@ def compare(incumbent: str, ranked: Ranked, limits: GateLimits) -> Comparison:
     difference = ours - theirs
     low, high = paired_bounds(difference, limits.confidence, limits.bootstrap_samples)
     recall_low, recall_high = paired_bounds(our_recall - their_recall, limits.confidence, limits.bootstrap_samples)
+    better, worse = int((difference > 0).sum()), int((difference < 0).sum())
     return Comparison(
         incumbent=incumbent,
         users=len(ranked.rows),
@@ -133,8 +140,9 @@ def compare(incumbent: str, ranked: Ranked, limits: GateLimits) -> Comparison:
         recall_low=recall_low,
         recall_high=recall_high,
         confidence=limits.confidence,
-        users_better=int((difference > 0).sum()),
-        users_worse=int((difference < 0).sum()),
+        users_better=better,
+        users_worse=worse,
+        sign_chance=sign_chance(better, worse),
     )
 
 
@@ -156,6 +164,13 @@ def _not_better(comparison: Comparison) -> list[str]:
             f"not better than {comparison.incumbent}: NDCG@10 {comparison.ndcg10:.4f} against "
             f"{comparison.incumbent_ndcg10:.4f} on the same {comparison.users} users; the difference must be above 0 "
             f"with {comparison.confidence:.0%} confidence, its lower bound is {comparison.low:+.4f}"
+        )
+    elif comparison.users < FEW_USERS and not comparison.sign_chance < 1 - comparison.confidence:
+        reasons.append(
+            f"not surely better than {comparison.incumbent} by {comparison.users} users: better for "
+            f"{comparison.users_better}, worse for {comparison.users_worse}; by chance that comes in "
+            f"{comparison.sign_chance:.1%} of such comparisons (sign test), and must in less than "
+            f"{1 - comparison.confidence:.0%}"
         )
     if comparison.recall_high < 0:
         reasons.append(

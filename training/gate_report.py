@@ -68,7 +68,8 @@ def _comparison_lines(challenger: str, comparison: Comparison) -> list[str]:
         f"Difference in NDCG@10 {comparison.difference:+.4f}; {comparison.confidence:.0%} bounds "
         f"{comparison.low:+.4f} … {comparison.high:+.4f} (paired bootstrap over users); in Recall@10 "
         f"{comparison.recall_low:+.4f} … {comparison.recall_high:+.4f}. "
-        f"Better for {comparison.users_better} users, worse for {comparison.users_worse}.",
+        f"Better for {comparison.users_better} users, worse for {comparison.users_worse} "
+        f"(by chance in {comparison.sign_chance:.1%}, sign test).",
         "",
     ]
 

@@ -6,14 +6,13 @@ import numpy as np
 import torch
 
 from training.leave_one_out import HELD_OUT, Sequences
-from training.sequence_ranking import K, Recommend, flat, taken_before
+from training.sequence_ranking import K, Recommend, flat, taken_before, users_at_once
 
 #: Tried for each part, in units of how far the scores of one user spread: 1 gives it as much say as the first part.
 GRID = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0)
 #: Users of the validation cut that the weights are chosen on, and candidates taken from each part.
 _USERS = 8_000
 _DEPTH = 60
-_BATCH = 512
 #: The score of a wanted item that is masked: whatever the weights, every candidate is above it.
 _MISS = -3e9
 
@@ -64,7 +63,8 @@ def _panel(sequences: Sequences, parts: list[Recommend]) -> tuple[np.ndarray, np
     """
     histories, wanted = sequences.before(HELD_OUT["validation"]), sequences.wanted(HELD_OUT["validation"])
     users = np.sort(np.random.default_rng(0).permutation(len(histories))[:_USERS])
-    panels = [_batch(users[first : first + _BATCH], histories, wanted, parts) for first in range(0, len(users), _BATCH)]
+    size = users_at_once(sequences.item_count)
+    panels = [_batch(users[first : first + size], histories, wanted, parts) for first in range(0, len(users), size)]
     return np.concatenate([one for one, _ in panels]), np.concatenate([own for _, own in panels])
 
 

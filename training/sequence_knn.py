@@ -14,7 +14,7 @@ from training.sequence_starts import window_counts
 _USERS = 6_000
 _HISTORY_ITEMS = 300_000
 _SCORES = 300_000_000
-#: Pairs of events that are counted at most: a window that makes more is not tried.
+#: Pairs of events that are counted at most: a window that makes more is not tried, but for the smallest.
 _PAIRS = 25_000_000
 
 
@@ -69,14 +69,15 @@ def tuned(sequences: Sequences) -> tuple[Recommend, KnnSettings]:
     def quality(settings: KnnSettings) -> float:
         return rank_quality(model(settings), sequences, "validation", users)["n10"]
 
-    best = KnnSettings()
+    most = max(min(_TRIED["window"]), _PAIRS // max(events, 1))
+    best = KnnSettings(window=min(KnnSettings.window, max(each for each in _TRIED["window"] if each <= most)))
     reached = quality(best)
     for _ in range(_ROUNDS):
         before = best
         for knob, values in _TRIED.items():
             for value in values:
                 trial = replace(best, **{knob: value})
-                if trial.window * events > _PAIRS:
+                if trial.window > most:
                     continue
                 found = reached if trial == best else quality(trial)
                 if found > reached:

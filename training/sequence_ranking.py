@@ -65,7 +65,7 @@ def wanted_ranks(
     histories = [every[user] for user in chosen]
     order = np.argsort([len(row) for row in histories], kind="stable")
     masked, unmasked = np.zeros(len(order), dtype=np.int64), np.zeros(len(order), dtype=np.int64)
-    batch = max(1, min(_BATCH, _SCORES // (sequences.item_count + 1)))
+    batch = users_at_once(sequences.item_count)
     for start in range(0, len(order), batch):
         users = order[start : start + batch]
         rows = [histories[user] for user in users]
@@ -82,6 +82,11 @@ def wanted_ranks(
         masked[users] = (scores >= own).sum(dim=1).numpy()
         masked[users[taken_before(owner, seen, target)]] = max(sequences.item_count, K)
     return masked, unmasked
+
+
+def users_at_once(item_count: int) -> int:
+    """Return how many users' scores of all items may stand in memory at a time."""
+    return max(1, min(_BATCH, _SCORES // (item_count + 1)))
 
 
 def flat(rows: list[np.ndarray]) -> tuple[torch.Tensor, torch.Tensor]:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 
 from benchmarks.training_scale import generated_sequences
-from training import sequence_knn
+from training import sequence_blend, sequence_knn, sequence_ranking
 from training.history_scores import HistoryScores, decayed
 from training.leave_one_out import HELD_OUT
 from training.sequence_knn import KnnSettings
@@ -46,3 +47,28 @@ def test_an_older_item_counts_less_and_one_that_counts_next_to_nothing_is_left_o
     assert rows[1, 40] == 1
     assert rows[1, 20] == 0
     assert decayed([np.arange(1, 41)], 41, 1.0).sum() == 40
+
+
+@pytest.mark.parametrize(("windows", "most"), [(0.5, 1), (1.5, 1), (4.0, 3), (8.0, 7)])
+def test_a_set_too_large_for_the_usual_window_has_the_other_knobs_found_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, windows: float, most: int
+) -> None:
+    sequences = generated_sequences(150, 100, 1)
+    events = sum(map(len, sequences.before(HELD_OUT["validation"])))
+    monkeypatch.setattr(sequence_knn, "_PAIRS", int(windows * events))
+    settings = sequence_knn.tuned(sequences)[1]
+    assert settings.window <= most
+    assert settings.decay != KnnSettings().decay or settings.column_power != KnnSettings().column_power
+
+
+def test_the_blend_has_no_more_scores_in_memory_than_ranking(monkeypatch: pytest.MonkeyPatch) -> None:
+    sequences = generated_sequences(90, 50, 1)
+    monkeypatch.setattr(sequence_ranking, "_SCORES", 40 * 51)
+    asked: list[int] = []
+
+    def part(rows: list[np.ndarray]) -> torch.Tensor:
+        asked.append(len(rows))
+        return torch.zeros(len(rows), 51)
+
+    sequence_blend.fit(sequences, {"part": part}, {"part": 1.0})
+    assert asked == [40, 40, 10]
