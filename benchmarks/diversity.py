@@ -45,9 +45,7 @@ def main() -> None:
     """Answer for every user of the test week under each wish, and print what it costs and brings."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, required=True, help="a trained AISLE_HOME")
-    parser.add_argument(
-        "--cut", choices=("test", "validation"), default="test", help="the cut whose users are answered"
-    )
+    parser.add_argument("--cut", choices=("test", "validation"), default="test", help="whose users are answered")
     parser.add_argument("--source", help="the shop of the lake; all when absent")
     arguments = parser.parse_args()
     release = open_release(arguments.home)
