@@ -3,9 +3,8 @@
 Of a handful of users the bootstrap is too sure: one user drawn again is the same user. The sign test is exact there.
 """
 
-import math
-
 import numpy as np
+from scipy.special import bdtrc
 
 
 def paired_bounds(
@@ -29,5 +28,4 @@ def sign_chance(better: int, worse: int) -> float:
 
     The exact one-sided sign test (Conover, Practical Nonparametric Statistics, 1999, ch. 3.4); 1 where nobody differs.
     """
-    differ = better + worse
-    return sum(math.comb(differ, count) for count in range(better, differ + 1)) / 2**differ
+    return float(bdtrc(better - 1, better + worse, 0.5)) if better else 1.0
