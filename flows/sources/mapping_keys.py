@@ -17,7 +17,8 @@ class MappingError(ValueError):
 
     def __init__(self, file: str, key: str, expected: str, came: str, columns: Iterable[str] | None = None):
         there = "" if columns is None else f" The export's columns are: {', '.join(columns) or 'none'}."
-        super().__init__(f"{file}: {key}: expected {expected}, came {came}.{there}")
+        stop = "" if came.endswith("?") else "."
+        super().__init__(f"{file}: {key}: expected {expected}, came {came}{stop}{there}")
 
 
 class ExportRejected(ValueError):
