@@ -96,7 +96,7 @@ class Lookup:
 def looked_up(items: FileGuess, others: list[FileGuess]) -> list[Lookup]:
     """Return all files that can be joined to the items, in turn: kinds of kinds behind kinds."""
     found: list[Lookup] = []
-    columns = list(items.sample.columns)
+    columns, titled = list(items.sample.columns), "title" in items.roles
     left = [guess for guess in others if len(guess_roles(guess.sample.columns, ("event_time", "quantity"))) < 2]
     while left:
         joined = next(((guess, name) for guess in left if (name := _lookup_column(columns, guess))), None)
@@ -105,6 +105,8 @@ def looked_up(items: FileGuess, others: list[FileGuess]) -> list[Lookup]:
         guess, shared = joined
         left.remove(guess)
         stem, taken = Path(guess.sample.file).name.partition(".")[0], {each.name for each in columns}
+        # Where the items have titles of their own, a bare name is that of the kind or maker looked up.
+        taken |= {each.name for each in guess.sample.columns if titled and plain_name(each.name) == "name"}
         clashing = [each.name for each in guess.sample.columns if each.name != shared and each.name in taken]
         found.append(Lookup(guess, shared, {name: f"{stem} {name}" for name in clashing}))
         columns += found[-1].columns()

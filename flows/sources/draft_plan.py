@@ -61,12 +61,7 @@ def make_plan(samples: list[Sample]) -> Plan:
     if users and plan.orders and "user_id" in plan.orders.roles:
         plan.people = _people(plan.orders, users[0])
     plan.users = users.pop(0) if users else None
-    items = sorted(by_kind.get("items", []), key=_fitness_as_items)
-    plan.items = items.pop(0) if items else None
-    if plan.items:
-        items_named = plan.items.roles["item_id"]
-        plan.events = [_agreeing(guess, items_named.column) for guess in plan.events]
-        plan.lines = _agreeing(plan.lines, items_named.column) if plan.lines else None
+    items = _take_items(plan, by_kind.get("items", []))
     plan.unused = [*orders, *lines, *users, *_without_untold(plan)]
     left = [*items, *by_kind.get("other", [])]
     plan.lookups = looked_up(plan.items, left) if plan.items else []
@@ -109,11 +104,24 @@ def _fullest(lines: list[FileGuess]) -> list[FileGuess]:
     return sorted(lines, key=lambda guess: (meant_by_file(guess.sample.file) == "return", -guess.sample.rows))
 
 
-def _fitness_as_items(guess: FileGuess) -> tuple[bool, bool, int]:
-    """The catalogue's file comes first: with titles, one row an item, many columns."""
+def _take_items(plan: Plan, found: list[FileGuess]) -> list[FileGuess]:
+    """Choose the catalogue's file, let the deeds name items as it does, and return the other files of items."""
+    deeds = [*plan.events, *([plan.lines] if plan.lines else [])]
+    named = {guess.roles["item_id"].column.name for guess in deeds if "item_id" in guess.roles}
+    items = sorted(found, key=lambda guess: _fitness_as_items(guess, named))
+    if items:
+        plan.items = items.pop(0)
+        key = plan.items.roles["item_id"].column
+        plan.events = [_agreeing(guess, key) for guess in plan.events]
+        plan.lines = _agreeing(plan.lines, key) if plan.lines else None
+    return items
+
+
+def _fitness_as_items(guess: FileGuess, named: set[str]) -> tuple[bool, bool, bool, int]:
+    """The catalogue's file comes first: with titles, one row an item, its key named as by the deeds, many columns."""
     key = guess.roles["item_id"].column
     titled = "title" in guess_roles(guess.sample.columns, ("title",)) or "title" in guess.roles
-    return (not titled, key.distinct < key.filled, -len(guess.names))
+    return (not titled, key.distinct < key.filled, key.name not in named, -len(guess.names))
 
 
 def _agreeing(guess: FileGuess, catalogue: ColumnProfile) -> FileGuess:

@@ -31,9 +31,14 @@ def test_what_was_taken_leads_over_its_copies_to_the_film(settings: Settings, tm
         {"inventory_id": str(n), "film_id": str(1 + n // 4), "last_update": _DAYS[0]} for n in range(1, 41)
     ])  # fmt: skip
     _write(tmp_path / "film.csv", [{"film_id": str(n), "title": f"The film no {n}"} for n in range(1, 12)])
+    _write(tmp_path / "film_category.csv", [{"film_id": str(n), "category_id": str(n % 3)} for n in range(1, 12)])
+    _write(
+        tmp_path / "category.csv", [{"category_id": str(n), "name": ["Action", "Drama", "Music"][n]} for n in range(3)]
+    )
     text, mapping = _draft(tmp_path)
     assert mapping["events"]["from"].startswith("deeds left join (select")
-    assert mapping["items"]["files"] == "film.csv"
+    assert mapping["inputs"]["products"]["files"] == "film.csv"
+    assert mapping["items"]["columns"]["category"] == "category name"
     assert mapping["events"]["event_id"] == ["rental_id"]
     events = _try(settings, tmp_path, text)["events"]
     assert (events.rows, events.held) == (120, ())
