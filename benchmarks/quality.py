@@ -34,6 +34,7 @@ from training import (
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
+from training.recurrent_rate import with_own_rate
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_report
 from training.sequence_rows import clean_rows, titles
@@ -101,8 +102,8 @@ def run_baselines(sequences: Sequences, text: np.ndarray, seed: int) -> Results:
         "iALS": lambda data: sequence_factors.implicit_factors(data, seed),
         "BPR": lambda data: sequence_factors.pairwise_factors(data, seed),
         "SASRec, full softmax": _fit(text, plain),
-        "GRU4Rec, full softmax": _fit(text, replace(plain, cell="gru")),
-        "LSTM language model": _fit(text, replace(plain, cell="lstm")),
+        "GRU4Rec, full softmax": _fit_recurrent(text, replace(plain, cell="gru")),
+        "LSTM language model": _fit_recurrent(text, replace(plain, cell="lstm")),
     }
     for name, fit in fits.items():
         _timed(results, name, sequences, fit)
@@ -115,6 +116,10 @@ def _fit(text: np.ndarray, settings: SequenceSettings, checkpoint: Path | None =
         return lend_to_cold(model, data, text) if settings.text else model
 
     return fit
+
+
+def _fit_recurrent(text: np.ndarray, settings: SequenceSettings) -> Fit:
+    return lambda data: _fit(text, with_own_rate(data, settings, say))(data)
 
 
 def _timed(

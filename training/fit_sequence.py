@@ -53,12 +53,14 @@ def fit(
     mark = sequence_checkpoint.mark(sequences, text, settings) if checkpoint else ""
     done = sequence_checkpoint.read(checkpoint, mark, model, optimisers)
     started, cpu = started - done.seconds, cpu - done.cpu_seconds
-    epochs = settings.epochs if sequence_stream.batch_count(sequences, settings.batch_size) else 0
+    steps = sequence_stream.batch_count(sequences, settings.batch_size)
+    epochs = settings.epochs if steps else 0
     while done.epochs < epochs and done.without_gain <= settings.patience:
         loss = sequence_epoch.one_epoch(model, optimisers, sequences, done.epochs, settings)
         quality = rank_quality(recommender(model), sequences, "validation", settings.validation_users)["n10"]
         done.epochs += 1
-        done.without_gain = 0 if quality > done.best else done.without_gain + 1
+        early = done.epochs * steps < settings.least_steps
+        done.without_gain = 0 if early or quality > done.best else done.without_gain + 1
         if quality > done.best:
             done.best, done.best_weights = quality, copy.deepcopy(model.state_dict())
         done.seconds, done.cpu_seconds = time.monotonic() - started, time.process_time() - cpu

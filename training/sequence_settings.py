@@ -24,7 +24,8 @@ class SequenceSettings:
     `cell` 'gru' or 'lstm' puts a recurrent cell in the place of the Transformer, without text or spectral start.
     `negatives` above 0 takes that many sampled items a batch in place of the full softmax (Transformer only);
     `contrast` above 0 adds that much of `losses.same_target_contrast` to the full softmax.
-    `validation_users` above 0 looks at that many users after each epoch.
+    `validation_users` above 0 looks at that many users after each epoch. `patience` counts epochs without a better one
+    after the first `least_steps` steps.
     """
 
     width: int = 64
@@ -43,6 +44,7 @@ class SequenceSettings:
     negatives: int = 0
     validation_users: int = 0
     contrast: float = 0.0
+    least_steps: int = 0
 
 
 def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSettings:

@@ -14,6 +14,7 @@ from training import fit_sequence, sequence_blend, sequence_checkpoint, sequence
 from training.item_vectors import SHARPNESS
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
 from training.losses import SOFTMAX_CHUNK, chunked_softmax
+from training.recurrent_rate import with_own_rate
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
 from training.sequence_ranking import rank_quality, rank_report, wanted_ranks
@@ -210,6 +211,32 @@ def test_the_recurrent_baselines_learn_what_follows(cell: str, cycle: Sequences,
         cycle, text, replace(tiny(), cell=cell, epochs=40, learning_rate=3e-2, patience=20), silent
     )
     assert rank_quality(fit_sequence.recommender(model), cycle, "test")["n10"] > 0.9
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_recurrent_baseline_has_a_rate_of_its_own_and_steps_enough_on_a_small_set(
+    cell: str, cycle: Sequences, text: np.ndarray
+) -> None:
+    said: list[object] = []
+    shipped = SequenceSettings(width=32, cell=cell, batch_size=16, text=False, spectral=False)
+    settings = with_own_rate(cycle, shipped, said.append)
+    assert settings.learning_rate > shipped.learning_rate
+    assert len(said) == 3
+    qualities = [
+        rank_quality(fit_sequence.recommender(fit_sequence.fit(cycle, text, each, silent)), cycle, "test")["n10"]
+        for each in (shipped, settings)
+    ]
+    assert qualities[0] < 0.5
+    assert qualities[1] > 0.9
+
+
+def test_patience_counts_after_the_first_steps(cycle: Sequences, text: np.ndarray) -> None:
+    epochs: list[list[object]] = []
+    for least in (0, 40):
+        settings = replace(tiny(), learning_rate=0.0, patience=1, batch_size=15, least_steps=least)
+        epochs.append([])
+        fit_sequence.fit(cycle, text, settings, epochs[-1].append)
+    assert [len(each) for each in epochs] == [3, 11]
 
 
 def test_the_factors_of_a_history_solve_the_users_normal_equations(cycle: Sequences) -> None:
