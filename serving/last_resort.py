@@ -26,12 +26,12 @@ def recommend_at_any_rate(
     except Exception as error:
         if len(questions) == 1:
             log_unforeseen(error)
-            return [_what_is_popular(release, questions[0], now, metrics)]
+            return [what_is_popular(release, questions[0], now, metrics)]
     pairs = zip(questions, rows, strict=True)
     return [recommend_at_any_rate(release, [question], now, metrics, [row])[0] for question, row in pairs]
 
 
-def _what_is_popular(release: Release, question: Question, now: datetime, metrics: Metrics) -> Recommendations:
+def what_is_popular(release: Release, question: Question, now: datetime, metrics: Metrics) -> Recommendations:
     """Return what anybody would get: nothing of the user's row or visit is looked at."""
     anybody = replace(question, pseudonym=None, session_items=())
     (answer,) = recommend_many(release, [anybody], now, metrics, [UserRow()])

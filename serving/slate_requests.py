@@ -7,7 +7,7 @@ batch is answered the next requests come in; they are the next batch. Nobody wai
 import asyncio
 import time
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from types import SimpleNamespace
 
@@ -20,9 +20,10 @@ from serving.answer_log import Written, new_request_id, written
 from serving.contract import RecommendationRequest
 from serving.desk import Desk, question_of, release_in_use
 from serving.history import UserRow
+from serving.last_resort import what_is_popular
 from serving.online_rows import OnlineRows, OnlineStoreUnavailable
 from serving.problems import Problem, answer_error, log_unforeseen
-from serving.recommender import Question, read_rows, recommend, unread_rows
+from serving.recommender import Question, read_rows, unread_rows
 from serving.release import Release
 from serving.trial_answers import answer_shoppers
 from serving.waited_reads import PATIENCE, in_time
@@ -30,7 +31,6 @@ from serving.waited_reads import PATIENCE, in_time
 PATH = "/v1/recommendations"
 #: Questions answered together; beyond this the first waits longer than the model saves.
 MOST_TOGETHER = 8
-LAST_RESORT = "Something went wrong with this user; these are what is popular."
 _ROUTE = SimpleNamespace(path=PATH)
 
 
@@ -132,11 +132,9 @@ async def _answer_alone(queue: SlateQueue, asked: Waiting) -> None:
 
 
 def _answer_of_last_resort(desk: Desk, question: Question) -> Written:
-    """What is popular: whatever is wrong with this user's row, the shopper gets a slate."""
+    """What is popular: whatever goes wrong beyond the slate itself, the shopper gets one."""
     release = release_in_use(desk)
-    anybody = replace(question, pseudonym=None, session_items=())
-    answer = recommend(release, anybody, desk.clock.now(release.as_of), desk.metrics)
-    return written([replace(answer, user=question.pseudonym, notes=[*answer.notes, LAST_RESORT])])[0]
+    return written([what_is_popular(release, question, desk.clock.now(release.as_of), desk.metrics)])[0]
 
 
 async def _answer_batch(queue: SlateQueue, batch: list[Waiting]) -> None:

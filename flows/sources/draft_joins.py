@@ -38,7 +38,7 @@ def between(deeds: FileGuess, guesses: Sequence[FileGuess]) -> Between | None:
     """Return the table between deeds and the items' file; None where the deeds name what has a title."""
     named = deeds.roles["item_id"].column if "item_id" in deeds.roles else None
     for guess in guesses:
-        if named is None or guess is deeds or named.name not in guess.names or _titled(guess):
+        if named is None or guess is deeds or named.name not in guess.names or titled(guess):
             continue
         key = guess.sample.column(named.name)
         if key.distinct < key.filled or named.share_in(key) < _NEARLY_ALL:
@@ -51,7 +51,7 @@ def between(deeds: FileGuess, guesses: Sequence[FileGuess]) -> Between | None:
 
 def _leads_to(guess: FileGuess, key: ColumnProfile, catalogue: FileGuess) -> ColumnProfile | None:
     """The column of a table that names each row of a catalogue, by the same name."""
-    if not _titled(catalogue):
+    if not titled(catalogue):
         return None
     for column in guess.sample.columns:
         if column.name == key.name or column.name not in catalogue.names:
@@ -62,7 +62,8 @@ def _leads_to(guess: FileGuess, key: ColumnProfile, catalogue: FileGuess) -> Col
     return None
 
 
-def _titled(guess: FileGuess) -> bool:
+def titled(guess: FileGuess) -> bool:
+    """Whether a file has what a shopper reads of an item."""
     return "title" in guess.roles or "title" in guess_roles(guess.sample.columns, ("title",))
 
 

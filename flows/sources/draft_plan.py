@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import alike
-from flows.sources.draft_joins import Between, between, orders_of_lines
+from flows.sources.draft_joins import Between, between, orders_of_lines, titled
 from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_values, told_by_events
 from flows.sources.draft_unnamed import deeds_by_ids
 from flows.sources.file_guess import EVENT_ROLES, FileGuess, guess_file
@@ -120,8 +120,7 @@ def _take_items(plan: Plan, found: list[FileGuess]) -> list[FileGuess]:
 def _fitness_as_items(guess: FileGuess, named: set[str]) -> tuple[bool, bool, bool, int]:
     """The catalogue's file comes first: with titles, one row an item, its key named as by the deeds, many columns."""
     key = guess.roles["item_id"].column
-    titled = "title" in guess_roles(guess.sample.columns, ("title",)) or "title" in guess.roles
-    return (not titled, key.distinct < key.filled, key.name not in named, -len(guess.names))
+    return (not titled(guess), key.distinct < key.filled, key.name not in named, -len(guess.names))
 
 
 def _agreeing(guess: FileGuess, catalogue: ColumnProfile) -> FileGuess:
