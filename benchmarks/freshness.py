@@ -46,6 +46,7 @@ def main() -> None:
         time.sleep(2)
         run = probe(settings, arguments.events, first=0)
         under_load = loading.poll() is None
+        loading.kill()  # before the server: a load whose connections close says so with a traceback
         server.terminate()
         server.wait(30)
     print(

@@ -57,6 +57,10 @@ class LakeError(OSError):
         )
 
 
+class LakeConflict(LakeError):
+    """Another writer was at the same rows since they were read: read them again."""
+
+
 @dataclass(frozen=True)
 class Window:
     """One window of one source's table: `name` is like '2017-03', or 'all' for a table without time."""
@@ -192,9 +196,7 @@ def write_window(settings: Settings, window: Window, rows: pa.Table, read_at: in
     return int(after.version())
 
 
-def _commit(
-    settings: Settings, table: Table, rows: pa.Table, predicate: str | None, read_at: int | None = None
-) -> None:
+def _commit(settings: Settings, table: Table, rows: pa.Table, predicate: str, read_at: int | None = None) -> None:
     if settings.known_at is not None:
         raise ValueError(f"The lake of {settings.known_at.isoformat()} is past: it can be read, not written.")
     missing, mine = open_table(settings, table.name) is None, secrets.token_hex(8)
@@ -205,11 +207,13 @@ def _commit(
         if read_at is not None:
             target = DeltaTable(target, version=max(read_at, 0), storage_options=storage_options(settings))
         how = {"storage_options": storage_options(settings), **_lacks_columns(settings, table)}
-        _write(target, rows, predicate, {**how, "commit_properties": CommitProperties({_COMMIT: mine})})
+        how |= {"commit_properties": CommitProperties({_COMMIT: mine}), "writer_properties": _PARQUET}
+        write_deltalake(target, rows, mode="overwrite", predicate=predicate, **how)
     except (OSError, DeltaError) as error:
         if isinstance(error, CommitFailedError) and _is_committed(settings, table.name, mine):
             return
-        raise LakeError(settings, table.name, "written", error) from error
+        kind = LakeConflict if isinstance(error, CommitFailedError) else LakeError
+        raise kind(settings, table.name, "written", error) from error
 
 
 def _is_committed(settings: Settings, name: str, commit: str) -> bool:
@@ -242,13 +246,6 @@ def _lacks_columns(settings: Settings, table: Table) -> dict[str, Any]:
     names = set(arrow_schema(table).names)
     grows = found is not None and not names <= {field.name for field in found.schema().fields}
     return {"schema_mode": "merge"} if grows else {}
-
-
-def _write(target: str | DeltaTable, rows: pa.Table, predicate: str | None, how: dict[str, Any]) -> None:
-    if predicate is None:
-        write_deltalake(target, rows, mode="append", writer_properties=_PARQUET, **how)
-    else:
-        write_deltalake(target, rows, mode="overwrite", predicate=predicate, writer_properties=_PARQUET, **how)
 
 
 def read_window(settings: Settings, window: Window) -> tuple[pa.Table, int]:
@@ -286,9 +283,3 @@ def record_window(settings: Settings, entry: dict[str, object]) -> None:
     rows = pa.Table.from_pylist([entry], schema=arrow_schema(WINDOWS))
     window = Window(str(entry["table_name"]), str(entry["source"]), str(entry["window"]))
     _commit(settings, WINDOWS, rows, f"{window.predicate} and table_name = {literal(window.table)}")
-
-
-def append_rows(settings: Settings, name: str, rows: pa.Table) -> None:
-    """Add rows to a table in one commit; the caller sees to it that they are not there yet."""
-    if len(rows):
-        _commit(settings, _TABLES[name], rows.cast(arrow_schema(_TABLES[name])), None)

@@ -18,6 +18,7 @@ from feature_repo.schema import CONTRACT_VERSION
 from flows import lake
 from flows.connection import connect, literal
 from flows.judging import JudgedTable, WindowCounts, load_raw, open_staged
+from flows.moved_events import may_move, moved_away, staying, windows_left
 from flows.quarantine import UNKNOWN_WINDOW, held_windows, hold, quarantine_rows, release
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
@@ -118,6 +119,7 @@ def land_table(
     _hold_unread(landing)
     _hold_rows(landing, due)
     before = _empty_windows(landing, judged, ledger)
+    _leave_windows(landing, {window.name for window in due})
     for done, window in enumerate(due, 1):
         version, others = _write_window(landing, window)
         before += others if _by_another_mapping(ledger.get(window.name), mapping) else 0
@@ -153,6 +155,22 @@ def _empty_windows(landing: _Landing, judged: JudgedTable, ledger: dict[str, dic
     return removed
 
 
+def _leave_windows(landing: _Landing, due: set[str]) -> None:
+    """Take events out of windows that are not due, where the export has them in another one now.
+
+    Before any window is written: a run that dies in between finds the new ones still due.
+    """
+    if landing.staged.table != "events" or not due or not may_move(landing.mapping):
+        return
+    for name in windows_left(landing.settings, landing.connection, landing.mapping.source):
+        if name not in due:
+            window = lake.Window("events", landing.mapping.source, name)
+            existing, read_at = lake.read_window(landing.settings, window)
+            stays = staying(landing.connection, existing, moved_away(landing.connection, existing, name))
+            version = lake.write_window(landing.settings, window, stays, read_at)
+            _record_window(landing, WindowCounts(name, len(stays), 0, "left"), version)
+
+
 def _landed(entry: dict[str, object] | None, window: WindowCounts, mapping: Mapping) -> bool:
     return entry is not None and (entry["input_hash"], entry["mapping_hash"], entry["contract_version"]) == (
         window.input_hash,
@@ -162,7 +180,10 @@ def _landed(entry: dict[str, object] | None, window: WindowCounts, mapping: Mapp
 
 
 def _write_window(landing: _Landing, counts: WindowCounts) -> tuple[int, int]:
-    """Write one window's good rows beside, or in place of, what it had; return the version and the rows not named."""
+    """Write one window's good rows beside, or in place of, what it had; return the version and the rows not named.
+
+    A row that the export names in another window has moved there: the shop corrected its time.
+    """
     settings, table = landing.settings, landing.staged.table
     window = lake.Window(table, landing.mapping.source, counts.name)
     rows = f"select * from incoming_{table} where _window = {literal(window.name)}"
@@ -172,10 +193,11 @@ def _write_window(landing: _Landing, counts: WindowCounts) -> tuple[int, int]:
     )
     existing, read_at = lake.read_window(settings, window)
     others = not_named(landing.connection, existing, window) if len(existing) else existing
+    events = table == "events" and len(others) > 0
+    gone = others if landing.replace or not events else moved_away(landing.connection, others, window.name)
     newest_wins = landing.mapping.newest_wins(table)
-    merged = merge_window(landing.connection, existing, window, landing.now, newest_wins)
-    if landing.replace and len(others):
-        merged = landing.connection.sql("select * from merged anti join others using (event_id)").to_arrow_table()
+    stays = staying(landing.connection, existing, gone) if len(gone) else existing
+    merged = merge_window(landing.connection, stays, window, landing.now, newest_wins)
     written = len(merged) or len(existing)
     return lake.write_window(settings, window, merged, read_at) if written else read_at, len(others)
 

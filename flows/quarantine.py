@@ -1,5 +1,7 @@
 """Held rows: kept as they came (user ids as pseudonyms), with the rule they broke and why; never twice."""
 
+import random
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,13 +12,15 @@ import pyarrow.dataset as ds
 
 from feature_repo.schema import CONTRACT_VERSION, QUARANTINE
 from flows.connection import connect, literal
-from flows.lake import append_rows, arrow_dataset, arrow_schema, read_source, replace_windows
+from flows.lake import LakeConflict, arrow_dataset, arrow_schema, read_source, replace_windows, table_version
 from flows.settings import Settings
 
 #: The window of rows whose event time could not be read; under a mended mapping they find their own.
 UNKNOWN_WINDOW = "unknown"
 #: Note of a held row that is about to land: a replay that died may have landed it.
 LANDING = "landing"
+#: How often rows are held anew when another run was at the same windows meanwhile.
+_TRIES = 5
 
 Row = dict[str, object]
 
@@ -65,26 +69,49 @@ def quarantine_rows(
 
 
 def hold(settings: Settings, rows: pa.Table) -> int:
-    """Append the rows that are not in the quarantine yet; return how many are held anew.
+    """Put the rows that are not in the quarantine yet into it; return how many are held anew.
 
     A row that was replayed once and is bad again (the mapping changed back, say) is held again; a discarded one stays
-    discarded.
+    discarded. Two runs that hold the same rows at once hold them once: the later one sees the other's and tries again.
     """
-    if not len(rows):
-        return 0
-    connection = connect()
-    connection.register("fresh", rows)
-    known = arrow_dataset(settings, QUARANTINE.name).scanner(columns=["row_id", "state"]).to_table()
-    connection.register("known", known)
-    new = connection.sql("select * from fresh where row_id not in (select row_id from known)").to_arrow_table()
-    append_rows(settings, QUARANTINE.name, new)
+    sources = set(rows["source"].to_pylist())
+    return sum(_hold(settings, source, rows.filter(pa.compute.field("source") == source)) for source in sources)
+
+
+def _hold(settings: Settings, source: str, rows: pa.Table) -> int:
+    for tries_left in reversed(range(_TRIES)):
+        version = table_version(settings, QUARANTINE.name)
+        connection = connect()
+        connection.register("fresh", rows)
+        connection.register("known", _rows_of_source(settings, source, version, ["row_id", "state"]))
+        new = connection.sql("select * from fresh anti join known using (row_id)").to_arrow_table()
+        windows = set(new["window"].to_pylist())
+        try:
+            if windows:
+                beside = _rows_of_source(settings, source, version, new.schema.names, windows)
+                both = pa.concat_tables([beside, new])
+                replace_windows(settings, QUARANTINE.name, source, windows, both, version)
+            break
+        except LakeConflict:
+            if not tries_left:
+                raise
+            time.sleep(random.uniform(0.1, 0.5))
     again = connection.sql(
         "select fresh.* from fresh join known using (row_id) where known.state = 'replayed'"
     ).to_arrow_table()
-    for source in set(again["source"].to_pylist()):
-        mine = {str(row["row_id"]): row for row in again.to_pylist() if row["source"] == source}
-        settle(settings, source, {key: _verdict_of(row) for key, row in mine.items()})
+    settle(settings, source, {str(row["row_id"]): _verdict_of(row) for row in again.to_pylist()})
     return len(new) + len(again)
+
+
+def _rows_of_source(
+    settings: Settings, source: str, version: int, columns: list[str], windows: Collection[str] | None = None
+) -> pa.Table:
+    """The quarantine's rows of one source (of some windows) at a version of the table; -1, before it was made: none."""
+    wanted = ds.field("source") == source
+    if windows is not None:
+        wanted &= ds.field("window").isin(sorted(windows))
+    dataset = arrow_dataset(settings, QUARANTINE.name, None if version < 0 else version)
+    return dataset.to_table(columns=columns, filter=wanted)
 
 
 def _verdict_of(row: Row) -> Row:

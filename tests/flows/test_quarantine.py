@@ -1,0 +1,44 @@
+"""The quarantine beside other runs: what two of them hold at once is held once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from flows import quarantine
+from flows.connection import connect
+from flows.settings import Settings
+from tests.flows.tiny_shop import NOW, rows_of
+
+
+def rows(*raw: str):
+    connection = connect()
+    said = " union all ".join(
+        f"select '2026-10-01' as \"window\", '{each}' as raw, null::varchar as origin, 'typed' as rule, 'odd' as reason"
+        for each in raw
+    )
+    connection.execute(f"create view bad as {said}")
+    return quarantine.quarantine_rows(connection, "bad", "events", "corner_shop", NOW)
+
+
+def test_a_run_that_finds_another_one_before_it_holds_only_what_that_one_did_not(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    replace_windows, others = quarantine.replace_windows, [rows("a", "b")]
+
+    def after_another(*arguments):
+        if others:
+            assert quarantine.hold(settings, others.pop()) == 2
+        replace_windows(*arguments)
+
+    quarantine.hold(settings, rows("z"))
+    monkeypatch.setattr(quarantine, "replace_windows", after_another)
+    assert quarantine.hold(settings, rows("b", "c")) == 1
+    assert sorted(str(row["raw"]) for row in rows_of(settings, "quarantine")) == ["a", "b", "c", "z"]
+
+
+def test_runs_side_by_side_hold_each_row_once(settings: Settings, tmp_path: Path):
+    mine = rows("a", "b", "c")
+    with ThreadPoolExecutor(3) as pool:
+        held = sum(pool.map(lambda _: quarantine.hold(settings, mine), range(3)))
+    assert (held, len(rows_of(settings, "quarantine"))) == (3, 3)
