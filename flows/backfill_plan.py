@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
+from feature_repo.schema import TABLES
 from flows import lake
 from flows.settings import Settings
 from flows.sources.export_files import files_of
@@ -47,12 +48,12 @@ class Chunk:
 
 @dataclass(frozen=True)
 class BackfillRecord:
-    """Which chunks of which backfill have landed; `lake_version` is that of the events after the last of them."""
+    """Which chunks of which backfill have landed; `lake` is what it was after the last of them (`_lake_now`)."""
 
     key: str
     started_at: str
     done: tuple[int, ...] = ()
-    lake_version: int = -1
+    lake: dict[str, tuple[str, int]] = field(default_factory=dict)
 
 
 def plan_chunks(mapping: Mapping, since: datetime, until: datetime) -> tuple[Chunk, ...]:
@@ -87,20 +88,19 @@ def open_record(settings: Settings, key: str) -> BackfillRecord:
     path = _path(settings, key)
     if path.exists():
         found = json.loads(path.read_text(encoding="utf-8"))
-        known = BackfillRecord(key, found["started_at"], tuple(found["done"]), found["lake_version"])
-        if lake.table_version(settings, "events") >= known.lake_version:
-            return known
+        then = {name: (str(made), int(version)) for name, (made, version) in found.get("lake", {}).items()}
+        if then and _goes_on(then, _lake_now(settings)):
+            return BackfillRecord(key, found["started_at"], tuple(found["done"]), then)
     return BackfillRecord(key, datetime.now(UTC).isoformat())
 
 
 def record_chunk(settings: Settings, record: BackfillRecord, chunk: Chunk) -> BackfillRecord:
     """Keep that a chunk has landed; the last step of each."""
-    version = lake.table_version(settings, "events")
-    grown = BackfillRecord(record.key, record.started_at, (*record.done, chunk.number), version)
+    grown = BackfillRecord(record.key, record.started_at, (*record.done, chunk.number), _lake_now(settings))
     path = _path(settings, record.key)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}")
-    content = {"started_at": grown.started_at, "done": grown.done, "lake_version": grown.lake_version}
+    content = {"started_at": grown.started_at, "done": grown.done, "lake": grown.lake}
     fresh.write_text(json.dumps(content), encoding="utf-8")
     fresh.replace(path)
     return grown
@@ -109,6 +109,17 @@ def record_chunk(settings: Settings, record: BackfillRecord, chunk: Chunk) -> Ba
 def drop_record(settings: Settings, record: BackfillRecord) -> None:
     """A backfill that is done keeps no record: run again, it looks at every window again."""
     _path(settings, record.key).unlink(missing_ok=True)
+
+
+def _lake_now(settings: Settings) -> dict[str, tuple[str, int]]:
+    """Which tables the lake has, each with the id that it was made with and its version."""
+    tables = {name: lake.open_table(settings, name) for name in TABLES}
+    return {name: (str(table.metadata().id), int(table.version())) for name, table in tables.items() if table}
+
+
+def _goes_on(then: dict[str, tuple[str, int]], now: dict[str, tuple[str, int]]) -> bool:
+    """Whether the lake is that of then, or came after it: neither made anew nor put back."""
+    return all(name in now and now[name][0] == made and now[name][1] >= at for name, (made, at) in then.items())
 
 
 def _on_disk(file: Path) -> Path:

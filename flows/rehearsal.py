@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from feature_repo.schema import TABLES
 from flows.connection import connect
 from flows.feature_moments import training_moments
 from flows.judging import JudgedTable, judge_tables, load_raw, open_staged
+from flows.private_columns import unknown_private_columns
 from flows.settings import Settings
 from flows.sources.staging import Export, StagedTable, stage_table
 
@@ -49,7 +50,8 @@ class Pair:
 class RehearsedTable:
     """What became of one table's sample: rows, rows left out, held rows by rule with an example, some rows as pairs.
 
-    `span`: the first and the last moment of events; None for other tables, and where no row has one.
+    `span`: the first and the last moment of events; None for other tables, and where no row has one. `notes`: what else
+    the mapping should say.
     """
 
     table: str
@@ -59,6 +61,7 @@ class RehearsedTable:
     pairs: tuple[Pair, ...]
     verdict: Verdict | None
     span: tuple[datetime, datetime] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def rows_held(self) -> int:
@@ -76,7 +79,9 @@ def rehearse(
     tables = sorted(export.mapping.tables, key=lambda table: table != "events")
     staged = [stage_table(export, table, folder, settings.pseudonym_key) for table in tables]
     judged = judge_tables(settings, export.mapping, staged, folder, now)
-    return tuple(_rehearsed(table, folder, now, shown) for table in judged)
+    rehearsed = [_rehearsed(table, folder, now, shown) for table in judged]
+    last = replace(rehearsed[-1], notes=tuple(unknown_private_columns(export.mapping, staged)))
+    return (*rehearsed[:-1], last)
 
 
 def _rehearsed(judged: JudgedTable, folder: Path, now: datetime, shown: int) -> RehearsedTable:
@@ -151,6 +156,7 @@ def next_steps(tables: tuple[RehearsedTable, ...], source: str) -> list[str]:
                 steps.append(f"{table.table} would be refused: {check.sentence} {check.advice}")
     rules = Counter({rule: count for table in tables for rule, count, _ in table.held})
     steps += [f"{rule}: {ADVICE[rule]}" for rule, _ in rules.most_common() if rule in ADVICE]
+    steps += [note for table in tables for note in table.notes]
     steps += [said for table in tables if table.span and (said := _too_short(*table.span))]
     if not any(table.verdict and not table.verdict.passed for table in tables):
         steps.append(f"Land it: aisle ingest --source {source}")

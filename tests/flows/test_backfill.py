@@ -1,5 +1,6 @@
 """A backfill in chunks ends in the lake of one ingest, killed or not, and an hourly ingest lands in between."""
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -146,6 +147,10 @@ def test_a_changed_export_or_a_lake_put_back_starts_over(home: Settings, tmp_pat
     assert backfill_key(export) != record.key
     emptied = replace(home, lake_uri=str(tmp_path / "another lake"))
     assert open_record(emptied, record.key).done == ()
+    shutil.rmtree(home.home / "lake")
+    for _ in range(3):  # a lake that was wiped and has come as far again is another one
+        land(home, write_shop(tmp_path / "shop", [*_sales(), sale(till="5")]))
+    assert open_record(home, record.key).done == ()
 
 
 @given(st.sampled_from(["hour", "day", "week", "month"]), st.integers(0, 9000), st.integers(1, 9000))
