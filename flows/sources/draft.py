@@ -109,6 +109,8 @@ def _inputs(plan: Plan) -> dict[str, FileGuess]:
         found["people"] = plan.people
     if plan.copies:
         found |= {"copies": plan.copies.guess} if plan.lines else {"deeds": plan.events[0], "copies": plan.copies.guess}
+    if plan.filled_in:
+        found["deeds"] = plan.events[0]
     if plan.items and (plan.lookups or not _one_row_an_item(plan.items)):
         found["products"] = plan.items
         found |= {f"words_{place}": each.guess for place, each in enumerate(plan.lookups, 1)}

@@ -8,9 +8,13 @@ from pathlib import Path
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_event_types import event_type_of
+from flows.sources.draft_filled import filled_in, said_once, with_all
+from flows.sources.draft_flags import flags_of
 from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
 from flows.sources.draft_joins import orders_joined
+from flows.sources.draft_kinds import kinds_among
 from flows.sources.draft_links import Lookup
+from flows.sources.draft_mistaken import taken_by_name, without_numbered_kinds
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import tells_of_a_person
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
@@ -20,15 +24,10 @@ from flows.sources.sample import Sample
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
 _PRIVATE = ("name", "id", "fn")
-_CATEGORY_NAMES = (
-    "category", "categories", "subcategory", "genre", "genres", "department", "aisle", "subclass", "commodity",
-    "warengruppe", "kategorie", "categorie", "categoria", "rubrik",
-)  # fmt: skip
-
 #: What exports call the number of an event.
 _EVENT_ID = r"(event|message|insert|hit|interaction|activity|review)_?(uu)?id|uuid"
-_LEVELS = r"(category_)?(level|lvl|l)_?\d"
-_CATEGORY_ENDINGS = ("product_type", "product_line", "group_name", "type_name", "class", "class_name", "_style")
+#: … and the number of a line, which is none of the order that it belongs to.
+_LINE_ID = r"(order|invoice|transaction|receipt|sales?)_?(line|item|detail)s?_?(id|no|nr|num|number)|(line|row)_?id"
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class EventsDraft:
 
 def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     """Draft the events of one file, or of the lines of orders."""
-    roles = dict(guess.roles)
+    roles = without_numbered_kinds(guess)
     relation = None
     if guess is plan.lines and plan.orders:
         people = plan.people
@@ -54,14 +53,18 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
         if people:
             relation += f" left join people using ({quoted(plan.orders.roles['user_id'].column.name)})"
             roles["user_id"] = people.roles["user_id"]
+    elif not plan.copies and len(plan.events) == 1 and (once := said_once(guess, roles)):
+        plan.filled_in, relation = True, filled_in(once, roles["basket_id"].column.name)
+        roles = with_all(roles, once)
     if plan.copies:
         relation = (relation or "deeds") + plan.copies.join()
     _read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
-    type_settings, type_column = event_type_of(guess, roles)
+    flags = flags_of(guess, roles)
+    type_settings, type_column = ([], flags.event_type) if flags.event_type else event_type_of(guess, roles)
     columns = [
         time_column,
-        user_of_events(guess, roles),
+        user_of_events(guess, roles, plan.nobody),
         item_of_events(guess, roles),
         type_column,
     ]
@@ -70,10 +73,13 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
             columns.append((name, own_id(roles[name].column), roles[name].said))
     columns += _amounts(guess, roles)
     for name in ("currency", "text"):
-        if name in roles:
+        # What is written beside an order is for the shop, and no review.
+        if name in roles and not (name == "text" and "basket_id" in roles):
             columns.append((name, roles[name].column.name, roles[name].said))
+    beside = plan.orders.sample.columns if relation and plan.orders and guess is plan.lines else ()
+    columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     told = _own_ids(guess, roles) or _duplicates(guess, roles)
-    settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles), *told]
+    settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles, flags.conditions), *told]
     return EventsDraft(guess, relation, settings, columns, days)
 
 
@@ -100,9 +106,9 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
         )
-    if categories := _categories(every, titles):
-        path = _joined(categories[0], " > ") if len(categories) == 1 else ""
-        path = path or f"category_path([{', '.join(quoted(column.name) for column in categories)}])"
+    if kinds := kinds_among(every, titles):
+        path = _joined(kinds[0], " > ") if len(kinds) == 1 else ""
+        path = path or f"category_path([{', '.join(quoted(column.name) for column in kinds)}])"
         columns.append(("category", path, "likely: by their names, the one with fewest values first"))
     roles = {**guess_roles(items.sample.columns, ("brand", "image")), **items.roles}
     if "brand" in roles and roles["brand"].column.kind == "whole":
@@ -110,6 +116,8 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         roles |= guess_roles([column for column in every if column.kind == "text"], ("brand",))
     for role, name in (("brand", "brand"), ("unit_price", "price"), ("image", "image")):
         column = roles[role].column if role in roles else None
+        if from_events and column and name == "brand" and "store" in plain_name(column.name).split("_"):
+            continue  # of a deed it is where it was done
         if column and column.filled and not (role == "image" and column.kind == "list"):
             columns.append((name, column.name, roles[role].said))
     if not from_events and "price" in names and names["price"].kind == "text":
@@ -169,7 +177,7 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
         low = quantity.column.minimum or 0
         made = f"abs({units})" if low < 0 else units
         found.append(("quantity", f"nullif({made}, 0)", quantity.said))
-    price, total = roles.get("unit_price"), roles.get("line_total")
+    price, total = (_money(roles.get(name)) for name in ("unit_price", "line_total"))
     if total and quantity and (price is None or price.confidence == "unsure"):
         made = f"{quoted(total.column.name)} / nullif({units}, 0)"
         made = f"abs({made})" if (quantity.column.minimum or 0) < 0 else made
@@ -185,6 +193,11 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
     return found
 
 
+def _money(guess: Guess | None) -> Guess | None:
+    """An amount, unless most are below zero: numbers that were standardised are no money."""
+    return guess if guess and (guess.column.median is None or guess.column.median >= 0) else None
+
+
 def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
     """The setting event_id, where the export numbers its events itself."""
     taken = {role.column.name for role in roles.values()}
@@ -193,6 +206,7 @@ def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]
     for column in guess.sample.columns:
         name = plain_name(column.name)
         named = (re.fullmatch(_EVENT_ID, name) or name == by_file) and column.name not in taken
+        named = bool(named or re.fullmatch(_LINE_ID, name))
         if named and column.distinct == column.rows > 1:
             return [
                 (f"event_id: {column.name} differs in each row, so it names the event", f'event_id = ["{column.name}"]')
@@ -214,29 +228,6 @@ def _duplicates(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, st
     if copies:
         return [(f"duplicates: the sample has {copies:,} rows that another one equals", 'duplicates = "once"')]
     return []
-
-
-def _categories(every: list[ColumnProfile], titles: list[ColumnProfile]) -> list[ColumnProfile]:
-    """Up to three columns that name categories, broad ones first; one with words rather than numbers."""
-    found: list[ColumnProfile] = []
-    for column in every:
-        name = plain_name(column.name)
-        parts = set(name.split("_"))
-        fits = parts & set(_CATEGORY_NAMES) or name.endswith(_CATEGORY_ENDINGS) or re.fullmatch(_LEVELS, name)
-        if (
-            fits
-            and not parts & {"colour", "color"}
-            and column.kind in ("text", "list", "whole")
-            and column not in titles
-            and column not in found
-        ):
-            found.append(column)
-    telling = [column for column in found if column.distinct > 1]
-    words = [column for column in telling or found if column.kind in ("text", "list")]
-    english = [column for column in words if "english" in plain_name(column.name)]
-    chosen = english or words or found
-    lists = [column for column in chosen if column.kind == "list"]
-    return lists[:1] or sorted(chosen, key=lambda column: column.distinct)[:3]
 
 
 def _title_names(names: dict[str, ColumnProfile]) -> list[str]:

@@ -48,7 +48,8 @@ def roles_without_names(sample: Sample) -> dict[str, Guess]:
         return named | {"title": Guess("title", told, "the first column of words that differ", "unsure")}
     roles = _roles_of_events(sample)
     texts = [column for column in texts if "event_type" not in roles]
-    if "event_time" not in roles and texts:
+    # A catalogue has a row for each item; where its first column comes again, they are users with what they did.
+    if "event_time" not in roles and texts and (first.distinct == first.filled or sample.rows < _FEW_ROWS):
         confidence = "likely" if owner == "item_id" else "unsure"
         roles = {"item_id": Guess("item_id", first, "the first column of a file without times", confidence)}
         roles["title"] = Guess("title", texts[0], "the first column of words", "unsure")
@@ -66,11 +67,28 @@ def _roles_of_events(sample: Sample) -> dict[str, Guess]:
             left.take("event_type", column, f"its words are {', '.join(sorted(column.words))}", "likely")
             break
     if not _take_orders(left):
+        _leave_row_numbers(left)
         _take_rating(left, sample.file)
         for role, why in (("user_id", "the first column that is left"), ("item_id", "the next column that is left")):
-            if left.columns:
-                left.take(role, left.columns[0], f"no name says so; {why}")
+            fitting = left.columns if role == "user_id" else [each for each in left.columns if _may_be_item(each)]
+            if fitting:
+                left.take(role, fitting[0], f"no name says so; {why}")
     return left.roles
+
+
+def _leave_row_numbers(left: _Left) -> None:
+    """A number that each row has of its own names no user, where another id comes again."""
+    if not left.columns:
+        return
+    first, *others = left.columns
+    numbered = first.kind == "whole" and first.rows >= _FEW_ROWS and first.distinct == first.rows
+    if numbered and any(_KINDS < each.distinct < _OF_ORDERS * each.filled for each in others):
+        left.columns.remove(first)
+
+
+def _may_be_item(column: ColumnProfile) -> bool:
+    """Whether a column may name items: it has more values than kinds of things have, and no long text."""
+    return column.rows < _FEW_ROWS or (column.distinct > _KINDS and column.length < 80)
 
 
 def _take_orders(left: _Left) -> bool:
@@ -108,8 +126,11 @@ def _take_orders(left: _Left) -> bool:
 
 
 def _take_rating(left: _Left, file: str) -> None:
+    few = len(left.columns) == 2 and left.columns[1].rows >= _FEW_ROWS
     ratings = [
-        each for each in left.columns[2:] if each.kind in NUMBERS and each.distinct <= 10 and (each.maximum or 99) <= 10
+        each
+        for each in left.columns[1 if few else 2 :]
+        if each.kind in NUMBERS and each.distinct <= 10 and (each.maximum or 99) <= 10
     ]
     if ratings and "event_type" not in left.roles and meant_by_file(file) in (None, "review"):
         left.take("rating", ratings[0], "few small numbers, as ratings are")

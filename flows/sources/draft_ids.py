@@ -5,9 +5,10 @@ import re
 
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_kinds import kinds_among
 from flows.sources.draft_times import Drafted
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
+from flows.sources.roles import Guess, meant_by, plain_name
 from flows.sources.sample import COUNT_BEFORE
 
 #: From this share on, rows without an item are no lines of goods but something else that happened.
@@ -28,8 +29,11 @@ def own_id(column: ColumnProfile, within: bool = False) -> str:
     return quoted(column.name) if within else column.name
 
 
-def user_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
-    """The column user_id: where some rows have none, by another id of the user, else by the visit as a guest."""
+def user_of_events(file: FileGuess, roles: dict[str, Guess], nobody: dict[str, str]) -> Drafted:
+    """The column user_id: where some rows have none, by another id of the user, else by the visit as a guest.
+
+    `nobody`: column of users → the id in it that stands for none.
+    """
     visit = roles.get("session_id") or roles.get("basket_id")
     if "user_id" not in roles:
         if visit is None:
@@ -38,8 +42,16 @@ def user_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
         return "user_id", own_id(visit.column), f"likely: no column names users, so each {what} is one"
     guess = roles["user_id"]
     share = guess.column.nulls / guess.column.rows
+    if none := nobody.get(guess.column.name):
+        made = f"nullif({own_id(guess.column, True)}, {literal(none)})"
+        made = f"coalesce({made}, 'guest ' || {quoted(visit.column.name)})" if visit else made
+        return "user_id", made, f"{guess.said}; {none} comes so often that it stands for nobody"
     if other := _stand_in(file, guess):
-        made = f"coalesce({own_id(guess.column, True)}, {own_id(other, True)})"
+        # Where the other one is in every row, one user would be two; unless it is the likelier that is the shop's id.
+        known = guess.column.filled > 0 and (other.nulls > 0.02 * other.rows or guess.confidence != "unsure")
+        ids = [own_id(guess.column, True), own_id(other, True)] if known else [own_id(other, True)]
+        guests = f", 'guest ' || {quoted(visit.column.name)}" if visit and other.nulls else ""
+        made = f"coalesce({', '.join(ids)}{guests})" if len(ids) > 1 or guests else own_id(other)
         return "user_id", made, f"{guess.said}; {share:.0%} have none: there {other.name} stands in"
     if guess.column.nulls and visit:
         made = f"coalesce({own_id(guess.column, True)}, 'guest ' || {quoted(visit.column.name)})"
@@ -50,12 +62,10 @@ def user_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
 def item_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
     """The column item_id: an id, out of a cell with its count, by a name where the id lacks, or a kind of things."""
     if "item_id" not in roles:
-        kinds = guess_roles(file.sample.columns, ("category",)).get("category")
-        if kinds and kinds.column.kind == "text" and kinds.column.distinct >= _KINDS:
-            why = (
-                f"unsure: no column names items; {kinds.column.name} is the nearest, so kinds of things are recommended"
-            )
-            return "item_id", kinds.column.name, why
+        kinds = [each for each in kinds_among(file.sample.columns) if each.kind == "text" and each.distinct >= _KINDS]
+        if kinds:
+            why = f"unsure: no column names items; {kinds[-1].name} is the nearest, so kinds of things are recommended"
+            return "item_id", kinds[-1].name, why
         return _kinds_by_number(file) or ("item_id", "null::varchar", _why_no_item(file))
     guess = roles["item_id"]
     if guess.column.name in file.sample.counted:
@@ -91,9 +101,15 @@ def counted_in_cell(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
     return [("quantity", made, f"likely: {column.name} begins with it")]
 
 
-def conditions_of_events(file: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
-    """A condition (why, line of TOML) that leaves out rows which tell of no user's deed; none where all do."""
-    notes, conditions = [], []
+def conditions_of_events(
+    file: FileGuess, roles: dict[str, Guess], known: list[tuple[str, str]]
+) -> list[tuple[str, str]]:
+    """A condition (why, line of TOML) that leaves out rows which tell of no user's deed; none where all do.
+
+    `known` are conditions (why, SQL) that are found already.
+    """
+    notes = [why for why, _ in known]
+    conditions = [f"({condition})" if " or " in condition else condition for _, condition in known]
     item, user, price = (roles[name].column if name in roles else None for name in ("item_id", "user_id", "unit_price"))
     deed = roles["event_type"].column if "event_type" in roles else None
     deedless = deed.nulls if deed and deed.nulls >= _SOME * deed.rows else 0
@@ -142,7 +158,7 @@ def _slots(file: FileGuess) -> list[str]:
     """Columns that are numbered through, like line_item_1 and line_item_2."""
     groups: dict[str, list[str]] = {}
     for column in file.sample.columns:
-        if re.search(r"\d+$", column.name):
+        if re.search(r"(line|item|product|sku).*\d+$", column.name.lower()):
             groups.setdefault(re.sub(r"\d+$", "", column.name), []).append(column.name)
     return max((names for names in groups.values() if len(names) > 1), key=len, default=[])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.file_guess import FileGuess
+from flows.sources.file_guess import ITEM_ROLES, FileGuess
 from flows.sources.roles import Guess, guess_roles, plain_name
 
 #: Share of the values of a column that a key of another file must have, to be what it names.
@@ -22,6 +22,7 @@ class Between:
     guess: FileGuess
     named: str
     item: ColumnProfile
+    catalogue: FileGuess
 
     def join(self) -> str:
         """SQL behind a relation of deeds."""
@@ -37,6 +38,8 @@ class Between:
 def between(deeds: FileGuess, guesses: Sequence[FileGuess]) -> Between | None:
     """Return the table between deeds and the items' file; None where the deeds name what has a title."""
     named = deeds.roles["item_id"].column if "item_id" in deeds.roles else None
+    if named is None or any(_has_titles_of(guess, named) for guess in guesses if guess is not deeds):
+        return None
     for guess in guesses:
         if named is None or guess is deeds or named.name not in guess.names or titled(guess):
             continue
@@ -45,8 +48,23 @@ def between(deeds: FileGuess, guesses: Sequence[FileGuess]) -> Between | None:
             continue
         for other in guesses:
             if other is not guess and (item := _leads_to(guess, key, other)):
-                return Between(guess, named.name, item)
+                return Between(guess, named.name, item, _as_items(other, item.name))
     return None
+
+
+def _as_items(guess: FileGuess, key: str) -> FileGuess:
+    """The file as a catalogue, its key found by the table that leads to it."""
+    if guess.kind == "items":
+        return guess
+    known = {"item_id": Guess("item_id", guess.sample.column(key), "a table between leads to it", "likely")}
+    return replace(guess, kind="items", roles=guess_roles(guess.sample.columns, ITEM_ROLES, known))
+
+
+def _has_titles_of(guess: FileGuess, named: ColumnProfile) -> bool:
+    """Whether a file has a title for each of the things that deeds name, under the same name."""
+    if named.name not in guess.names or not titled(guess):
+        return False
+    return named.share_in(guess.sample.column(named.name)) >= _NEARLY_ALL
 
 
 def _leads_to(guess: FileGuess, key: ColumnProfile, catalogue: FileGuess) -> ColumnProfile | None:
@@ -89,4 +107,17 @@ def orders_of_lines(deeds: FileGuess, lines: Sequence[FileGuess]) -> FileGuess |
         if named.distinct < named.filled and named.share_in(basket) >= _NEARLY_ALL:
             roles = {role: guess for role, guess in deeds.roles.items() if role != "item_id"}
             return replace(deeds, kind="orders", why="each row is an order, its lines lie elsewhere", roles=roles)
+    return None
+
+
+def orders_with_times(lines: FileGuess, others: Sequence[FileGuess]) -> FileGuess | None:
+    """A file that says when each order was, for lines that name neither a user nor a time; None where none is."""
+    named = lines.roles["basket_id"].column
+    if "event_time" in lines.roles:
+        return None
+    for each in others:
+        told = each.roles.get("basket_id")
+        own = told and told.column.distinct == told.column.filled and "event_time" in each.roles
+        if told and own and named.share_in(told.column) >= _NEARLY_ALL:
+            return replace(each, kind="orders", why="each row is an order, without a user")
     return None

@@ -1,5 +1,6 @@
 """What the files of an export say of each other: ids that one has of another, and words to look up by them."""
 
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ _NEARLY_ALL = 0.9
 #: Numbers are named by accident: there the key's values must come as well, at least this share of them.
 _SOME = 0.3
 _FEW_VALUES = 10
+_OWN_NUMBER = re.compile(r"(id|index|row|row_(no|num|number|id)|unnamed_\d+|)")
 
 
 def named_by_values(guesses: list[FileGuess]) -> list[FileGuess]:
@@ -55,7 +57,7 @@ def _linked(
     guess: FileGuess, keys: list[tuple[FileGuess, ColumnProfile]]
 ) -> tuple[ColumnProfile, FileGuess, ColumnProfile] | None:
     """Return the column that names items, the file of these and its key."""
-    if "item_id" in guess.roles or not guess.roles.keys() & {"user_id", "session_id"}:
+    if "item_id" in guess.roles or not guess.roles.keys() & {"user_id", "session_id", "basket_id"}:
         return None
     taken = {role.column.name for role in guess.roles.values()}
     fits = [
@@ -136,8 +138,8 @@ def _lookup_column(columns: list[ColumnProfile], other: FileGuess) -> str | None
         same = [each for each in columns if each.name == column.name]
         if len(same) != 1 or column.distinct < column.filled or not column.filled:
             continue
-        # A bare `id` is each table's own.
-        if plain_name(column.name) != "id" and column.overlap(same[0]) > 0:
+        # A bare `id` is each table's own, and so is the number of a row.
+        if not _OWN_NUMBER.fullmatch(plain_name(column.name)) and column.overlap(same[0]) > 0:
             return column.name
     return None
 
@@ -148,7 +150,7 @@ def told_by_events(guesses: list[FileGuess]) -> list[FileGuess]:
     found = []
     for guess in guesses:
         told = guess.roles.keys() & {"user_id", "session_id"}
-        key = _key_of_items(guess, events) if guess.kind == "other" and not told else None
+        key = _key_of_items(guess, events) if guess.kind == "other" and not told else _key_named_as_items(guess, events)
         if key is not None:
             why = f"its {key.column.name} has the items that the events name"
             roles = guess_roles(guess.sample.columns, ITEM_ROLES, {"item_id": key})
@@ -157,10 +159,28 @@ def told_by_events(guesses: list[FileGuess]) -> list[FileGuess]:
     return found
 
 
+def _key_named_as_items(guess: FileGuess, events: list[FileGuess]) -> Guess | None:
+    """The key of a file that seems to be of users or deeds, where it is called and filled as the events' item is."""
+    if guess.kind not in ("users", "other", "events"):
+        return None
+    for each in events:
+        item = each.roles["item_id"].column
+        there = guess.sample.column(item.name) if item.name in guess.names and guess is not each else None
+        if there and there.distinct == there.filled >= _FEW_VALUES and _names(item, there):
+            return Guess("item_id", there, "it has the items that the events name", "likely")
+    return None
+
+
+def _has_items(key: ColumnProfile, deeds: FileGuess) -> bool:
+    """Whether a key has the items that deeds name; running numbers have any small number, and much besides."""
+    item = deeds.roles["item_id"].column
+    return key.overlap(item) > 0.5 and (
+        key.kind != "whole" or (item.share_in(key) > 0.5 and key.share_in(item) >= _SOME)
+    )
+
+
 def _key_of_items(guess: FileGuess, events: list[FileGuess]) -> Guess | None:
     for column in guess.sample.columns:
-        if column.distinct == column.filled > 1 and any(
-            column.overlap(each.roles["item_id"].column) > 0.5 for each in events
-        ):
+        if column.distinct == column.filled > 1 and any(_has_items(column, each) for each in events):
             return Guess("item_id", column, "it has the items that the events name", "likely")
     return None

@@ -4,12 +4,12 @@ from dataclasses import dataclass, field, replace
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import alike
-from flows.sources.draft_joins import Between, between, orders_of_lines, titled
+from flows.sources.draft_joins import Between, between, orders_of_lines, orders_with_times, titled
 from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_values, told_by_events
 from flows.sources.draft_unnamed import deeds_by_ids
 from flows.sources.file_guess import EVENT_ROLES, FileGuess, guess_file
 from flows.sources.roles import Guess, guess_roles, meant_by_file
-from flows.sources.sample import Sample
+from flows.sources.sample import SAMPLE_ROWS, Sample
 
 
 @dataclass
@@ -29,6 +29,11 @@ class Plan:
     lookups: list[Lookup] = field(default_factory=list)
     users: FileGuess | None = None
     unused: list[FileGuess] = field(default_factory=list)
+    #: Column of users → the id in it that stands for nobody; columns that have a user's id within.
+    nobody: dict[str, str] = field(default_factory=dict)
+    with_user: set[str] = field(default_factory=set)
+    #: Whether the deeds' file is read as an input, so that SQL can fill it in.
+    filled_in: bool = False
 
 
 def make_plan(samples: list[Sample]) -> Plan:
@@ -44,6 +49,9 @@ def make_plan(samples: list[Sample]) -> Plan:
     orders, lines = by_kind.get("orders", []), _fullest(by_kind.get("lines", []))
     if len(plan.events) == 1 and not orders and (of_lines := orders_of_lines(plan.events[0], lines)):
         plan.events, orders = [], [of_lines]
+    if lines and not orders and (of_times := orders_with_times(lines[0], by_kind.get("other", []))):
+        orders = [of_times]
+        by_kind["other"] = [each for each in by_kind["other"] if each.files != of_times.files]
     if orders and lines:
         plan.orders, plan.lines = orders.pop(0), lines.pop(0)
     elif not plan.events:
@@ -54,6 +62,7 @@ def make_plan(samples: list[Sample]) -> Plan:
     if copies := _take_copies(plan, told):
         told = [each for each in told if each is not copies]
         by_kind = {kind: [each for each in found if each is not copies] for kind, found in by_kind.items()}
+        by_kind = _with_catalogue(by_kind, plan)
     if len(plan.events) == 1 and (calendar := calendar_of(plan.events[0], told)):
         plan.orders, plan.lines, plan.of_days = calendar, plan.events.pop(), True
         by_kind = {kind: [each for each in found if each.files != calendar.files] for kind, found in by_kind.items()}
@@ -80,9 +89,18 @@ def _take_copies(plan: Plan, told: list[FileGuess]) -> FileGuess | None:
     return found.guess
 
 
+def _with_catalogue(by_kind: dict[str, list[FileGuess]], plan: Plan) -> dict[str, list[FileGuess]]:
+    """The files with the one that copies lead to among the items."""
+    catalogue = plan.copies.catalogue if plan.copies else None
+    if catalogue is None or any(each.files == catalogue.files for each in by_kind.get("items", [])):
+        return by_kind
+    left = {kind: [each for each in found if each.files != catalogue.files] for kind, found in by_kind.items()}
+    return {**left, "items": [*left.get("items", []), catalogue]}
+
+
 def _without_untold(plan: Plan) -> list[FileGuess]:
     """Take out of the plan, and return, files that do not say what was done, where others do: offers, not deeds."""
-    told = ("event_type", "status", "basket_id", "quantity", "rating")
+    told = ("event_type", "status", "basket_id", "quantity", "rating", "line_total", "text")
     untold = [
         guess
         for guess in plan.events
@@ -108,8 +126,8 @@ def _take_items(plan: Plan, found: list[FileGuess]) -> list[FileGuess]:
     """Choose the catalogue's file, let the deeds name items as it does, and return the other files of items."""
     deeds = [*plan.events, *([plan.lines] if plan.lines else [])]
     named = {guess.roles["item_id"].column.name for guess in deeds if "item_id" in guess.roles}
-    items = sorted(found, key=lambda guess: _fitness_as_items(guess, named))
-    if items:
+    items = sorted(found, key=lambda guess: _fitness_as_items(guess, named, deeds))
+    if items and _has_some(items[0], deeds):
         plan.items = items.pop(0)
         key = plan.items.roles["item_id"].column
         plan.events = [_agreeing(guess, key) for guess in plan.events]
@@ -117,10 +135,27 @@ def _take_items(plan: Plan, found: list[FileGuess]) -> list[FileGuess]:
     return items
 
 
-def _fitness_as_items(guess: FileGuess, named: set[str]) -> tuple[bool, bool, bool, int]:
-    """The catalogue's file comes first: with titles, one row an item, its key named as by the deeds, many columns."""
+def _has_some(items: FileGuess, deeds: list[FileGuess]) -> bool:
+    """Whether a catalogue has items that the deeds name; of one that is longer than its sample nobody can tell."""
+    columns = [guess.roles["item_id"].column for guess in deeds if "item_id" in guess.roles]
+    key = items.roles["item_id"].column
+    others = [guess.sample.column(name) for guess in deeds for name in _others(guess) if name in guess.names]
+    known = items.sample.rows < SAMPLE_ROWS and columns
+    return not known or any(column.overlap(key) > 0 for column in [*columns, *others])
+
+
+def _others(guess: FileGuess) -> tuple[str, ...]:
+    return guess.roles["item_id"].others if "item_id" in guess.roles else ()
+
+
+def _fitness_as_items(guess: FileGuess, named: set[str], deeds: list[FileGuess]) -> tuple[bool, bool, bool, bool, int]:
+    """The catalogue's file comes first.
+
+    It has titles, items that the deeds name, one row for each, its key named as by the deeds, many columns.
+    """
     key = guess.roles["item_id"].column
-    return (not titled(guess), key.distinct < key.filled, key.name not in named, -len(guess.names))
+    foreign = not _has_some(guess, deeds)
+    return (not titled(guess), foreign, key.distinct < key.filled, key.name not in named, -len(guess.names))
 
 
 def _agreeing(guess: FileGuess, catalogue: ColumnProfile) -> FileGuess:

@@ -33,7 +33,8 @@ def private_columns(plan: Plan, expressions: Iterable[str]) -> list[str]:
         if guess is None:
             continue
         for column in guess.sample.columns:
-            if _names_a_person(column, guess) and not re.search(rf"\b{re.escape(column.name)}\b", read):
+            told = column.name in plan.with_user or _names_a_person(column, guess)
+            if told and not re.search(rf"\b{re.escape(column.name)}\b", read):
                 found[column.name] = None
     return list(found)
 

@@ -14,8 +14,12 @@ _AGAIN = 0.9
 _NAMED_ID = r"id|(_|[a-z0-9])(id|key|code|hash|uuid)$|_(nr|no|num|number)$"
 #: Ids of what a deed belongs to, and not of what it was done to.
 _OF_OTHERS = (
-    r"order|invoice|basket|cart|session|store|shop|seller|staff|employee|address|city|country|language|type|status"
+    r"order|invoice|basket|cart|session|seller|staff|employee|address|city|country|county|region|language|type|status"
+    r"|vendor|supplier|manufacturer|brand|categor|class|group|department"
 )
+_OF_SHOPS = r"store|shop"
+#: Ids of somebody, and so of no item.
+_OF_SOMEBODY = r"user|customer|client|member|visitor|cookie|device|fingerprint|person|profile|account|session"
 
 
 def deeds_by_ids(guesses: list[FileGuess]) -> list[FileGuess]:
@@ -38,7 +42,8 @@ def _with_ids(guess: FileGuess, guesses: Sequence[FileGuess]) -> FileGuess | Non
     taken = {each.column.name for each in roles.values()}
     ids = [each for each in guess.sample.columns if each.name not in taken and _repeats(each)]
     if "item_id" not in roles:
-        roles |= _item(ids)
+        somebody = own["user_id"].others if "user_id" in own else ()
+        roles |= _item([each for each in ids if each.name not in somebody])
     elif "user_id" not in roles:
         roles |= _user(ids, [each for each in guesses if each is not guess])
     kind, why = kind_of(guess.sample, roles)
@@ -53,7 +58,8 @@ def _repeats(column: ColumnProfile) -> bool:
 
 def _item(ids: Sequence[ColumnProfile]) -> dict[str, Guess]:
     """The id of which most different ones come, of those that are not of orders, shops, people or kinds."""
-    fitting = [each for each in ids if not re.search(_OF_OTHERS, plain_name(each.name))]
+    none = f"{_OF_OTHERS}|{_OF_SHOPS}|{_OF_SOMEBODY}"
+    fitting = [each for each in ids if not re.search(none, plain_name(each.name))]
     most = max(fitting, key=lambda column: column.distinct, default=None)
     why = "no column is named as items are; of the ids that come again it has most values"
     return {"item_id": Guess("item_id", most, why, "unsure")} if most else {}
@@ -68,5 +74,6 @@ def _user(ids: Sequence[ColumnProfile], others: Sequence[FileGuess]) -> dict[str
                 why = f"{other.sample.file.rpartition('/')[2]} has a row for each of its values"
                 return {"user_id": Guess("user_id", column, why, "unsure")}
     fitting = [each for each in ids if not re.search(_OF_OTHERS, plain_name(each.name))]
+    buyers = [each for each in fitting if not re.search(_OF_SHOPS, plain_name(each.name))] or fitting
     why = "no column is named as users are; it is the only other id that comes again"
-    return {"user_id": Guess("user_id", fitting[0], why, "unsure")} if len(fitting) == 1 else {}
+    return {"user_id": Guess("user_id", buyers[0], why, "unsure")} if len(buyers) == 1 else {}

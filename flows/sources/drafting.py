@@ -9,6 +9,8 @@ import duckdb
 
 from flows.connection import connect
 from flows.sources.draft import draft_mapping
+from flows.sources.draft_length import shortened
+from flows.sources.draft_people import look_at_people
 from flows.sources.draft_plan import Plan, make_plan
 from flows.sources.export_files import head_of
 from flows.sources.file_guess import FileGuess
@@ -47,7 +49,8 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
                 f"no two are orders and their lines. The columns are: {seen}. Write the mapping by hand "
                 "(docs/bring-your-own-data.md), or name the file of events too."
             )
-        text = draft_mapping(plan, name, folder.absolute())
+        look_at_people(connection, plan)
+        text = shortened(draft_mapping(plan, name, folder.absolute()))
     connection.close()
     chosen = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
     told = [guess for guess in [*chosen, *(each.guess for each in plan.lookups), *plan.unused] if guess is not None]

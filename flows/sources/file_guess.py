@@ -15,6 +15,8 @@ EVENT_ROLES = (
 ITEM_ROLES = ("item_id", "title", "description", "brand", "image", "unit_price")
 #: Rows from which on ids that all differ are those of lines.
 _FEW = 50
+#: An id of which more than this share differs names rows rather than what comes again.
+_OFTEN = 0.6
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
         roles = guess_roles(sample.columns, EVENT_ROLES)
         own = _own_id(sample, roles) | _order_of_shopify(sample)
         roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
-        roles = _without_row_numbers(sample, roles)
+        roles = _baskets_of_lines(sample, _without_row_numbers(sample, roles))
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:
         known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
@@ -61,15 +63,15 @@ def kind_of(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
             "other",
             "it is a long table of keys and values: a `from` with max_by(value, time) filter (...) can use it",
         )
-    told = {"event_time", "basket_id", "event_type", "rating", "quantity"}
-    if "item_id" in has and has & {"user_id", "session_id"} and has & told:
+    told = {"event_time", "basket_id", "event_type", "rating", "quantity", "text"}
+    if "item_id" in has and has & {"user_id", "session_id"} and (has & told or _pairs(roles)):
         return "events", "each row names a user and an item"
     if {"item_id", "basket_id"} <= has:
         return "lines", "each row names an item and an order, but no user"
     if {"user_id", "basket_id"} <= has:
         return "orders", "each row names a user and an order, but no item"
     if "item_id" in has:
-        return "items", "each row names an item, but no user"
+        return "items", f"each row names an item{', and no deed of a user' if 'user_id' in has else ', but no user'}"
     if "user_id" in has and "event_time" not in has:
         return "users", "its rows name users, but no item, order or time"
     user = roles["user_id"].column if "user_id" in has else None
@@ -78,6 +80,12 @@ def kind_of(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
     if has & {"user_id", "session_id"}:
         return "other", "its rows name users, but no item: a column that has the item within would make them events"
     return "other", "its rows name neither users nor items"
+
+
+def _pairs(roles: dict[str, Guess]) -> bool:
+    """Whether users and items come again and again, each with others: rows of what users did, not of what is sold."""
+    user, item = roles.get("user_id"), roles["item_id"]
+    return user is not None and all(each.column.distinct < _OFTEN * each.column.filled for each in (user, item))
 
 
 def _without_row_numbers(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
@@ -91,6 +99,19 @@ def _without_row_numbers(sample: Sample, roles: dict[str, Guess]) -> dict[str, G
         return roles
     why = f"{named.column.name} differs in each row, so it names the line and not the item"
     return {**roles, "item_id": Guess("item_id", better, why, "likely", (named.column.name,))}
+
+
+def _baskets_of_lines(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """Roles in which no column that differs from row to row names orders of which another column has several lines."""
+    named = roles.get("basket_id")
+    if named is None or "item_id" not in roles or named.column.distinct < named.column.rows or named.column.rows < _FEW:
+        return roles
+    others = [sample.column(name) for name in named.others]
+    better = next((each for each in others if not each.nulls and each.distinct < each.filled), None)
+    if better is None:
+        return roles
+    why = f"{named.column.name} differs in each row, so it names the line and not the order"
+    return {**roles, "basket_id": Guess("basket_id", better, why, "likely", (named.column.name,))}
 
 
 def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:

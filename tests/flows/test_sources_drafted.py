@@ -103,7 +103,7 @@ def test_what_a_draft_cannot_know_it_says(tmp_path: Path):
         [{"user": "a", "product": "b", "action": "glance"}, {"user": "a", "product": "c", "action": "buy"}],
     )
     text = draft_source([str(tmp_path / "log.csv")], "log", tmp_path).text
-    assert "# MISSING: no column of times was found: name it here" in text
+    assert "# unsure: no column of times was found; models are judged on later days, so each row gets one of" in text
     assert 'event_types = { "buy" = "purchase", "glance" = "leave_out" }' in text
     assert "unsure: glance may be something in Aisle's words" in text
 
@@ -252,8 +252,8 @@ def test_books_with_markup_and_escaped_quotes_are_drafted_whole(settings: Settin
         '"ISBN";"Book-Title";"Publisher"\n"0X";"Salt &amp; <i>Pepper</i>";"P"\n"1X";"The \\"Best\\" Tea";"P"\n'
     )
     text = draft_source([str(shop)], "books", shop).text
-    assert "# MISSING: no column of times was found" in text
-    (shop / "books.toml").write_text(text.replace("null::timestamp", "after('2026-01-01', days := hash(ISBN) % 60)"))
+    assert 'after(\'2026-01-01\', days := hash("User-ID", "ISBN") % 60)' in text
+    (shop / "books.toml").write_text(text)
     tables = _try(settings, shop / "books.toml", tmp_path / "scratch")
     assert (tables["events"].rows, tables["events"].rows_held, tables["items"].rows_held) == (2, 0, 0)
     assert {pair.after["title"] for pair in tables["items"].pairs} == {"Salt & Pepper", 'The "Best" Tea'}

@@ -1,0 +1,45 @@
+"""Fields of an order that stand in its first line alone: written into the others, so that each line says them."""
+
+from dataclasses import replace
+
+from flows.connection import quoted
+from flows.sources.file_guess import FileGuess
+from flows.sources.roles import Guess
+
+#: What an order may say once: in as many rows as there are orders, give or take this share of them.
+_ONCE = ("event_time", "user_id", "status", "currency")
+_ALIKE = 0.02
+
+
+def said_once(guess: FileGuess, roles: dict[str, Guess]) -> list[str]:
+    """The columns that are filled in one row of each order; none where its time and status are in each."""
+    basket = roles["basket_id"].column if "basket_id" in roles else None
+    if basket is None or basket.nulls or "item_id" not in roles or basket.distinct > 0.95 * basket.rows:
+        return []
+    told = {role: roles[role].column for role in _ONCE if role in roles}
+    once = {
+        role: column.name
+        for role, column in told.items()
+        if column in guess.sample.columns
+        and column.filled < 0.95 * column.rows
+        and abs(column.filled - basket.distinct) <= _ALIKE * basket.distinct
+    }
+    # A user alone lacks in the lines of guests, too.
+    return list(once.values()) if once.keys() & {"event_time", "status"} else []
+
+
+def filled_in(names: list[str], basket: str) -> str:
+    """SQL of the relation `deeds` in which every line of an order has what one of them says."""
+    said = ", ".join(f"first_value({quoted(name)} ignore nulls) over lines as {quoted(name)}" for name in names)
+    whole = "rows between unbounded preceding and unbounded following"
+    return f"select * replace ({said}) from deeds window lines as (partition by {quoted(basket)} {whole})"
+
+
+def with_all(roles: dict[str, Guess], names: list[str]) -> dict[str, Guess]:
+    """The roles with these columns as they are once they are filled in; of an order, a user may lack still."""
+    return {
+        role: replace(each, column=replace(each.column, nulls=0))
+        if each.column.name in names and role != "user_id"
+        else each
+        for role, each in roles.items()
+    }

@@ -1,0 +1,49 @@
+"""Which columns of an export name kinds of things: categories, departments, levels of these."""
+
+import re
+from collections.abc import Collection, Sequence
+
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.roles import plain_name
+
+_CATEGORY_NAMES = (
+    "category", "categories", "subcategory", "genre", "genres", "department", "aisle", "subclass", "commodity",
+    "warengruppe", "kategorie", "categorie", "categoria", "rubrik",
+)  # fmt: skip
+
+_LEVELS = r"(category_)?(level|lvl|l)_?\d"
+#: Words in the names of columns that sort other things: colours, places, people.
+_NO_KINDS = {
+    "colour", "color", "city", "state", "country", "region", "user", "customer", "age", "member", "store", "shipping",
+}  # fmt: skip
+_CATEGORY_ENDINGS = ("product_type", "product_line", "group_name", "type_name", "class", "class_name", "_style")
+
+
+def kinds_among(every: Sequence[ColumnProfile], titles: Collection[ColumnProfile] = ()) -> list[ColumnProfile]:
+    """Up to three columns that name categories, broad ones first; one with words rather than numbers."""
+    found: list[ColumnProfile] = []
+    for column in every:
+        name = plain_name(column.name)
+        parts = set(name.split("_"))
+        fits = parts & set(_CATEGORY_NAMES) or name.endswith(_CATEGORY_ENDINGS) or re.fullmatch(_LEVELS, name)
+        if (
+            fits
+            and not parts & _NO_KINDS
+            and not _is_flag(column)
+            and column.kind in ("text", "list", "whole")
+            and column not in titles
+            and column not in found
+        ):
+            found.append(column)
+    telling = [column for column in found if column.distinct > 1]
+    words = [column for column in telling or found if column.kind in ("text", "list")]
+    english = [column for column in words if "english" in plain_name(column.name)]
+    chosen = english or words or found
+    lists = [column for column in chosen if column.kind == "list"]
+    if len({re.sub(r"\d+$", "", column.name) for column in chosen}) == 1:
+        return lists[:1] or sorted(chosen, key=lambda column: column.name)[:3]  # numbered through, the broadest first
+    return lists[:1] or sorted(chosen, key=lambda column: column.distinct)[:3]
+
+
+def _is_flag(column: ColumnProfile) -> bool:
+    return 0 < column.distinct <= 2 and {word.lower() for word in column.words} <= {"y", "n", "0", "1", "true", "false"}
