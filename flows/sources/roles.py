@@ -35,6 +35,8 @@ __all__ = [
 ]
 #: A column of which more than this share of values lacks goes behind all others.
 _HARDLY_FILLED = 0.9
+#: With more words than these, one says nothing of a column that is only named like a deed's.
+_MANY_WORDS = 12
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,9 @@ def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:
         surely = rank == 0 or plain_name(column.name) == "type"
         numbered = surely and column.kind == "whole" and 1 < column.distinct <= 12
         meant = likely_meant_by if rank == 0 else meant_by
-        return numbered or any(meant(word) is not None for word in column.words)
+        told = {meant(word) for word in column.words} - {None}
+        # Among many words of a column that is only named so, one may be of deeds by chance: a kind of things, a basket.
+        return numbered or len(told) > (rank > 0 and len(column.words) > _MANY_WORDS)
     if role == "item_id" and column.kind in NUMBERS and plain_name(column.name).endswith("s"):
         # Few small numbers of things are how many there were.
         return not ((column.minimum or 0) <= 1 and column.distinct <= max(20, 0.01 * column.filled))

@@ -85,6 +85,13 @@ def test_a_word_whose_rows_alone_have_orders_is_taken_for_a_purchase_where_no_ot
     assert "no word means a purchase" in text
 
 
+def test_one_word_of_many_kinds_of_things_is_no_deed(tmp_path: Path):
+    kinds = [f"kind {letter}" for letter in "ABCDEFGHIJKLMNOP"] + ["Basket"]
+    rows = [{"product_type" if name == "event_name" else name: value for name, value in row.items()} | {"qty": "2"}
+            for row in _deeds(kinds)]  # fmt: skip
+    assert _draft(tmp_path, rows)[1]["events"]["columns"]["event_type"] == "'purchase'"
+
+
 def test_what_is_fulfilled_counts_once_beside_what_was_ordered(tmp_path: Path):
     _, mapping = _draft(tmp_path, _deeds(["Placed Order", "Fulfilled Order", "Viewed Product"]))
     assert mapping["events"]["event_types"] == {
