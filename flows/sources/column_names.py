@@ -31,6 +31,8 @@ _NOUN_FIRST = {
     "address": "endereco direccion adresse indirizzo alamat adres адрес",
     "currency": "moeda moneda devise valuta waluta валюта",
 }
+#: Words that these languages share with English, where they come first as well; not so in Member Número.
+_SHARED = {"no", "id", "sku", "username", "email", "status", "total", "data"}
 #: The same of languages without blanks between words, the longest first where one has the other within.
 _UNSPACED = {
     "注文者": "buyer", "注文日時": "order datetime", "注文日": "order date", "注文": "order", "番号": "number",
@@ -72,7 +74,8 @@ def plain_name(name: str) -> str:
         return _SAP[words[0]]
     kept = [word for word in words if word not in _PREPOSITIONS] or words
     if _ENGLISH.keys() & set(kept):
-        kept = [_ENGLISH.get(word, word) for word in reversed(kept)]
+        turned = kept[0] in _ENGLISH or kept[0] in _SHARED
+        kept = [_ENGLISH.get(word, word) for word in (reversed(kept) if turned else kept)]
     return "_".join(kept)
 
 
