@@ -66,7 +66,10 @@ def _head(plan: Plan, name: str, events: list[EventsDraft]) -> list[str]:
         '# timezone = "Europe/Vienna"  # where times name no zone they are taken for UTC',
     ]
     if private := private_columns(plan, _read_by(plan, events)):
-        lines += ["# they may name a person: left out of the quarantine", f"private = {json.dumps(private)}"]
+        lines += [
+            "# they may name a person: left out of the quarantine",
+            f"private = {_value(private)}",
+        ]
     if span > 90:
         lines += [f"# the sample spans {span:,.0f} days", 'window = "month"']
     return lines
@@ -182,7 +185,10 @@ def _users(users: FileGuess, plan: Plan, folder: Path) -> list[str]:
     if plan.people and column.distinct < column.filled:
         lines = [f"from = {_text(f'select * from people qualify row_number() over (partition by {column.name}) = 1')}"]
     if traits:
-        lines += ["# what may be kept of a user: leave out what nobody needs", f"traits = {json.dumps(traits)}"]
+        lines += [
+            "# what may be kept of a user: leave out what nobody needs",
+            f"traits = {_value(traits)}",
+        ]
     return [*lines, *_columns_table("users", columns)]
 
 

@@ -7,19 +7,20 @@ from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.draft_event_types import event_type_of
+from flows.sources.draft_event_types import event_type_of, one_where, told_roles
 from flows.sources.draft_filled import filled_in, said_once, with_all
 from flows.sources.draft_flags import flags_of
 from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
 from flows.sources.draft_joins import orders_joined
 from flows.sources.draft_kinds import kinds_among
 from flows.sources.draft_links import Lookup
-from flows.sources.draft_mistaken import taken_by_name, without_numbered_kinds
+from flows.sources.draft_mistaken import taken_by_name
 from flows.sources.draft_plan import Plan
-from flows.sources.draft_privacy import tells_of_a_person
+from flows.sources.draft_privacy import names_persons, tells_of_a_person
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
+from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, guess_roles, meant_by, plain_name
+from flows.sources.roles import Guess, guess_roles, plain_name
 from flows.sources.sample import Sample
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
@@ -43,7 +44,7 @@ class EventsDraft:
 
 def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     """Draft the events of one file, or of the lines of orders."""
-    roles = without_numbered_kinds(guess)
+    roles = dict(told_roles(guess.roles))
     relation = None
     if guess is plan.lines and plan.orders:
         people = plan.people
@@ -79,7 +80,8 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     beside = plan.orders.sample.columns if relation and plan.orders and guess is plan.lines else ()
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     told = _own_ids(guess, roles) or _duplicates(guess, roles)
-    settings = [*time_settings, *type_settings, *conditions_of_events(guess, roles, flags.conditions), *told]
+    left_out = conditions_of_events(guess, roles, flags.conditions)
+    settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
 
 
@@ -97,6 +99,9 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
     names = {plain_name(column.name): column for column in reversed(every)}
     titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
     named = guess_roles(items.sample.columns, ("title",)) | items.roles
+    if names_persons(items):
+        titles = [column for column in titles if plain_name(column.name) != "name"]
+        named = {role: guess for role, guess in named.items() if plain_name(guess.column.name) != "name"}
     if "title" in named:
         titles.insert(0, named["title"].column)
     if titles:
@@ -137,6 +142,7 @@ def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
         and 0 < column.distinct <= max(12, column.filled // 5)
         and not set(plain_name(column.name).split("_")) & set(_PRIVATE)
         and not tells_of_a_person(plain_name(column.name))
+        and column.name not in users.sample.personal
     ]
     return [("user_id", own_id(guess.column), guess.said)], traits
 
@@ -219,7 +225,7 @@ def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]
 
 def _duplicates(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
     copies, deeds = guess.sample.copies, roles.get("event_type")
-    sold = deeds is None or {meant_by(word) for word in deeds.column.words} <= {"purchase", "return"}
+    sold = deeds is None or {likely_meant_by(word) for word in deeds.column.words} <= {"purchase", "return"}
     if sold and roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}:
         note = (
             f"the sample has {copies:,} rows that another one equals" if copies else "one sale may have two like lines"

@@ -3,11 +3,13 @@
 import json
 from pathlib import Path
 
-from flows.connection import quoted
+from flows.connection import literal, quoted
+from flows.sources.column_names import plain_words
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
+from flows.sources.event_words import came_back, first_words, likely_meant_by, meant_by_file, only_offered
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, likely_meant_by, meant_by, meant_by_file, plain_name
+from flows.sources.roles import Guess, plain_name
 
 #: How large platforms number what was done: whose export, the column's name, how the file's name begins, number → ours.
 _NUMBERED = (
@@ -20,6 +22,8 @@ _NUMBERED = (
         {"1": "view", "2": "add_to_cart", "3": "leave_out", "4": "purchase", "5": "like", "6": "view"},
     ),
 )
+#: Words that are left out one by one; of more, a condition names those that are taken.
+_LEFT_OUT_BY_WORD = 12
 #: Words in the names of columns about what was looked at or heard, and for how long.
 _WATCHED = {"watch", "watched", "watching", "listen", "listened", "play", "plays", "played", "dur", "duration", "dwell"}
 
@@ -28,21 +32,11 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
     """Settings that say what the shop's words mean (why, line of TOML), and the column event_type."""
     if "event_type" in roles:
         column = roles["event_type"].column
-        words = {word: likely_meant_by(word) or "leave_out" for word in sorted(column.words)}
         if column.kind == "whole":
             return _numbered_types(column, Path(guess.files[0]).name)
-        unknown = [word for word, ours in words.items() if ours == "leave_out"]
-        table = ", ".join(f"{json.dumps(word)} = {json.dumps(ours)}" for word, ours in words.items() if word != ours)
-        note = "event_types: the shop's word = ours"
-        note += f"; unsure: {', '.join(unknown)} may be something in Aisle's words" if unknown else ""
-        settings = [(note, f"event_types = {{ {table} }}")] if table else []
-        return settings, ("event_type", roles["event_type"].column.name, roles["event_type"].said)
+        return _told_types(guess, roles), ("event_type", column.name, roles["event_type"].said)
     if "status" in roles:
-        column = roles["status"].column
-        back = ", ".join(f"'{word}'" for word in sorted(column.words) if meant_by(word) == "return")
-        made = f"case when {quoted(column.name)} in ({back}) then 'return' else 'purchase' end"
-        others = ", ".join(sorted(word for word in column.words if meant_by(word) != "return"))
-        return [], ("event_type", made, f"likely: {column.name} says what came back; taken as bought: {others}")
+        return _types_by_status(roles["status"].column)
     quantity = roles["quantity"].column if "quantity" in roles else None
     if quantity and (quantity.minimum or 0) < 0:
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
@@ -59,6 +53,68 @@ def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple
     if amounts or ("unit_price" in roles and "session_id" not in roles):
         return [], ("event_type", "'purchase'", "unsure: no column says what the user did")
     return [], _untold_deed(guess, roles)
+
+
+def _told_types(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
+    """Settings that say what each word means; of many that mean nothing, a condition that leaves out the rest."""
+    column = roles["event_type"].column
+    meant = {word: ours for word in sorted(column.words) if (ours := likely_meant_by(word))}
+    bought = [word for word, ours in meant.items() if ours == "purchase"]
+    later = [word for word in bought if "fulfilled" in plain_words(word)]
+    if len(later) < len(bought):
+        # What is fulfilled was ordered before: it counts once.
+        meant = {word: ours for word, ours in meant.items() if word not in later}
+    note = "event_types: the shop's word = ours"
+    if "purchase" not in meant.values() and guess.sample.selling:
+        word, filled = guess.sample.selling
+        meant[word] = "purchase"
+        note += f"; unsure: only rows of {word} have {filled}, so it is taken for a purchase"
+    unknown = [word for word in sorted(column.words) if word not in meant]
+    note += f"; unsure: {first_words(unknown)} may be something in Aisle's words" if unknown else ""
+    note += "" if "purchase" in meant.values() else "; no word means a purchase"
+    if len(unknown) <= _LEFT_OUT_BY_WORD:
+        return _table({**meant, **dict.fromkeys(unknown, "leave_out")}, note)
+    known = ", ".join(literal(word) for word in meant)
+    condition = f"{quoted(column.name)} in ({known})"
+    condition = f"({condition} or {quoted(column.name)} is null)" if column.nulls else condition
+    why = f"where: {len(unknown)} other words of {column.name} are left out"
+    return [*_table(meant, note), (why, f"where = {json.dumps(condition, ensure_ascii=False)}")]
+
+
+def _table(meant: dict[str, str], note: str) -> list[tuple[str, str]]:
+    """The setting event_types; none where the shop's words are ours."""
+    parts = [f"{_json(word)} = {_json(ours)}" for word, ours in sorted(meant.items()) if word != ours]
+    return [(note, f"event_types = {{ {', '.join(parts)} }}")] if parts else []
+
+
+def _json(word: str) -> str:
+    return json.dumps(word, ensure_ascii=False)
+
+
+def _types_by_status(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
+    """What came back by a status, and what was bought; an offer or a draft is neither and left out."""
+    back = sorted(word for word in column.words if came_back(word))
+    offered = sorted(word for word in column.words if only_offered(word) and word not in back)
+    others = sorted(word for word in column.words if word not in back and word not in offered)
+    name = quoted(column.name)
+    cases = f"when {name} in ({', '.join(literal(word) for word in back)}) then 'return'"
+    if offered:
+        cases += f" when {name} in ({', '.join(literal(word) for word in offered)}) then 'offer'"
+    made = f"case {cases} else 'purchase' end"
+    note = "event_types: an offer, a draft or a payment that is waited for is no purchase"
+    said = f"likely: {column.name} says what came back; taken as bought: {first_words(others)}"
+    return _table({"offer": "leave_out"} if offered else {}, note), ("event_type", made, said)
+
+
+def one_where(settings: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The settings with all their conditions in one."""
+    wheres = [(why, line) for why, line in settings if line.startswith("where = ")]
+    if len(wheres) < 2:
+        return settings
+    conditions = [json.loads(line.removeprefix("where = ")) for _, line in wheres]
+    whys = "; ".join(why.removeprefix("where: ") for why, _ in wheres)
+    one = (f"where: {whys}", f"where = {_json(' and '.join(conditions))}")
+    return [*(each for each in settings if each not in wheres), one]
 
 
 def _untold_deed(guess: FileGuess, roles: dict[str, Guess]) -> Drafted:
@@ -87,8 +143,16 @@ def _numbered_types(column: ColumnProfile, file: str) -> tuple[list[tuple[str, s
         )
         note += "mean: add_to_cart, purchase, like"
         meant = {word: "view" if word == commonest else "leave_out" for word in column.words}
-    table = ", ".join(f"{json.dumps(word)} = {json.dumps(meant[word])}" for word in sorted(meant))
+    table = ", ".join(f"{_json(word)} = {_json(meant[word])}" for word in sorted(meant))
     return [(note, f"event_types = {{ {table} }}")], ("event_type", column.name, "likely: its name says so")
+
+
+def told_roles(roles: dict[str, Guess]) -> dict[str, Guess]:
+    """The roles without numbers called `type` as the deed where each row has an order: they tell kinds of orders."""
+    deed, basket = roles.get("event_type"), roles.get("basket_id")
+    if deed is None or basket is None or deed.column.kind != "whole" or plain_name(deed.column.name) != "type":
+        return roles
+    return roles if basket.column.nulls else {role: each for role, each in roles.items() if role != "event_type"}
 
 
 def _platform_of(column: ColumnProfile, file: str) -> tuple[str, dict[str, str]]:

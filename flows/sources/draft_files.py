@@ -5,7 +5,7 @@ from fnmatch import fnmatchcase
 from itertools import takewhile
 from pathlib import Path
 
-from flows.sources.roles import meant_by_file
+from flows.sources.event_words import meant_by_file
 from flows.sources.sample import Sample
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
+from flows.sources.event_words import meant_by
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, meant_by, plain_name
+from flows.sources.roles import Guess, plain_name
 
 #: The words of a flag for yes, and those for no.
 _YES, _NO = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n"}

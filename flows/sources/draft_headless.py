@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.roles import NUMBERS, TIMES, Guess, meant_by, meant_by_file, role_of_file
+from flows.sources.event_words import first_words, meant_by, meant_by_file
+from flows.sources.roles import NUMBERS, TIMES, Guess, role_of_file
 from flows.sources.sample import Sample
 
 #: Rows from which on it says something that values all differ, or how often they come.
@@ -64,7 +65,7 @@ def _roles_of_events(sample: Sample) -> dict[str, Guess]:
     for column in list(left.columns):
         known = sum(meant_by(word) is not None for word in column.words)
         if column.kind == "text" and column.words and known * 2 >= len(column.words):
-            left.take("event_type", column, f"its words are {', '.join(sorted(column.words))}", "likely")
+            left.take("event_type", column, f"its words are {first_words(column.words)}", "likely")
             break
     if not _take_orders(left):
         _leave_row_numbers(left)

@@ -7,8 +7,9 @@ from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_kinds import kinds_among
 from flows.sources.draft_times import Drafted
+from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, meant_by, plain_name
+from flows.sources.roles import Guess, plain_name
 from flows.sources.sample import COUNT_BEFORE
 
 #: From this share on, rows without an item are no lines of goods but something else that happened.
@@ -134,7 +135,7 @@ def conditions_of_events(
 
 def _item_or_search(item: ColumnProfile, deed: ColumnProfile | None) -> str:
     """A condition that a row names an item, or is a search, where a column says what was done."""
-    searches = [literal(word) for word in deed.words if meant_by(word) == "search"] if deed else []
+    searches = [literal(word) for word in deed.words if likely_meant_by(word) == "search"] if deed else []
     named = f"{quoted(item.name)} is not null"
     return f"({named} or {quoted(deed.name)} in ({', '.join(searches)}))" if deed and searches else named
 

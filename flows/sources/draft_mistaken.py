@@ -6,8 +6,7 @@ from feature_repo.schema import CHANNELS, TABLES
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
-from flows.sources.file_guess import FileGuess
-from flows.sources.roles import NUMBERS, Guess
+from flows.sources.roles import NUMBERS
 
 #: Shops' words for our channels.
 _CHANNELS = {
@@ -37,12 +36,3 @@ def _channel(column: ColumnProfile) -> str:
     known = {word: meant[word.lower()] for word in sorted(column.words) if word.lower() in meant}
     whens = " ".join(f"when {literal(word)} then {literal(ours)}" for word, ours in known.items())
     return f"case {quoted(column.name)} {whens} else 'web' end" if whens else "'web'"
-
-
-def without_numbered_kinds(guess: FileGuess) -> dict[str, Guess]:
-    """The roles of a file of deeds; a number named type beside an order or a price is of the goods, not of deeds."""
-    told = guess.roles.get("event_type")
-    sold = guess.roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}
-    if told is None or told.column.kind != "whole" or not sold:
-        return dict(guess.roles)
-    return {role: each for role, each in guess.roles.items() if role != "event_type"}

@@ -7,8 +7,9 @@ from flows.sources.draft_files import alike
 from flows.sources.draft_joins import Between, between, orders_of_lines, orders_with_times, titled
 from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_values, told_by_events
 from flows.sources.draft_unnamed import deeds_by_ids
+from flows.sources.event_words import meant_by_file
 from flows.sources.file_guess import EVENT_ROLES, FileGuess, guess_file
-from flows.sources.roles import Guess, guess_roles, meant_by_file
+from flows.sources.roles import Guess, guess_roles
 from flows.sources.sample import SAMPLE_ROWS, Sample
 
 

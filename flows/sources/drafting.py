@@ -12,11 +12,11 @@ from flows.sources.draft import draft_mapping
 from flows.sources.draft_length import shortened
 from flows.sources.draft_people import look_at_people
 from flows.sources.draft_plan import Plan, make_plan
+from flows.sources.event_words import meant_by_file
 from flows.sources.export_files import head_of
 from flows.sources.file_guess import FileGuess
 from flows.sources.macros import add_macros
 from flows.sources.mapping_keys import ExportRejected
-from flows.sources.roles import meant_by_file
 from flows.sources.sample import Sample, files_named, take_samples
 
 #: Parts of one export that are looked at, and the bytes of a file that its first line is in.

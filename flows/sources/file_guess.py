@@ -63,7 +63,7 @@ def kind_of(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
             "other",
             "it is a long table of keys and values: a `from` with max_by(value, time) filter (...) can use it",
         )
-    told = {"event_time", "basket_id", "event_type", "rating", "quantity", "text"}
+    told = {"event_time", "basket_id", "event_type", "rating", "quantity", "line_total", "text"}
     if "item_id" in has and has & {"user_id", "session_id"} and (has & told or _pairs(roles)):
         return "events", "each row names a user and an item"
     if {"item_id", "basket_id"} <= has:

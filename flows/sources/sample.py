@@ -18,6 +18,7 @@ from flows.sources.list_columns import list_within, look_for_lists, objects_with
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
 from flows.sources.roles import names_item
+from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells
 from flows.sources.spreadsheets import sheets_of
 
 #: Rows of a file that a draft looks at.
@@ -44,6 +45,10 @@ class Sample:
     counted: tuple[str, ...] = ()
     #: A value of each column that has any.
     examples: dict[str, str] = field(default_factory=dict)
+    #: Columns whose values reach a person: mail addresses, phone numbers.
+    personal: tuple[str, ...] = ()
+    #: The word for a deed whose rows alone name an order or an amount, and the column that does, where no word says so.
+    selling: tuple[str, str] | None = None
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""
@@ -134,9 +139,11 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     rows, copies = connection.execute(query).fetchone() or (0, 0)
     if not rows:
         raise ExportRejected(f"{file}: expected rows, but it has none that can be read. Is it the right file?")
-    columns = profile_columns(connection, view)
+    columns = with_every_word(connection, view, profile_columns(connection, view))
     counted = tuple(each.name for each in columns if each.kind == "text" and _is_counted(connection, view, each.name))
-    return Sample(file, view, keys, reasons, columns, rows, copies, counted, _examples(connection, view, columns))
+    examples, personal = _examples(connection, view, columns), personal_columns(connection, view, columns)
+    selling = word_that_sells(connection, view, columns)
+    return Sample(file, view, keys, reasons, columns, rows, copies, counted, examples, personal, selling)
 
 
 def _is_counted(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> bool:

@@ -1,0 +1,123 @@
+"""How exports call the columns of each role: patterns over plain names, and which of those go behind the others."""
+
+THING = (
+    "(item|product|produkt|produit|prodotto|produto|producto|sku|article|articulo|articolo|artigo|artikel|stock|asin"
+    "|movie|film|book|track|song|video|game|recipe|anime|beer|wine|listing|goods|isbn|ean|upc|gtin|variant|material"
+    "|prod|line_?item|aid)"
+)
+PERSON = (
+    "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
+    "|client|cliente|card|profile)"
+)
+_ID = "(id|code|no|nr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
+BASKET = (
+    "(order|invoice|basket|transaction|receipt|bill|ticket|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
+    "|commande|pedido|factura|ordine|fattura)"
+)
+#: Kinds of columns that hold numbers, and times.
+NUMBERS = ("whole", "number", "comma_number", "grouped_number")
+TIMES = ("time", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+#: Kinds that an id may have: one of 19 digits can look like a time in nanoseconds.
+_WORDS = ("text", "whole", "number", "epoch_s", "epoch_ms", "epoch_us", "epoch_ns")
+_DAY = "(time|timestamp|tstamp|time_stamp|datetime|date|at|dt|ts|datum|zeit|fecha|data|date_time)"
+#: Role → name patterns, the surest first → kinds that a column of the role may have.
+NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "user_id": (
+        (f"^{PERSON}_(unique|pseudo|reference|ref)_{_ID}$",
+         f"^{PERSON}_?{_ID}?$|^(customer|kunden|member|loyalty|club|bonus)_?(card|karte)(_?{_ID})?$",
+         f"^uid$|{PERSON}_?{_ID}(_hash)?$",
+         "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
+         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer|profile|person)_e?_?mail(_address)?$",
+         "(profile|user|reviewer|screen|nick|member|customer)_?name$"),
+        _WORDS,
+    ),
+    "item_id": (
+        (f"^(parent_)?{THING}_?{_ID}$", f"^(parent_)?{THING}s?$",
+         f"{THING}_?{_ID}(_hash)?$|(^|_)(sku|asin|ean|gtin|upc|isbn)$",
+         f"^{THING}_?(name|desc|description|bezeichnung|purchased|bought|sold)$|^(?!.*(device|mobile|phone)).*_model$"),
+        _WORDS,
+    ),
+    "event_time": (
+        (f"^(event|order(ed)?|invoice|purchase|transaction|order_purchase|created|sold|trans|rental|beleg|bestell)_?{_DAY}$",
+         f"^{_DAY}(_epoch)?(_(s|ms|us|ns|utc))?$",
+         f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)(_epoch)?(_(s|ms|us|utc))?$|(date|datum)$", ".*"),
+        TIMES,
+    ),
+    "event_type": (
+        ("^(event|action|behaviou?r|activity|interaction|metric)(_?(type|name))?$", "type$|^event|action"),
+        _WORDS,
+    ),
+    "session_id": (
+        ("session_?(id|key|hash|token|uuid)?$|^visit(_?id)?$|^id_visit$|^session(?!.*(idx|index|number|num|count|cnt)$)",
+         "session(?!.*(idx|index|number|num|count|cnt)$)"),
+        _WORDS,
+    ),
+    "basket_id": (
+        (f"^{BASKET}_?{_ID}$", f"^{BASKET}$",
+         f"{BASKET}_?(increment_)?{_ID}$|^increment_id$|^{_ID}_{BASKET}$", f"^cart(_?{_ID})?$"),
+        _WORDS,
+    ),
+    "quantity": (
+        ("^(line_?item_|item_|order_)?(qty|quantity|units|pieces|menge|anzahl|stueck|cantidad|quantite|quantita)$",
+         "qty|quantity|^(item|product)_count$|^units?_(sold|sales)$"
+         "|^(?!.*(volume|amount|date|price|value|sales))\\w+s_sold$", "^amount$|^count$"),
+        NUMBERS,
+    ),
+    "unit_price": (
+        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
+         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
+         "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
+        NUMBERS,
+    ),
+    "line_total": (
+        ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
+         "|^spend$|^purchase(_?amount|$)|^store_sales$"
+         "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
+         "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
+        NUMBERS,
+    ),
+    "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), NUMBERS),
+    "currency": (("^currency|^ccy$|_currency$|^waehrung|^devise$|^moneda$|^valuta$",), ("text",)),
+    "rating": (("^(rating|stars|score|overall|review_score)$", "_rating$"), NUMBERS),
+    "text": (
+        ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
+        ("text",),
+    ),
+    "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
+    "title": (
+        (f"^({THING}|app)_?(title|name|bezeichnung)$|^title$",
+         f"^((properties|products|items|line_items)_)?name$|_{THING}_?(title|name)$",
+         "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
+        ("text",),
+    ),
+    "description": (
+        ("^(detail_)?desc(ription)?$|_desc$|^description$", "^features$", f"^{THING}_?description$"),
+        ("text", "list"),
+    ),
+    "category": (
+        ("^categor(y|ies)(_?(name|code|path|name_english))?$|_categor(y|ies)(_name)?(_english)?$",
+         "^(department|aisle|genres?|subclass|product_subclass|index_group_name|product_group_name|product_type_name)$",
+         "^category_?id$|department_desc|commodity|^department|class$"),
+        ("text", "list", "whole"),
+    ),
+    "brand": (
+        ("^brand(_name)?$|^(?!.*(card|pay)).*_brand$",
+         "^brand(?!.*(card|pay))|^(manufacturer|vendor|maker|publisher|store|marke|hersteller)(_name)?$"),
+        ("text", "whole"),
+    ),
+    "image": (("image|img|picture|photo",), ("text",)),
+}  # fmt: skip
+#: What the parts of a price, of a kind and of a picture are called.
+OF_OBJECTS = r"^(category|price|image)_(l\d|level_?\d|name|amount|value|src|url)$"
+#: Roles of which two name patterns are sure.
+TWO_SURE = ("user_id", "item_id", "basket_id")
+#: Role → names that go behind the others of the role that are named as well, each group behind the one before.
+BEHIND: dict[str, tuple[str, ...]] = {
+    "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device"),
+    "unit_price": ("(^|_)(original|list|regular|old|full|before|awal)(_|$)",),
+    "line_total": ("price$",),
+}
+#: Times that are not those of the deed: when rows were written, or what was due.
+LATER_TIMES = (
+    "(^|_)(etl|load|upload|process|receiv|sync|modif|updat|ship|deliver|due_|due$|request|requir|estimat|expir|cancel)"
+)

@@ -1,0 +1,73 @@
+"""What values say beyond their profiles: all words where they are not many, whose rows sell, what reaches a person."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import duckdb
+
+from flows.connection import literal, quoted
+from flows.sources.column_profile import ColumnProfile
+from flows.sources.event_words import likely_meant_by
+from flows.sources.roles import TIMES, guess_roles
+
+#: Words that one column may have at most, and how often each comes at least on average.
+_WORDS, _TIMES_EACH = 200, 3
+#: A column reaches persons when this share of its values does.
+_PERSONAL = 0.5
+#: Mail addresses, phone numbers with a sign that no number has, addresses of computers.
+_REACHES = (
+    r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}",
+    r"\+\d[\d ()/.-]{6,}\d|\(\d{2,4}\) ?\d[\d -]{4,}\d|0\d{2,4}[ /-]\d[\d -]{3,}\d|\d{3}-\d{3}-\d{4}",
+    r"\d{1,3}(\.(\d{1,3}|x)){3}",
+)
+
+
+def with_every_word(
+    connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[ColumnProfile]
+) -> tuple[ColumnProfile, ...]:
+    """The columns, those of text that have some words more than a profile keeps with all of them."""
+    every = []
+    for column in columns:
+        more = len(column.common) < column.distinct <= min(_WORDS, column.filled // _TIMES_EACH)
+        if column.kind == "text" and more:
+            found = connection.execute(
+                f"select left(cast({quoted(column.name)} as varchar), 60) as word, count(*) / {column.filled} "
+                f"from {quoted(view)} where word is not null group by 1 order by count(*) desc, 1"
+            ).fetchall()
+            column = replace(column, common=tuple((word, round(share, 4)) for word, share in found))
+        every.append(column)
+    return tuple(every)
+
+
+def word_that_sells(
+    connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[ColumnProfile]
+) -> tuple[str, str] | None:
+    """The one word for a deed whose rows alone name an order or an amount, and the column with it; None elsewhere."""
+    roles = guess_roles(columns, ("event_type", "basket_id", "line_total"))
+    deed = roles["event_type"].column if "event_type" in roles else None
+    if deed is None or deed.kind != "text" or any(likely_meant_by(word) == "purchase" for word in deed.words):
+        return None
+    for role in ("basket_id", "line_total"):
+        if role in roles and roles[role].column.filled:
+            name = roles[role].column.name
+            query = f"select distinct {quoted(deed.name)} from {quoted(view)} where {quoted(name)} is not null limit 2"
+            found = [row[0] for row in connection.execute(query).fetchall()]
+            if len(found) == 1 and found[0] is not None:
+                return str(found[0]), name
+    return None
+
+
+def personal_columns(
+    connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[ColumnProfile]
+) -> tuple[str, ...]:
+    """The columns whose values are mail addresses, phone numbers or addresses of computers."""
+    may_be = [each for each in columns if each.kind not in (*TIMES, "whole", "list", "empty", "clock")]
+    if not may_be:
+        return ()
+    form = literal("|".join(_REACHES))
+    tests = ", ".join(
+        f"coalesce(avg(cast(regexp_full_match(cast({quoted(each.name)} as varchar), {form}) as int)), 0)"
+        for each in may_be
+    )
+    shares = connection.execute(f"select {tests} from {quoted(view)}").fetchone() or ()
+    return tuple(each.name for each, share in zip(may_be, shares, strict=False) if share > _PERSONAL)
