@@ -213,10 +213,10 @@ def _release_landed(landing: _Landing, counts: WindowCounts) -> None:
     landing.connection.execute(view.format("landed", "not"))
     landing.connection.execute(view.format("still_held", ""))
     landed, still_held = (
-        set(quarantine_rows(landing.connection, name, table, source, landing.now)["row_id"].to_pylist())
+        quarantine_rows(landing.connection, name, table, source, landing.now).select(["row_id", "origin"])
         for name in ("landed", "still_held")
     )
-    release(landing.settings, source, landed - still_held, landing.now)
+    release(landing.settings, source, landed, still_held, landing.now)
 
 
 def _record_window(landing: _Landing, counts: WindowCounts, version: int) -> None:

@@ -7,8 +7,22 @@ import pytest
 
 from flows.settings import Settings
 from tests.flows.test_replay import KNOWS_STOLEN, STOLEN, clean_twin, replay, same_lake
-from tests.flows.tiny_shop import LATER, MAPPING, SALES, Row, land, rows_of, sale, write_parquet, write_shop
+from tests.flows.tiny_shop import LATER, MAPPING, SALES, Row, land, rows_of, sale, write_csv, write_parquet, write_shop
 
+STEPS = """
+source = "steps"
+currency = "EUR"
+channel = "web"
+window = "day"
+[[events]]
+files = "rows.csv"
+where = "viewed is not null"
+columns = { event_time = "viewed", user_id = "customer", item_id = "sku", event_type = "'view'" }
+[[events]]
+files = "rows.csv"
+where = "bought is not null"
+columns = { event_time = "bought", user_id = "customer", item_id = "sku", event_type = "'purchase'" }
+"""
 NUMBERS = 'numbers = ["qty", "line_total"]\n'
 
 
@@ -93,3 +107,24 @@ def test_whether_there_is_a_user_can_be_asked_of_a_pseudonym(settings: Settings,
     report = replay(settings, write_shop(tmp_path, SALES, after))
     assert (report.rows_landed, report.left_out) == (1, 1)
     assert same_lake(settings, clean_twin(settings, tmp_path, sales, after))
+
+
+@pytest.mark.parametrize("step", ["viewed", "bought"])
+def test_a_step_that_is_held_is_not_freed_by_another_step_of_its_row(settings: Settings, tmp_path: Path, step: str):
+    days = {"viewed": 1, "bought": 2}
+    rows = [
+        {"customer": f"c{n}", "sku": "A", **{name: f"2026-10-0{day} 09:0{n}:00" for name, day in days.items()}}
+        for n in range(4)
+    ]
+    rows[3][step] = f"0{days[step]}.10.2026 09:03"
+    shop = tmp_path / "shop.toml"
+    shop.write_text(STEPS)
+    write_csv(tmp_path / "rows.csv", rows)
+    land(settings, str(shop))
+    more = {"customer": "c7", "sku": "A", "viewed": "2026-10-01 08:00:00", "bought": "2026-10-02 09:00:00"}
+    write_csv(tmp_path / "rows.csv", [*rows, more])
+    land(settings, str(shop), LATER)
+    assert [row["state"] for row in rows_of(settings, "quarantine")] == ["held"]
+    shop.write_text(STEPS.replace("[[events]]", '[[events]]\ntime_format = ["iso", "%d.%m.%Y %H:%M"]'))
+    assert replay(settings, str(shop)).rows_landed == 1
+    assert len(rows_of(settings, "events")) == 10
