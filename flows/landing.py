@@ -193,8 +193,9 @@ def _write_window(landing: _Landing, counts: WindowCounts) -> tuple[int, int]:
     )
     existing, read_at = lake.read_window(settings, window)
     others = not_named(landing.connection, existing, window) if len(existing) else existing
-    events = table == "events" and len(others) > 0
-    gone = others if landing.replace or not events else moved_away(landing.connection, others, window.name)
+    gone = others if landing.replace else others.slice(0, 0)
+    if table == "events" and len(others) and not landing.replace:
+        gone = moved_away(landing.connection, others, window.name)
     newest_wins = landing.mapping.newest_wins(table)
     stays = staying(landing.connection, existing, gone) if len(gone) else existing
     merged = merge_window(landing.connection, stays, window, landing.now, newest_wins)
