@@ -23,12 +23,14 @@ from flows.connection import connect
 from flows.release_objects import put_object, read_or_none
 from flows.settings import Settings
 from flows.sources.column_profile import ColumnProfile, profile_columns, profile_from
+from flows.sources.columns import columns_in
 from flows.sources.export_files import files_of
 from flows.sources.file_sets import Reading
+from flows.sources.lineage import names_behind
 from flows.sources.macros import add_macros
 from flows.sources.mapping import Mapping, Section
 from flows.sources.reading import open_raw
-from flows.sources.staging import Export
+from flows.sources.staging import Export, query_of
 
 #: Rows of each file that a profile is made of.
 PROFILE_ROWS = 5_000
@@ -102,7 +104,8 @@ def sections_over(mapping: Mapping, label: str) -> list[Section]:
 
 
 def mentions(text: str, name: str) -> bool:
-    """Whether SQL names a column."""
+    """Whether SQL names a column; as in SQL, letters may be large or small."""
+    text, name = text.casefold(), name.casefold()
     return text == name or re.search(rf"(?<![\w'])\"?{re.escape(name)}\"?(?![\w'])", text) is not None
 
 
@@ -120,13 +123,22 @@ def _profile(reading: Reading, files: list[str], place: Path, mapping: Mapping, 
 def _hidden(connection: duckdb.DuckDBPyConnection, mapping: Mapping, reading: Reading) -> Collection[str]:
     """The columns of which no word is kept: those that name users, and private ones."""
     names = [row[0] for row in connection.execute("describe raw").fetchall()]
-    users = [
-        section.columns.get("user_id", "user_id")
-        for section in sections_over(mapping, reading.label)
-        if "user_id" in TABLES[section.table].column_names
-    ]
-    named = {name for name in names if any(mentions(user, name) for user in users)}
-    return named | {name for name in names if mapping.is_private(name)}
+    hidden = {name for name in names if mapping.is_private(name)}
+    for section in sections_over(mapping, reading.label):
+        if "user_id" in TABLES[section.table].column_names:
+            hidden |= _of_users(connection, section, names)
+    return hidden
+
+
+def _of_users(connection: duckdb.DuckDBPyConnection, section: Section, names: list[str]) -> set[str]:
+    """The columns that a section's user id may be made of; all, where nobody can follow its `from`."""
+    user = section.columns.get("user_id", "user_id")
+    named = {name for name in names if mentions(user, name)}
+    if section.relation is None:
+        return named
+    wanted = columns_in(connection, f"select {user}") or {user}
+    behind = names_behind(connection, query_of(section), wanted)
+    return set(names) if behind is None else named | {name for name in names if name.casefold() in behind}
 
 
 def _write(settings: Settings, source: str, text: str) -> None:

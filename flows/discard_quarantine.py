@@ -21,9 +21,10 @@ def discard_quarantine(
 ) -> int:
     """Mark the chosen held rows as discarded, and say why; return how many. Again and again gives the same.
 
-    Raises ValueError without a reason, or when no row is chosen: nothing is discarded by accident.
+    Raises ValueError without a reason, or when no row is chosen (an empty word chooses none): nothing is discarded by
+    accident.
     """
-    selection = Selection(source, table, rule, window, row_id)
+    selection = Selection(source or None, table or None, rule or None, window or None, row_id or None)
     if not reason.strip() or selection == Selection():
         raise ValueError("discard: expected a reason, and a source, table, rule, window or row_id; came nothing.")
     count = mark(selection, reason)

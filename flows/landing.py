@@ -193,8 +193,9 @@ def _write_window(landing: _Landing, counts: WindowCounts) -> tuple[int, int]:
     )
     existing, read_at = lake.read_window(settings, window)
     others = not_named(landing.connection, existing, window) if len(existing) else existing
-    events = table == "events" and len(others) > 0
-    gone = others if landing.replace or not events else moved_away(landing.connection, others, window.name)
+    gone = others if landing.replace else others.slice(0, 0)
+    if table == "events" and len(others) and not landing.replace:
+        gone = moved_away(landing.connection, others, window.name)
     newest_wins = landing.mapping.newest_wins(table)
     stays = staying(landing.connection, existing, gone) if len(gone) else existing
     merged = merge_window(landing.connection, stays, window, landing.now, newest_wins)
@@ -213,10 +214,10 @@ def _release_landed(landing: _Landing, counts: WindowCounts) -> None:
     landing.connection.execute(view.format("landed", "not"))
     landing.connection.execute(view.format("still_held", ""))
     landed, still_held = (
-        set(quarantine_rows(landing.connection, name, table, source, landing.now)["row_id"].to_pylist())
+        quarantine_rows(landing.connection, name, table, source, landing.now).select(["row_id", "origin"])
         for name in ("landed", "still_held")
     )
-    release(landing.settings, source, landed - still_held, landing.now)
+    release(landing.settings, source, landed, still_held, landing.now)
 
 
 def _record_window(landing: _Landing, counts: WindowCounts, version: int) -> None:

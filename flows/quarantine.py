@@ -23,6 +23,8 @@ LANDING = "landing"
 _TRIES = 5
 
 Row = dict[str, object]
+#: SQL for the number of the section that read a row; a table's first or only one has none, whatever it is called.
+_SECTION = "coalesce(regexp_extract(json_extract_string({}, '$.section'), '\\[([1-9][0-9]*)\\]$', 1), '')"
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,18 @@ def quarantine_rows(
     """Rows for the quarantine from a relation with `window`, `raw` (JSON), `origin` (JSON), `rule`, `reason`.
 
     The same raw row held twice in one export gives two rows, numbered; the same export held again gives the same ids,
-    also when a mended mapping reads another window from the row.
+    also when a mended mapping reads another window from the row. What a table's second or later section makes of a raw
+    row is another row.
     """
-    parts = f"copy || chr(31) || {literal(source)} || chr(31) || {literal(table)} || chr(31) || raw"
+    of_section = "case when section <> '' then chr(31) || section else '' end"
+    parts = f"copy || chr(31) || {literal(source)} || chr(31) || {literal(table)} || chr(31) || raw || {of_section}"
     rows = connection.sql(
         f"select 'q_' || left(sha256({parts}), 32) as row_id, {literal(table)} as table_name, "
         f'{literal(source)} as source, "window", raw, rule, reason, {literal(CONTRACT_VERSION)} as contract_version, '
         f"timestamptz {literal(now.isoformat())} as known_at, 'held' as state, origin, "
         "null::timestamptz as settled_at, null::varchar as note "
-        "from (select *, cast(row_number() over (partition by raw order by rule, reason) as varchar) as copy "
-        f"from {relation})"
+        "from (select *, cast(row_number() over (partition by section, raw order by rule, reason) as varchar) as copy "
+        f"from (select *, {_SECTION.format('origin')} as section from {relation}))"
     ).to_arrow_table()
     return rows.cast(arrow_schema(QUARANTINE))
 
@@ -141,13 +145,24 @@ def settle(settings: Settings, source: str, changes: Mapping[str, Row]) -> int:
     return changed
 
 
-def release(settings: Settings, source: str, landed: Collection[str], now: datetime) -> int:
+def release(settings: Settings, source: str, landed: pa.Table, still_held: pa.Table, now: datetime) -> int:
     """Mark those held rows of a source that have landed with an export since as replayed; return how many.
 
-    `landed` are the row_ids that the good rows would have had, had they been held.
+    `landed` are the good rows as they would have been held, `still_held` the bad ones. A row is freed by its own
+    section alone: of rows held long ago the id does not tell the section, but the origin does.
     """
-    free = held_ids(settings, source) & set(landed)
-    return settle(settings, source, {row_id: replayed(now, "landed with its export") for row_id in free})
+    connection = connect()
+    connection.register("landed", landed)
+    connection.register("still_held", still_held)
+    wanted = (ds.field("source") == source) & (ds.field("state") == "held")
+    held = arrow_dataset(settings, QUARANTINE.name).to_table(columns=["row_id", "origin"], filter=wanted)
+    connection.register("held", held)
+    free = connection.execute(
+        "select distinct row_id from held h join landed l using (row_id) "
+        "where row_id not in (select row_id from still_held) "
+        f"and {_SECTION.format('h.origin')} = {_SECTION.format('l.origin')}"
+    ).fetchall()
+    return settle(settings, source, {row_id: replayed(now, "landed with its export") for (row_id,) in free})
 
 
 def replayed(now: datetime, note: str) -> Row:
@@ -169,14 +184,6 @@ def read_held(settings: Settings, selection: Selection) -> pa.Table:
     """The held rows of a selection, as Arrow with the contract's columns, in the order of their ids."""
     condition = selection.filter & (ds.field("state") == "held")
     return arrow_dataset(settings, QUARANTINE.name).to_table(filter=condition).sort_by("row_id")
-
-
-def held_ids(settings: Settings, source: str) -> set[str]:
-    """The ids of one source's held rows."""
-    wanted = (ds.field("source") == source) & (ds.field("state") == "held")
-    return set(
-        arrow_dataset(settings, QUARANTINE.name).to_table(columns=["row_id"], filter=wanted)["row_id"].to_pylist()
-    )
 
 
 def held_windows(settings: Settings, source: str, table: str) -> set[str]:

@@ -27,7 +27,8 @@ def refresh_touched(settings: Settings, publish: Publish | None = None) -> Refre
     """Build those feature tables again whose events or catalogue changed, and load their rows where they are online.
 
     Tables whose moment lies before the change stay as they are. A shop whose newest event is newer now gets tables of
-    the new moment. Where no tables were ever built there is nothing to bring up. Raises DataRejected.
+    the new moment. Where no tables were ever built there is nothing to bring up; where the first build was cut off
+    there is nothing to load. Raises DataRejected.
     """
     built = tables = 0
     found = _tables_by_source(settings)
@@ -41,7 +42,10 @@ def refresh_touched(settings: Settings, publish: Publish | None = None) -> Refre
     if not tables:
         return Refreshed(0, 0, 0, None)
     feature_store(settings)
-    as_of = newest_complete_moment(settings)
+    try:
+        as_of = newest_complete_moment(settings)
+    except LookupError:
+        return Refreshed(built, tables, 0, None)
     return Refreshed(built, tables, _load_again(settings, as_of), as_of)
 
 

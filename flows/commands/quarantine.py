@@ -13,7 +13,7 @@ from feature_repo.schema import TABLES
 from flows.discard_quarantine import discard_quarantine
 from flows.early_checks import UnknownSource, require_source
 from flows.ingest import open_export
-from flows.lake import LakeError
+from flows.lake import LakeError, arrow_dataset
 from flows.quarantine import Selection, counts_by_rule, list_rows
 from flows.replay import ReplayReport
 from flows.replay_quarantine import replay_quarantine
@@ -52,9 +52,11 @@ def command(context: click.Context, source: str | None) -> None:
     """
     if context.invoked_subcommand is not None:
         return
-    counts = [count for count in counts_by_rule(load_settings()) if source in (None, count["source"])]
+    settings = load_settings()
+    counts = [count for count in counts_by_rule(settings) if source in (None, count["source"])]
     console = Console()
     if not counts:
+        _require_known(settings, source)
         console.print("Nothing is held: every row that came has landed.")
         return
     table = Table(title="Held rows", title_justify="left")
@@ -167,6 +169,18 @@ def discard_command(reason: str, **chosen: str | None) -> None:
     except (ValueError, LakeError) as error:
         raise click.ClickException(str(error)) from error
     Console().print(f"{count:,} held rows were discarded. See them: aisle quarantine list --state discarded")
+
+
+def _require_known(settings: Settings, source: str | None) -> None:
+    """Refuse a shop of which the lake has nothing, and name those that it knows."""
+    landed = arrow_dataset(settings, "windows").to_table(columns=["source"])["source"]
+    known = sorted(set(landed.to_pylist()))
+    if source is None or source in known:
+        return
+    near = difflib.get_close_matches(source, known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    shops = f"Shops that have landed: {', '.join(known)}." if known else "No shop has landed yet."
+    raise click.ClickException(f"--source: nothing is known of a shop {source!r}. {shops}{hint}")
 
 
 def _require_rule(settings: Settings, rule: str | None) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -58,20 +59,25 @@ def as_expression(given: str, raw: Collection[str]) -> str:
     return quoted(given) if given in raw else given
 
 
-def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str) -> set[str]:
-    """The raw columns that an expression reads, written as the export does: SQL takes `Customer` for `customer`."""
+def raw_columns_of(connection: duckdb.DuckDBPyConnection, expression: str, null_tests: bool = True) -> set[str]:
+    """The raw columns that an expression reads, written as the export does: SQL takes `Customer` for `customer`.
+
+    Without `null_tests`, those of which it asks no more than whether they are null do not count.
+    """
     known = {name.casefold(): name for name in raw_names(connection)}
-    return {known.get(name.casefold(), name) for name in columns_in(connection, f"select {expression}")}
+    return {known.get(name.casefold(), name) for name in columns_in(connection, f"select {expression}", null_tests)}
 
 
-def columns_in(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
-    """The names of all columns that a query writes out, as it writes them."""
+def columns_in(connection: duckdb.DuckDBPyConnection, query: str, null_tests: bool = True) -> set[str]:
+    """The names of all columns that a query writes out, as it writes them; `null_tests` as above."""
     row = connection.execute("select json_serialize_sql(?)", [query]).fetchone()
     found: set[str] = set()
     todo = [json.loads(row[0])] if row else []
     while todo:
         node = todo.pop()
         if isinstance(node, dict):
+            if not null_tests and _tests_for_null(node):
+                continue
             if node.get("class") == "COLUMN_REF":
                 found.update(node["column_names"])
             found.update(node.get("using_columns") or ())
@@ -79,6 +85,12 @@ def columns_in(connection: duckdb.DuckDBPyConnection, query: str) -> set[str]:
         elif isinstance(node, list):
             todo.extend(node)
     return found
+
+
+def _tests_for_null(node: dict[str, Any]) -> bool:
+    """Whether a part of a query is `column is null` or `column is not null`."""
+    tests = node.get("type") in ("OPERATOR_IS_NULL", "OPERATOR_IS_NOT_NULL")
+    return tests and len(node["children"][0].get("column_names", ())) == 1
 
 
 def raw_names(connection: duckdb.DuckDBPyConnection) -> list[str]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from flows.connection import literal, quoted
-from flows.sources.columns import Expression, contract_expressions, raw_columns_of
+from flows.sources.columns import Expression, as_expression, contract_expressions, raw_columns_of, raw_names
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.file_sets import Reading
 from flows.sources.mapping import Mapping, Section
@@ -68,8 +68,8 @@ def stage_held(mapping: Mapping, rows: pa.Table, folder: Path, key: bytes) -> di
             try:
                 section = _section_of(mapping, table, origin)
                 left_out |= _stage(mapping, section, origin, part, file, key)
-            except (MappingError, ExportRejected, NotKept) as error:
-                unread |= dict.fromkeys(part["row_id"].to_pylist(), str(error))
+            except (MappingError, ExportRejected, NotKept, duckdb.Error) as error:
+                unread |= dict.fromkeys(part["row_id"].to_pylist(), _why_unread(mapping, error))
                 continue
             files.append(str(file))
             events += [(section, file)] if table == "events" else []
@@ -78,6 +78,12 @@ def stage_held(mapping: Mapping, rows: pa.Table, folder: Path, key: bytes) -> di
         count = sum(pq.read_metadata(file).num_rows for file in files)
         staged[table] = StagedHeld(table, tuple(files), count, unread, frozenset(left_out))
     return staged
+
+
+def _why_unread(mapping: Mapping, error: Exception) -> str:
+    if isinstance(error, duckdb.Error):
+        return f"{mapping.file}: expected SQL that works on every held row, came an error: {str(error).splitlines()[0]}"
+    return str(error)
 
 
 def _by_origin(rows: pa.Table, table: str) -> Iterator[tuple[dict[str, object], pa.Table]]:
@@ -109,8 +115,11 @@ def _stage(
     try:
         connection.register("kept", rows.select(["row_id", "raw"]))
         _open_raw(connection, mapping, section, origin)
+        _require_kept(connection, section, origin)
+        expressions = contract_expressions(connection, mapping, section)
+        as_pseudonym = _require_values(connection, section, origin, expressions)
         choose_rows(connection, mapping, section)
-        users = _users(connection, mapping, section, origin, key)
+        users = _users(connection, mapping, section, (key, as_pseudonym), expressions)
         write_staged(connection, Export(mapping), section, users, file)
         left = connection.execute(f"select row_id from kept where row_id not in (select {ROW_ID} from raw)").fetchall()
         return {row_id for (row_id,) in left}
@@ -122,7 +131,7 @@ def _open_raw(
     connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, origin: dict[str, object]
 ) -> None:
     """Make the view `raw` of the raw columns in their first types, null words and numbers read as the mapping says."""
-    types: dict[str, str] = origin["types"]  # type: ignore[assignment]
+    types = {name: _read_type(dtype) for name, dtype in origin["types"].items()}  # type: ignore[attr-defined]
     columns = []
     for name, dtype in types.items():
         pointer = literal("/" + name.replace("~", "~0").replace("/", "~1"))
@@ -134,6 +143,11 @@ def _open_raw(
     reading = _reading(mapping, section)
     selected = [cleaned(name, dtype, reading) if reading else quoted(name) for name, dtype in types.items()]
     connection.execute(f"create view raw as select {', '.join(selected)}, row_id as {quoted(ROW_ID)} from given")
+
+
+def _read_type(dtype: str) -> str:
+    """The type to read a held column in: a private one was kept as a null without a type, to which nothing casts."""
+    return "VARCHAR" if dtype == '"NULL"' else dtype
 
 
 def _reading(mapping: Mapping, section: Section) -> Reading | None:
@@ -149,31 +163,70 @@ def _reading(mapping: Mapping, section: Section) -> Reading | None:
     return replace(readings[0], nulls=tuple(sorted(nulls)), numbers=tuple(sorted(numbers)))
 
 
-def _users(
-    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, origin: dict[str, object], key: bytes
-) -> tuple[dict[str, Expression], set[str]]:
-    """The contract's columns over `raw`, and the relation `pseudonyms`. Raises NotKept where a user id is needed."""
-    hidden, private = set(origin["pseudonyms"]), set(origin["private"])  # type: ignore[call-overload]
-    expressions = contract_expressions(connection, mapping, section)
+def _require_kept(connection: duckdb.DuckDBPyConnection, section: Section, origin: dict[str, object]) -> None:
+    """Raise NotKept where the mapping's words need what the quarantine does not have: a row is not judged by a guess.
+
+    A user id that is one column is null where its pseudonym is; whether it is null may be asked.
+    """
+    hidden, private = _lost(origin)
+    raw = raw_names(connection)
+    for name, given in section.columns.items():
+        _require_none(section, name, raw_columns_of(connection, as_expression(given, raw)) & private)
+    if section.where is not None:
+        user = section.columns.get("user_id", "user_id").strip('"').casefold()
+        plain = {name.casefold() for name in hidden} == {user}
+        lost = raw_columns_of(connection, section.where, null_tests=not plain) & hidden
+        _require_none(section, "where", lost | (raw_columns_of(connection, section.where) & private))
+
+
+def _require_values(
+    connection: duckdb.DuckDBPyConnection,
+    section: Section,
+    origin: dict[str, object],
+    expressions: dict[str, Expression],
+) -> str | None:
+    """The raw column that holds the pseudonym, where it is that of the user id. Raises NotKept as above."""
+    hidden, private = _lost(origin)
     wanted = user_columns(connection, section) if "user_id" in expressions else set()
     kept_as_pseudonym = bool(hidden) and hidden == wanted
     for name, expression in expressions.items():
         lost = raw_columns_of(connection, expression.value) & (hidden | private)
         # Where the clean export would have the pseudonym, the kept pseudonym is what is wanted.
         same = kept_as_pseudonym and name in ("user_id", *MAY_NAME_USER)
-        if lost & private or (lost and not same):
-            raise NotKept(
-                f"{section.label}.{name} is made of {', '.join(sorted(lost))}, of which the quarantine keeps no more "
-                "than a pseudonym. Land these rows with their export: aisle ingest."
-            )
-    if not kept_as_pseudonym:
+        _require_none(section, name, lost & private if same else lost)
+    return min(hidden) if kept_as_pseudonym else None
+
+
+def _lost(origin: dict[str, object]) -> tuple[set[str], set[str]]:
+    """The raw columns that hold pseudonyms, and those of which nothing is kept."""
+    return set(origin["pseudonyms"]), set(origin["private"])  # type: ignore[call-overload]
+
+
+def _require_none(section: Section, name: str, lost: set[str]) -> None:
+    if lost:
+        raise NotKept(
+            f"{section.label}.{name} is made of {', '.join(sorted(lost))}, of which the quarantine keeps no more "
+            "than a pseudonym. Land these rows with their export: aisle ingest."
+        )
+
+
+def _users(
+    connection: duckdb.DuckDBPyConnection,
+    mapping: Mapping,
+    section: Section,
+    kept: tuple[bytes, str | None],
+    expressions: dict[str, Expression],
+) -> tuple[dict[str, Expression], set[str]]:
+    """The contract's columns over `raw`, and the relation `pseudonyms`; `kept`: the key, the column of pseudonyms."""
+    key, as_pseudonym = kept
+    if as_pseudonym is None:
         return hide_users(connection, mapping, section, key, expressions)
-    column = quoted(sorted(hidden)[0])
+    column = quoted(as_pseudonym)
     connection.execute(
         f"create table pseudonyms as select distinct {column} as raw_id, {column} as pseudonym from raw "
         f"where {column} is not null"
     )
-    return expressions | {"user_id": Expression(f"r.{column}")}, hidden
+    return expressions | {"user_id": Expression(f"r.{column}")}, user_columns(connection, section)
 
 
 def _stage_catalogue(mapping: Mapping, events: Sequence[tuple[Section, Path]], folder: Path) -> list[str]:

@@ -147,7 +147,7 @@ def _open_section(
         files = files_of(mapping, mapping.inputs[name], export.path)
         raws.append(open_raw(connection, mapping.inputs[name], files, name, own_folder, rows))
     try:
-        connection.execute(f"create or replace view raw as {_query_of(section)}")
+        connection.execute(f"create or replace view raw as {query_of(section)}")
     except duckdb.Error as error:
         expected = f"SQL over the inputs {', '.join(mapping.inputs)}"
         came = f"{str(section.relation).strip()!r}, which fails: {str(error).splitlines()[0]}"
@@ -155,7 +155,7 @@ def _open_section(
     return raws
 
 
-def _query_of(section: Section) -> str:
+def query_of(section: Section) -> str:
     """The `from` of a section as a whole query; an empty one where it reads files."""
     relation = (section.relation or "").strip()
     return relation if not relation or relation.lower().startswith(("select", "with")) else f"select * from {relation}"
@@ -239,7 +239,7 @@ def _require_in_every_file(
     """A column that one of several files lacks would turn into nulls in silence."""
     read = [each.value for each in expressions.values()] + ([section.where] if section.where else [])
     used = {name.casefold() for each in read for name in raw_columns_of(connection, each)}
-    used |= {name.casefold() for name in (*section.key, *columns_in(connection, _query_of(section)))}
+    used |= {name.casefold() for name in (*section.key, *columns_in(connection, query_of(section)))}
     for raw in raws:
         for column, file in raw.lacking.items():
             if column.casefold() in used:

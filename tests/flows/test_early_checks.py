@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from flows.cli import main
 from flows.settings import Settings
 from flows.watch_policy import policy_path
+from tests.flows.tiny_shop import land, write_shop
 
 
 @pytest.fixture
@@ -140,6 +141,20 @@ def test_a_rule_that_held_nothing_is_told(refusal: Callable[..., str]):
         assert refusal("quarantine", *words, "--rule", "typd") == (
             "Error: --rule: no row was held by 'typd'. Nothing is held.\n"
         )
+
+
+def test_a_shop_of_which_nothing_is_known_is_no_shop_of_which_nothing_is_held(
+    refusal: Callable[..., str], settings: Settings, tmp_path: Path
+):
+    assert refusal("quarantine", "--source", "corner_shopp") == (
+        "Error: --source: nothing is known of a shop 'corner_shopp'. No shop has landed yet.\n"
+    )
+    land(settings, write_shop(tmp_path))
+    assert "Shops that have landed: corner_shop. Did you mean 'corner_shop'?" in (
+        refusal("quarantine", "--source", "corner_shopp")
+    )
+    there = CliRunner().invoke(main, ["quarantine", "--source", "corner_shop"])
+    assert "Nothing is held: every row that came has landed." in there.output
 
 
 def test_a_discard_says_what_lacks(refusal: Callable[..., str]):

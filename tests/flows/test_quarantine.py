@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from flows import quarantine
@@ -42,3 +43,15 @@ def test_runs_side_by_side_hold_each_row_once(settings: Settings, tmp_path: Path
     with ThreadPoolExecutor(3) as pool:
         held = sum(pool.map(lambda _: quarantine.hold(settings, mine), range(3)))
     assert (held, len(rows_of(settings, "quarantine"))) == (3, 3)
+
+
+def test_a_row_is_not_freed_by_what_another_section_made_of_it(settings: Settings):
+    """Rows held before the section was in their ids have it in their origin."""
+    landed, place = rows("a"), quarantine.arrow_schema(quarantine.QUARANTINE).get_field_index("origin")
+    first, second = (
+        landed.set_column(place, "origin", pa.array([f'{{"section": "events[{n}]"}}'], pa.string())) for n in (0, 1)
+    )
+    quarantine.hold(settings, second)
+    assert quarantine.release(settings, "corner_shop", first, landed.slice(0, 0), NOW) == 0
+    assert quarantine.release(settings, "corner_shop", second, second, NOW) == 0
+    assert quarantine.release(settings, "corner_shop", second, landed.slice(0, 0), NOW) == 1

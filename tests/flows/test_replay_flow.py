@@ -11,6 +11,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
 from feature_repo.features import FEATURE_VIEWS, USER_VIEWS
 from flows.cli import main
+from flows.discard_quarantine import discard_quarantine
 from flows.feature_store import feature_store
 from flows.feature_tables import build_tables, snapshot_path
 from flows.online_rows import load_view
@@ -94,3 +95,20 @@ def test_rows_are_listed_shown_and_discarded_with_a_reason(home: Settings):
     refused = CliRunner().invoke(main, ["quarantine", "discard", *why])
     assert refused.exit_code == 1
     assert "say which rows: --source, --table, --rule, --window or --row." in refused.output
+
+
+@pytest.mark.usefixtures("prefect_harness")
+def test_an_empty_word_chooses_no_rows_to_discard(home: Settings):
+    for nothing in ({"row_id": ""}, {"rule": ""}, {"source": "", "table": ""}):
+        with pytest.raises(ValueError, match="came nothing"):
+            discard_quarantine("a slip", **nothing)
+    assert {row["state"] for row in rows_of(home, "quarantine")} == {"held"}
+    assert discard_quarantine("a till that was tested", rule="quantity_in_bounds", row_id="") == 1
+
+
+def test_a_first_build_of_features_that_was_cut_off_stops_no_refresh(settings: Settings, tmp_path: Path):
+    land(settings, write_shop(tmp_path))
+    build_tables(settings, {next(iter(FEATURE_VIEWS)): (SERVING,)})
+    land(settings, write_shop(tmp_path, [*SALES, sale(customer="card-8")]))
+    refreshed = refresh_touched(settings)
+    assert (refreshed.built, refreshed.tables, refreshed.loaded, refreshed.as_of) == (1, 1, 0, None)
