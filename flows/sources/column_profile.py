@@ -7,34 +7,29 @@ from typing import Any
 import duckdb
 
 from flows.connection import literal, quoted
-from flows.sources.reading import joined_offset
+from flows.sources.column_times import MOST, clock_format, epoch_of, hours_of, moment_sql, time_formats_of
 
-#: Time formats that are tried on text, the likelier first. Day and month first are both here: the values decide.
-TIME_FORMATS = (
-    "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %I:%M %p", "%m/%d/%Y",
-    "%d/%m/%Y", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d.%m.%Y", "%Y-%m-%d %H:%M:%S UTC", "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M", "%Y/%m/%d", "%d-%m-%Y %H:%M:%S", "%d-%m-%Y %H:%M", "%d-%m-%Y", "%m/%d/%y %H:%M", "%d.%m.%y",
-    "%d %b %Y", "%b %d, %Y", "%Y%m%d%H%M%S", "%Y%m%d", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%y", "%d/%m/%y", "%d-%b-%Y",
-    "%d-%b-%y", "%d %b %Y %H:%M:%S", "%d %b %Y %H:%M", "%b %d, %Y %I:%M %p", "%b %d, %Y %I:%M:%S %p",
-    "%d/%m/%Y %I:%M %p", "%d/%m/%Y %I:%M:%S %p", "%d-%b-%Y %H:%M", "%d-%b-%y %H:%M", "%Y%m%d %H:%M:%S", "%Y-%m-%d %H",
-    "%Y-%m-%d %I:%M:%S %p", "%m-%d-%Y", "%d %B %Y", "%B %d, %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S",
-    "%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y",
-)  # fmt: skip
-#: A whole number between these (1990 to 2100) may count seconds; a thousand times as much, milliseconds; and so on.
-_EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}
-_EPOCH_SECONDS = (631_152_000, 4_102_444_800)
-#: A column is of a kind when at least this share of its values is.
-MOST = 0.95
 _COMMON = 12
-#: Values of a column that time formats are tried on.
-_TRIED = 2_000
+#: Values like `125.000` from which on they may be thousands.
+_SEVERAL = 3
 _FINGERPRINT = 256
-_MAY_BE_TIME = "regexp_matches(v, '\\d') and regexp_matches(v, '[-/.,: ]|^\\d+$')"
-_OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC| ?[+-]\d\d(:?\d\d)?)$"
 _COMMA = r"-?(\d{1,3}(\.\d{3})+|\d+),\d+"
+#: `125.000` for 125 thousand; beside it no number has a fraction.
+_DOTTED = r"-?[1-9]\d{0,2}(\.\d{3})+"
+_TWO_DOTS = r"-?\d{1,3}(\.\d{3}){2,}"
+#: Below a thousand there is no sign to write.
+_SHORT = r"-?\d{1,3}"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?"
-_MONEY = r"^[€$£¥₹\s]+|[€$£¥₹\s]+$"
+_MONEY = r"^[€$£¥₹\s\x{00a0}\x{202f}]+|[€$£¥₹\s\x{00a0}\x{202f}]+$"
+_BETWEEN = r"[ \x{00a0}\x{202f}'’]"
+_SPACED = r"-?\d{1,3}(([ \x{00a0}\x{202f}]\d{3})+|(['’]\d{3})+)([.,]\d+)?"
+#: SQL for a value without signs of money around it, and without blanks or apostrophes between its thousands.
+_PLAIN = f"regexp_replace(v, '{_MONEY}', '', 'g')"
+_BARE = (
+    f"(case when regexp_full_match({_PLAIN}, {literal(_SPACED)}) "
+    f"then regexp_replace({_PLAIN}, {literal(_BETWEEN)}, '', 'g') else {_PLAIN} end)"
+)
 
 
 @dataclass(frozen=True)
@@ -46,7 +41,9 @@ class ColumnProfile:
     `minimum`, `median` and `maximum` are of numbers, or seconds since 1970 of times. `common` has the share of the
     commonest values where there are few; `fingerprint` the smallest keyed hashes of the distinct values: two columns
     share as many values as their fingerprints overlap. `hours` has the share of each hour of the day, of a time.
-    `markup`: some values have HTML tags or entities.
+    `markup`: some values have HTML tags or entities. `unread`: how many values of a column of numbers are none.
+    `dotted`: `125.000` is taken for 125 thousand, though no value has a comma or a second dot that would prove it.
+    `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands.
     """
 
     name: str
@@ -63,6 +60,9 @@ class ColumnProfile:
     fingerprint: tuple[int, ...] = ()
     hours: tuple[float, ...] = ()
     markup: bool = False
+    unread: int = 0
+    dotted: bool = False
+    signs: bool = False
 
     @property
     def filled(self) -> int:
@@ -123,7 +123,8 @@ def _profile(
         "select count(*), count(v), count(distinct v), coalesce(avg(length(v)), 0), "
         f"coalesce(bool_or(v like '%&%;%' or v like '%<%>%'), false) from {source}"
     ).fetchone() or (0, 0, 0, 0.0, False)
-    kind, formats = _kind(connection, source, dtype, filled)
+    found = _counts(connection, source) if filled else {}
+    kind, formats, unread = _kind(connection, source, dtype, (filled, found))
     low, middle, high = _range(connection, source, kind, formats)
     hashes = connection.execute(
         f"select distinct hash({literal(salt)} || v) as h from {source} where v is not null "
@@ -147,139 +148,74 @@ def _profile(
         length=round(length, 1),
         common=tuple((word, round(share, 4)) for word, share in common) if few else (),
         fingerprint=tuple(each for (each,) in hashes),
-        hours=_hours(connection, source, kind, formats),
+        hours=hours_of(connection, source, kind, formats),
         markup=kind == "text" and markup,
+        unread=unread,
+        dotted=kind == "comma_number" and not found["comma_number"] and not found["two_dots"],
+        signs=kind in ("number", "comma_number", "grouped_number") and found["signs"] > 0,
     )
 
 
-def _kind(connection: duckdb.DuckDBPyConnection, source: str, dtype: str, filled: int) -> tuple[str, tuple[str, ...]]:
+def _kind(
+    connection: duckdb.DuckDBPyConnection, source: str, dtype: str, counted: tuple[int, dict[str, int]]
+) -> tuple[str, tuple[str, ...], int]:
+    """The kind of a column, its time formats, and how many of its values are not of the kind, where it is numbers."""
+    filled, found = counted
     if not filled:
-        return "empty", ()
+        return "empty", (), 0
     if dtype.startswith(("TIMESTAMP", "DATE")):
-        return "time", ("iso",)
+        return "time", ("iso",), 0
     if dtype.endswith("[]") or dtype.startswith(("STRUCT", "MAP")):
-        return "list", ()
-    bare = f"regexp_replace(v, '{_MONEY}', '', 'g')"
+        return "list", (), 0
+    for kind, read in _numbers_read(found).items():
+        if read >= MOST * filled:
+            return kind, (), filled - read
+    if found["whole"] >= MOST * filled:
+        kind, formats = epoch_of(connection, source) or ("whole", ())
+        return kind, formats, filled - found["number"] if kind == "whole" else 0
+    if found["number"] >= MOST * filled:
+        return "number", (), filled - found["number"]
+    if found["list"] >= MOST * filled:
+        return "list", (), 0
+    if found["clock"] >= MOST * filled:
+        return "clock", clock_format(connection, source), 0
+    formats = time_formats_of(connection, source)
+    return ("time" if formats else "text"), formats, 0
+
+
+def _counts(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, int]:
+    """How many values are written as each kind is."""
     tests = {
         "whole": "regexp_full_match(v, '-?\\d+')",
-        "number": f"try_cast({bare} as double) is not null",
-        "comma_number": f"regexp_full_match({bare}, '{_COMMA}')",
-        "grouped_number": f"regexp_full_match({bare}, '{_GROUPED}')",
+        "number": "try_cast(bare as double) is not null",
+        "signs": "bare <> v",
+        "comma_number": f"regexp_full_match(bare, '{_COMMA}')",
+        "grouped_number": f"regexp_full_match(bare, '{_GROUPED}')",
+        "dotted": f"regexp_full_match(bare, '{_DOTTED}')",
+        "two_dots": f"regexp_full_match(bare, '{_TWO_DOTS}')",
+        "with_dot": "contains(bare, '.')",
+        "short": f"regexp_full_match(bare, '{_SHORT}')",
         "clock": f"regexp_full_match(v, '{_CLOCK}')",
         "list": "left(trim(v), 1) = '[' and json_valid(v)",
     }
-    counts = connection.execute(
-        f"select {', '.join(f'count_if(coalesce({test}, false))' for test in tests.values())} from {source}"
-    ).fetchone()
-    found = dict(zip(tests, counts or [0] * len(tests), strict=True))
-    for kind in ("comma_number", "grouped_number"):
+    counted = ", ".join(f"count_if(coalesce({test}, false))" for test in tests.values())
+    counts = connection.execute(f"select {counted} from (select v, {_BARE} as bare from {source})").fetchone()
+    return dict(zip(tests, counts or [0] * len(tests), strict=True))
+
+
+def _numbers_read(found: dict[str, int]) -> dict[str, int]:
+    """How many values each kind of number with signs between its digits reads, of those that some value shows."""
+    read = {}
+    if found["comma_number"]:
         # Small numbers may be written without the sign: `7` beside `1.234,50`.
-        if found[kind] and found[kind] + found["whole" if kind == "comma_number" else "number"] >= MOST * filled:
-            return kind, ()
-    if found["whole"] >= MOST * filled:
-        return _epoch(connection, source) or ("whole", ())
-    if found["number"] >= MOST * filled:
-        return "number", ()
-    if found["list"] >= MOST * filled:
-        return "list", ()
-    if found["clock"] >= MOST * filled:
-        return "clock", _clock_format(connection, source)
-    formats = _time_formats(connection, source)
-    return ("time", formats) if formats else ("text", ())
-
-
-def _clock_format(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
-    """The one format of times of day that reads most of them, the likelier first."""
-    formats = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-    counts = connection.execute(
-        f"select {', '.join(f'count(try_strptime(v, {literal(each)}))' for each in formats)} from {source}"
-    ).fetchone() or [0]
-    return (formats[counts.index(max(counts))],)
-
-
-def _epoch(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, tuple[str, ...]] | None:
-    """Whether whole numbers count time since 1970, and in which unit; a date as 20101201 is a time as well."""
-    row = connection.execute(
-        f"select quantile_cont(try_cast(v as double), 0.02), quantile_cont(try_cast(v as double), 0.98) from {source}"
-    ).fetchone() or (None, None)
-    if row[0] is None:
-        return None
-    for name, unit in _EPOCHS.items():
-        if _EPOCH_SECONDS[0] * unit <= row[0] and row[1] <= _EPOCH_SECONDS[1] * unit:
-            return name, (name,)
-    for time_format, digits in (("%Y%m%d", 8), ("%Y%m%d%H%M%S", 14)):
-        query = f"select bool_and(length(v) = {digits} and {_fits(time_format)}) from {source} where v is not null"
-        if (connection.execute(query).fetchone() or (False,))[0]:
-            return "time", (time_format,)
-    return None
-
-
-def _fits(time_format: str) -> str:
-    if time_format == "iso":
-        read = f"try_cast({joined_offset('v')} as timestamptz)"
-        read = f"case when regexp_matches(v, '^\\d{{4}}-\\d{{1,2}}-\\d{{1,2}}') then {read} end"
-    elif time_format in _EPOCHS:
-        low, high = (bound * _EPOCHS[time_format] for bound in _EPOCH_SECONDS)
-        return f"coalesce(try_cast(v as bigint) between {low} and {high}, false)"
-    else:
-        read = f"try_strptime(v, {literal(time_format)})"
-    return f"coalesce(year(cast({read} as timestamp)) between 1990 and 2100, false)"
-
-
-def _time_formats(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
-    """The fewest formats that together read most of some values, the one that reads most first."""
-    connection.execute(
-        f"create or replace temp table unread_times as select v from {source} where v is not null "
-        f"order by hash(v) limit {_TRIED}"
-    )
-    row = connection.execute(f"select count(*), count_if({_MAY_BE_TIME}) from unread_times").fetchone()
-    filled, digits = row or (0, 0)
-    if digits < MOST * filled:
-        return ()
-    formats, left = [], filled
-    candidates = ["iso", *TIME_FORMATS, "epoch_s", "epoch_ms"]
-    while left > (1 - MOST) * filled / 5 and len(formats) < 3:
-        counts = connection.execute(
-            f"select {', '.join(f'count_if({_fits(each)})' for each in candidates)} from unread_times"
-        ).fetchone() or [0]
-        most = max(counts)
-        if not most or (not formats and most < 0.3 * filled):
-            break
-        chosen = candidates[counts.index(most)]
-        formats.append(chosen)
-        connection.execute(f"delete from unread_times where {_fits(chosen)}")
-        left -= most
-    connection.execute("drop table unread_times")
-    return tuple(formats) if left <= (1 - MOST) * filled else ()
-
-
-def _hours(
-    connection: duckdb.DuckDBPyConnection, source: str, kind: str, formats: tuple[str, ...]
-) -> tuple[float, ...]:
-    """The share of values in each hour of the day as it is written; none for what is no time."""
-    if kind != "time" and kind not in _EPOCHS:
-        return ()
-    counts = dict(
-        connection.execute(
-            f"select hour(moment), count(*) from (select {_moment(formats)} as moment from {source}) "
-            "where moment is not null group by 1"
-        ).fetchall()
-    )
-    total = sum(counts.values())
-    return tuple(round(counts.get(hour, 0) / total, 4) for hour in range(24)) if total else ()
-
-
-def _moment(formats: tuple[str, ...]) -> str:
-    """SQL that reads `v` as a timestamp, by the first format that fits; an offset in the text is taken for nothing."""
-    reads = []
-    for each in formats:
-        if each == "iso":
-            reads.append(f"try_cast(regexp_replace(v, {literal(_OFFSET)}, '\\1') as timestamp)")
-        elif each in _EPOCHS:
-            reads.append(f"try(make_timestamp(cast(try_cast(v as bigint) * {1_000_000 / _EPOCHS[each]} as bigint)))")
-        else:
-            reads.append(f"try_strptime(v, {literal(each)})")
-    return f"coalesce({', '.join([*reads, 'null::timestamp'])})"
+        read["comma_number"] = found["comma_number"] + found["whole"] + found["dotted"]
+    elif found["dotted"] == found["with_dot"] and found["two_dots"]:
+        read["comma_number"] = found["dotted"] + found["whole"]
+    elif found["dotted"] == found["with_dot"] and found["dotted"] >= _SEVERAL and found["short"]:
+        read["comma_number"] = found["dotted"] + found["short"]
+    if found["grouped_number"]:
+        read["grouped_number"] = found["grouped_number"] + found["number"]
+    return read
 
 
 def _range(
@@ -287,13 +223,12 @@ def _range(
 ) -> tuple[float | None, float | None, float | None]:
     if kind in ("text", "list", "empty", "clock"):
         return None, None, None
-    bare = f"regexp_replace(v, '{_MONEY}', '', 'g')"
-    value = f"try_cast({bare} as double)"
+    value = f"try_cast({_BARE} as double)"
     if kind == "comma_number":
-        value = f"try_cast(replace(replace({bare}, '.', ''), ',', '.') as double)"
+        value = f"try_cast(replace(replace({_BARE}, '.', ''), ',', '.') as double)"
     elif kind == "grouped_number":
-        value = f"try_cast(replace({bare}, ',', '') as double)"
+        value = f"try_cast(replace({_BARE}, ',', '') as double)"
     elif kind == "time":
-        value = f"cast(epoch({_moment(formats)}) as double)"
+        value = f"cast(epoch({moment_sql(formats)}) as double)"
     row = connection.execute(f"select min(x), median(x), max(x) from (select {value} as x from {source})").fetchone()
     return row or (None, None, None)  # type: ignore[return-value]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from itertools import islice
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,8 @@ from flows.sources.mapping_keys import ExportRejected
 #: Longest line of a CSV or JSON lines file, in bytes.
 LONGEST_LINE = 16 * 1024 * 1024
 _DELIMITERS = ",;\t|"
+#: Lines of a file without a header in which one as wide as its names is looked for.
+_LOOKED_AT = 200
 
 
 def read_delimited(
@@ -56,7 +59,8 @@ def header_of(file: ExportFile, dialect: Dialect) -> tuple[list[str], str]:
     delimiter = dialect.delimiter or max(_DELIMITERS, key=lambda sign: len(_cut(first, sign, dialect)))
     fields = _cut(first, delimiter, dialect)
     if dialect.names:
-        if len(fields) != len(dialect.names):
+        # The first line may have the delimiter in its text, as others may; such lines are told.
+        if len(fields) != len(dialect.names) and not _some_line_has(file, dialect, delimiter):
             raise ExportRejected(
                 f"{file.name}: expected {len(dialect.names)} columns, as many as `names` has, but its first line has "
                 f"{len(fields)}: {first[:200]!r}. Nothing was written. Mend `names` or `delimiter` in the mapping."
@@ -69,6 +73,13 @@ def header_of(file: ExportFile, dialect: Dialect) -> tuple[list[str], str]:
             "written. Is the file empty or without a header? For one without a header set `names` in the mapping."
         )
     return names, delimiter
+
+
+def _some_line_has(file: ExportFile, dialect: Dialect, delimiter: str) -> bool:
+    """Whether one of the next lines has as many columns as there are names."""
+    with opened(file.path) as lines:
+        few = [line.decode("utf-8-sig", errors="replace").rstrip("\r\n") for line in islice(lines, _LOOKED_AT)]
+    return any(len(_cut(line, delimiter, dialect)) == len(dialect.names) for line in few[dialect.skip :])
 
 
 def _cut(line: str, delimiter: str, dialect: Dialect) -> list[str]:

@@ -124,11 +124,27 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         if from_events and column and name == "brand" and "store" in plain_name(column.name).split("_"):
             continue  # of a deed it is where it was done
         if column and column.filled and not (role == "image" and column.kind == "list"):
-            columns.append((name, column.name, roles[role].said))
+            columns.append(
+                _price_with_words(column)
+                if name == "price" and column.unread
+                else (name, column.name, roles[role].said)
+            )
     if not from_events and "price" in names and names["price"].kind == "text":
-        value = f"try_cast({quoted(names['price'].name)} as double)"
-        columns.append(("price", value, "unsure: some of its values are no numbers; they become null"))
+        columns.append(_price_with_words(names["price"]))
     return columns
+
+
+def _price_with_words(column: ColumnProfile) -> Drafted:
+    """A price of which some values are words, `Free To Play`: an item without a price is still one."""
+    value = quoted(column.name)
+    if column.signs:
+        value = f"regexp_replace({value}, '[^0-9.,-]', '', 'g')"
+    if column.kind == "comma_number":
+        value = f"replace(replace({value}, '.', ''), ',', '.')"
+    elif column.kind == "grouped_number":
+        value = f"replace({value}, ',', '')"
+    value = f"try_cast({value} as double)"
+    return "price", value, "unsure: some of its values are no numbers; they become null"
 
 
 def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
@@ -163,6 +179,9 @@ def _note_number(sample: Sample, column: ColumnProfile) -> None:
     if column.kind == "comma_number":
         sample.keys.update(decimal=",", thousands=".")
         sample.reasons["decimal"] = f"{column.name} is written like 1.234,50"
+        if column.dotted:
+            why = "is taken for thousands, 125.000 for 125 thousand; take both signs out if it is a fraction"
+            sample.reasons["decimal"] = f"unsure: {column.name} {why}"
     elif column.kind == "grouped_number":
         sample.keys["thousands"] = ","
         sample.reasons["thousands"] = f"{column.name} is written like 1,234.50"
@@ -171,7 +190,7 @@ def _note_number(sample: Sample, column: ColumnProfile) -> None:
 def read_prices(items: FileGuess) -> None:
     """Note in the keys of a file of items how its prices are written, where it is not as numbers are."""
     price = items.roles.get("unit_price")
-    if price is not None and price.column.kind in ("comma_number", "grouped_number"):
+    if price is not None and price.column.kind in ("comma_number", "grouped_number") and not price.column.unread:
         _note_number(items.sample, price.column)
 
 

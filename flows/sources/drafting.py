@@ -17,10 +17,11 @@ from flows.sources.export_files import head_of
 from flows.sources.file_guess import FileGuess
 from flows.sources.macros import add_macros
 from flows.sources.mapping_keys import ExportRejected
-from flows.sources.sample import Sample, files_named, take_samples
+from flows.sources.sample import EmptyFile, Sample, files_named, take_samples
 
 #: Parts of one export that are looked at, and the bytes of a file that its first line is in.
 _PARTS_LOOKED_AT, _FIRST_LINE = 3, 1 << 16
+_NO_ROWS = "it has no rows"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
     add_macros(connection)
     with tempfile.TemporaryDirectory() as scratch:
         files = files_named(list(patterns))
-        samples = _samples(connection, files, Path(scratch))
+        samples, empty = _samples(connection, files, Path(scratch))
         plan = make_plan(samples)
         if not plan.events and not (plan.orders and plan.lines):
             seen = "; ".join(f"{Path(each.file).name}: {_columns(each.columns)}" for each in samples)
@@ -51,24 +52,40 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
             )
         look_at_people(connection, plan)
         text = shortened(draft_mapping(plan, name, folder.absolute()))
+        text += "".join(f"\n# Not used: {Path(each).name}: {_NO_ROWS}.\n" for each in empty)
     connection.close()
     chosen = [*plan.events, plan.orders, plan.lines, plan.people, plan.items, plan.users]
     told = [guess for guess in [*chosen, *(each.guess for each in plan.lookups), *plan.unused] if guess is not None]
-    return Draft(text, tuple(dict.fromkeys(_told(guess, plan) for guess in told)))
+    said = [
+        *dict.fromkeys(_told(guess, plan) for guess in told),
+        *((Path(each).name, "not used", _NO_ROWS) for each in empty),
+    ]
+    return Draft(text, tuple(said))
 
 
-def _samples(connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: Path) -> list[Sample]:
-    """Look at each file; of many parts with the same header and deed at the first few, and take the rest for such."""
+def _samples(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[str], scratch: Path
+) -> tuple[list[Sample], list[str]]:
+    """Look at each file; of many parts with the same header and deed at the first few, and take the rest for such.
+
+    Files without rows are told beside the samples. Raises ExportRejected where no file has any.
+    """
     looked: dict[tuple[object, ...], list[list[Sample]]] = {}
     found: list[Sample] = []
+    empty: dict[str, EmptyFile] = {}
     for number, file in enumerate(files):
         known = looked.setdefault(_header(file) or (file,), [])
-        if len(known) < _PARTS_LOOKED_AT or "names" in known[0][0].keys:
+        if len(known) >= _PARTS_LOOKED_AT and "names" not in known[0][0].keys:
+            found += [replace(each, file=file) for each in known[0]]
+            continue
+        try:
             known.append(take_samples(connection, file, f"sample_{number}", scratch / str(number)))
             found += known[-1]
-        else:
-            found += [replace(each, file=file) for each in known[0]]
-    return found
+        except EmptyFile as error:
+            empty[file] = error
+    if empty and not found:
+        raise next(iter(empty.values()))
+    return found, list(empty)
 
 
 def _header(file: str) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from flows.sources.mapping_keys import ExportRejected, MappingError
 _CHUNK = 1 << 20
 #: Bytes that a row of a sample may take.
 _LONG_ROW = 8192
-_TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".json", ".dat")
+_TEXT_SUFFIXES = (".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".jsonlines", ".json", ".dat")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def unpack(names: list[str], reading: Reading, scratch: Path, rows: int | None =
         path = name
         if found:
             path = str(_own_place(scratch, reading, position) / Path(inside).name)
-            _extract(f"{outside}.zip", inside, Path(path), most)
+            whole = reading.format == "parquet" or inside.endswith((".parquet", ".pq"))
+            _extract(f"{outside}.zip", inside, Path(path), None if whole else most)
         elif ".xlsx/" in name:
             path = name.partition(".xlsx/")[0] + ".xlsx"
         if path.endswith(".gz") and rows is None:
@@ -142,7 +143,7 @@ def _extract(archive: str, member: str, target: Path, most: int | None) -> None:
     try:
         with zipfile.ZipFile(archive) as opened_zip, opened_zip.open(member) as source, target.open("wb") as file:
             copied = 0
-            while (most is None or copied < most or target.suffix == ".parquet") and (chunk := source.read(_CHUNK)):
+            while (most is None or copied < most) and (chunk := source.read(_CHUNK)):
                 copied += file.write(chunk)
     except (zipfile.BadZipFile, OSError, zlib.error, EOFError, RuntimeError) as error:
         raise _damaged(archive, error) from error

@@ -1,5 +1,6 @@
 """Which column of a file has the items in a list or an object, so that a draft makes rows of them."""
 
+import json
 from typing import Any
 
 import duckdb
@@ -12,6 +13,7 @@ from flows.sources.roles import names_item, names_part, plain_name
 _SEPARATORS = (";", "|", ",")
 #: Rows of a column that are looked into.
 _LOOKED_AT = 500
+_FEW = 5
 
 
 def look_for_lists(
@@ -34,7 +36,10 @@ def look_for_lists(
             reasons["unnest"] = f"{name} has several items, cut by {sign!r}; each becomes a row"
         if "unnest" in keys:
             return True
-    return False
+    if path := _far_within(connection, view, columns):
+        keys["unnest"] = path
+        reasons["unnest"] = f"the first list of objects within {path.split('.')[0]}; each element is a row"
+    return "unnest" in keys
 
 
 def list_within(connection: duckdb.DuckDBPyConnection, view: str, column: str | None) -> tuple[str | None, list[str]]:
@@ -59,6 +64,68 @@ def objects_within(connection: duckdb.DuckDBPyConnection, view: str) -> list[str
         if what == "OBJECT" and any(names_part(f"{name}_{key}") for key in inside):
             found.append(name)
     return found
+
+
+def _far_within(connection: duckdb.DuckDBPyConnection, view: str, columns: dict[str, str]) -> str | None:
+    """The path of a list that lies deeper than in one object, as answers of an API have it: data.orders.edges.
+
+    Where the list's own objects name no item, but those of a list within them do, it goes on to that one. A list that
+    names no item is one only where it is all that there is: in a file of one object.
+    """
+    rows = (connection.execute(f"select count(*) from {quoted(view)}").fetchone() or (0,))[0]
+    for name, dtype in columns.items():
+        text = quoted(name) if dtype == "VARCHAR" else f"cast(to_json({quoted(name)}) as varchar)"
+        query = f"select {text} from {quoted(view)} where regexp_matches({text}, '^\\s*\\{{') limit {_FEW}"
+        for (value,) in connection.execute(query).fetchall():
+            path, elements = _first_list(_parsed(value), (name,))
+            path, elements = _unwrapped(path, elements)
+            within = next((key for key in _lists_of(elements) if _name_item(_elements_of(elements, key))), None)
+            if elements and (_name_item(elements) or within or rows == 1):
+                return ".".join([*path, *([within] if within and not _name_item(elements) else [])])
+    return None
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _first_list(value: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """The path and the elements of the first list of objects within an object, the shallowest first."""
+    level = [(path, value)]
+    while level:
+        inside = [((*at, key), each) for at, one in level if isinstance(one, dict) for key, each in one.items()]
+        for at, each in inside:
+            if isinstance(each, list) and (objects := [one for one in each if isinstance(one, dict)]):
+                return at, objects
+        level = inside
+    return path, []
+
+
+def _unwrapped(path: tuple[str, ...], elements: list[dict[str, Any]]) -> tuple[tuple[str, ...], list[dict[str, Any]]]:
+    """Elements that have one key each, an object, as those objects: `edges` with a `node` each."""
+    while elements and len(keys := {key for each in elements for key in each}) == 1:
+        key = keys.pop()
+        inner = [each[key] for each in elements]
+        if not all(isinstance(each, dict) for each in inner):
+            break
+        path, elements = (*path, key), inner
+    return path, elements
+
+
+def _lists_of(elements: list[dict[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(key for each in elements for key, value in each.items() if isinstance(value, list)))
+
+
+def _elements_of(elements: list[dict[str, Any]], key: str) -> list[dict[str, Any]]:
+    every = [each[key] for each in elements if isinstance(each.get(key), list)]
+    return [one for each in every for one in each if isinstance(one, dict)]
+
+
+def _name_item(elements: list[dict[str, Any]]) -> bool:
+    return any(names_item(key) for each in elements for key in each)
 
 
 def _keys_within(

@@ -18,6 +18,8 @@ WINDOWS = ("hour", "day", "week", "month")
 DUPLICATES = ("hold", "once", "count")
 #: In `event_types`: a word whose rows are left out.
 LEFT_OUT = "leave_out"
+#: Names that the rows of a section have while they are read; no input may have one.
+_TAKEN = ("raw", "of_sections", "of_events", "pseudonyms")
 #: What names an event where the mapping does not say it.
 EVENT_KEY = ("user_id", "event_time", "event_type", "item_id", "session_id", "basket_id", "text")
 _TOP = {
@@ -187,6 +189,9 @@ def _tables_in(name: str, content: dict[str, object]) -> list[tuple[str, dict[st
     for key, value in content.get("inputs", {}).items():  # type: ignore[attr-defined]
         check_type(name, f"inputs.{key}", value, dict)
         check_keys(name, f"inputs.{key}", value, READING_KEYS)
+        if key.casefold() in _TAKEN:
+            expected = f"another name than {', '.join(_TAKEN)}, which are taken"
+            raise MappingError(name, f"inputs.{key}", expected, repr(key))
         pairs.append((key, value))
     return pairs
 

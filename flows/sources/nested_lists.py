@@ -34,9 +34,10 @@ def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListCol
 
     The keys of an element that is an object are columns (`events_ts` where the row has a column `ts` already); an
     element that is a plain value stands in the list's own column. One object in place of a list is a list of one.
-    `properties.products` is a list within the object `properties`, whose other keys are columns as well. A row whose
-    list is empty, null or no list stays, with nulls in place of an element. Of several paths (`listed.others`) each row
-    is read by the first that has elements. Raises ExportRejected when there is no such column.
+    `properties.products` is a list within the object `properties`, whose other keys are columns as well; what is a
+    list on the way becomes rows, too. A row whose list is empty, null or no list stays, with nulls in place of an
+    element. Of several paths (`listed.others`) each row is read by the first that has elements. Raises ExportRejected
+    when there is no such column.
     """
     types = {row[0]: row[1] for row in connection.execute(f"describe {source}").fetchall()}
     column, *path = [listed.name] if listed.name in types else listed.name.split(".")
@@ -45,30 +46,65 @@ def unnested(connection: duckdb.DuckDBPyConnection, source: str, listed: ListCol
             f"{file} lacks the column {listed.name!r}, which the mapping names in unnest. Nothing was written. "
             f"The export's columns are: {', '.join(types)}."
         )
-    read = (
-        f"select * exclude ({quoted(column)}), {as_json(connection, column, types[column])} as {_WHOLE} from ({source})"
-    )
+    whole = as_json(connection, column, types[column])
     if listed.separator:
-        read = f"select * exclude ({quoted(column)}), {_parts(column, listed.separator)} as {_WHOLE} from ({source})"
+        whole = _parts(column, listed.separator)
+    read = f"select * exclude ({quoted(column)}), {whole} as {_WHOLE} from ({source})"
     paths = [path, *(other.split(".")[1:] for other in listed.others)]
-    rows = f"select *, unnest({_elements([_at(each) for each in paths])}) as {_ELEMENT} from ({read})"
-    # Where a row may itself be the element, a key is one column, whichever of the two has it.
-    itself = [] in paths[1:]
-    name = path[-1] if path and not itself else column
-    columns = {each: quoted(each) for each in types if each != column}
-    taken = set(columns)
-    columns |= _columns_of(connection, rows, _ELEMENT, name, taken)
-    if path:
-        known = taken if itself else set(columns)
-        beside = _columns_of(connection, rows, _WHOLE, column, known)
-        hidden = f"{column}_{path[0]}" if path[0] in known else path[0]
-        for each, made in beside.items():
-            columns[each] = f"coalesce({columns[each]}, {made})" if each in columns else made
-        columns.pop(hidden, None)
-    plain = f"case when json_type({_ELEMENT}) <> 'OBJECT' then json_extract_string({_ELEMENT}, '$') end"
-    chosen = ", ".join(f"{made} as {quoted(each)}" for each, made in {**columns, name: plain}.items())
+    rows, levels = _rows(read, paths)
+    columns = _columns(connection, rows, [each for each in types if each != column], [column, *path], levels)
+    chosen = ", ".join(f"{made} as {quoted(each)}" for each, made in columns.items())
     connection.execute(f"copy (select {chosen} from ({rows})) to {literal(str(target))} (format parquet)")
     return f"select * from read_parquet({literal(str(target))})"
+
+
+@dataclass(frozen=True)
+class _Levels:
+    """The SQL columns of what lies on the way to an element, the outermost first, and whether the last may be one."""
+
+    values: tuple[str, ...] = ()
+    last_itself: bool = False
+
+
+def _rows(read: str, paths: Sequence[Sequence[str]]) -> tuple[str, _Levels]:
+    """SQL for the rows, one an element. All paths go the same way first; each list on it becomes rows step by step."""
+    path, *others = paths
+    if not path:
+        return f"select *, unnest({_elements([_WHOLE])}) as {_ELEMENT} from ({read})", _Levels()
+    shared = 0
+    while shared < len(path) - 1 and all(each[: shared + 1] == path[: shared + 1] for each in others):
+        shared += 1
+    rows, value, values = read, _WHOLE, []
+    for depth, step in enumerate([[], *([name] for name in path[:shared])]):
+        values.append(f"{_WHOLE}_{depth}")
+        rows = f"select *, unnest({_elements([_at(value, step)])}) as {values[-1]} from ({rows})"
+        value = values[-1]
+    ends = [_at(value, each[shared:]) for each in paths]
+    levels = _Levels(tuple(values), any(len(each) == shared for each in others))
+    return f"select *, unnest({_elements(ends)}) as {_ELEMENT} from ({rows})", levels
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, rows: str, beside: Sequence[str], names: Sequence[str], levels: _Levels
+) -> dict[str, str]:
+    """Column → SQL: those beside the list, the keys of an element, the other keys of the objects on the way to it.
+
+    `names` are the steps of the path, the list's own column first.
+    """
+    columns = {each: quoted(each) for each in beside}
+    last = len(levels.values) - 1
+    # Where what has the list may itself be the element, a key is one column, whichever of the two has it.
+    name = names[last] if levels.last_itself else names[-1]
+    columns |= _columns_of(connection, rows, _ELEMENT, name, beside)
+    outermost_first = sorted(range(last + 1), key=lambda depth: (not (levels.last_itself and depth == last), depth))
+    for depth in outermost_first:
+        known = set(beside) if levels.last_itself and depth == last else set(columns)
+        for each, made in _columns_of(connection, rows, levels.values[depth], names[depth], known).items():
+            columns[each] = f"coalesce({columns[each]}, {made})" if each in columns else made
+        step = names[depth + 1]
+        columns.pop(f"{names[depth]}_{step}" if step in known else step, None)
+    plain = f"case when json_type({_ELEMENT}) <> 'OBJECT' then json_extract_string({_ELEMENT}, '$') end"
+    return {**columns, name: plain}
 
 
 def opened_objects(
@@ -125,9 +161,9 @@ def _parts(column: str, separator: str) -> str:
     return f"to_json(list_filter({parts}, lambda part: part <> ''))"
 
 
-def _at(path: Sequence[str]) -> str:
-    """SQL for what lies at a path of the whole value."""
-    return f"json_extract({_WHOLE}, {literal('/' + '/'.join(path))})" if path else _WHOLE
+def _at(value: str, path: Sequence[str]) -> str:
+    """SQL for what lies at a path of a JSON value."""
+    return f"json_extract({value}, {literal('/' + '/'.join(path))})" if path else value
 
 
 def _elements(wholes: Sequence[str]) -> str:

@@ -26,7 +26,9 @@ _SUFFIXES = {
     ".json": "jsonl",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
+    ".jsonlines": "jsonl",
     ".parquet": "parquet",
+    ".pq": "parquet",
     ".xlsx": "xlsx",
 }
 #: Prefix of the hidden column that keeps the text of a column named in `numbers`.
@@ -105,6 +107,8 @@ def format_of(file: str) -> str:
 def number_sql(text: str, number_format: NumberFormat) -> str:
     """SQL that reads a text as a number written in this format (signs of money and blanks aside), or gives null."""
     bare = f"regexp_replace({text}, '{_AROUND_NUMBERS}', '', 'g')"
+    # An apostrophe stands between thousands and nowhere else.
+    bare = f"regexp_replace({bare}, '[''’](\\d{{3}})', '\\1', 'g')"
     if number_format == NumberFormat():
         return f"coalesce(try_cast({text} as double), try_cast({bare} as double))"
     if number_format.thousands:
@@ -138,7 +142,8 @@ def _read(
     if kind == "csv":
         parts = read_delimited(connection, files, reading.dialect, target, most)
     elif kind == "xlsx":
-        parts = read_workbooks(files, target, int(most.removeprefix("limit ")) if most else None)
+        rows = int(most.removeprefix("limit ")) if most else None
+        parts = read_workbooks(files, target, rows, reading.dialect.skip)
     else:
         parts = [file.path for file in files]
     source = f"select * from read_parquet({_listed(parts)}, union_by_name = true) {most if kind != 'csv' else ''}"

@@ -1,9 +1,6 @@
 """A look at one raw file: how it seems to be written, and what its columns are like."""
 
-import codecs
-import csv
 import glob
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +8,8 @@ from typing import Any
 import duckdb
 
 from flows.connection import literal, quoted
-from flows.sources.column_profile import MOST, ColumnProfile, profile_columns
+from flows.sources.column_profile import ColumnProfile, profile_columns
+from flows.sources.column_times import MOST
 from flows.sources.export_files import found_files, head_of
 from flows.sources.file_sets import reading_of
 from flows.sources.list_columns import list_within, look_for_lists, objects_within
@@ -19,15 +17,19 @@ from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
 from flows.sources.roles import names_item
 from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells
-from flows.sources.spreadsheets import sheets_of
+from flows.sources.spreadsheets import heading_of, sheets_of
+from flows.sources.text_signs import look_at_text
 
 #: Rows of a file that a draft looks at.
 SAMPLE_ROWS = 20_000
-_HEAD_BYTES = 1 << 20
 #: Words that exports write for nothing.
 _WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "(not set)", "#N/A")
 #: What stands before a thing in a cell that says how many there are, like `2× Tea`.
 COUNT_BEFORE = "^(\\d+)\\s*(×\\s*|[xX*]\\s+)"
+
+
+class EmptyFile(ExportRejected):
+    """A file has no rows; others of the export may have some."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,11 @@ def _look(connection: duckdb.DuckDBPyConnection, file: str, view: str, scratch: 
     reasons = dict.fromkeys(known, "a list within an object; each element is a row")
     kind = _kind(file)
     if kind == "csv":
-        _look_at_text(file, keys, reasons)
+        if not look_at_text(file, keys, reasons):
+            raise EmptyFile(f"{file}: expected rows, but the file is empty. Fetch it again.")
+    elif kind == "xlsx" and (above := heading_of(file)):
+        keys["skip"] = above
+        reasons["skip"] = f"the first {above} rows have fewer cells than the next ones: a heading, it seems"
     if _named_otherwise(file):
         keys["format"] = kind
     scratch.mkdir(parents=True, exist_ok=True)
@@ -138,7 +144,7 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     query = f"select count(*), count(*) - {distinct} from {quoted(view)}"
     rows, copies = connection.execute(query).fetchone() or (0, 0)
     if not rows:
-        raise ExportRejected(f"{file}: expected rows, but it has none that can be read. Is it the right file?")
+        raise EmptyFile(f"{file}: expected rows, but it has none that can be read. Is it the right file?")
     columns = with_every_word(connection, view, profile_columns(connection, view))
     counted = tuple(each.name for each in columns if each.kind == "text" and _is_counted(connection, view, each.name))
     examples, personal = _examples(connection, view, columns), personal_columns(connection, view, columns)
@@ -161,7 +167,7 @@ def _examples(connection: duckdb.DuckDBPyConnection, view: str, columns: tuple[C
 def _open(connection: duckdb.DuckDBPyConnection, file: str, view: str, keys: dict[str, Any], scratch: Path) -> None:
     reading = reading_of("the draft", view, {"files": file, **keys}, {})
     if open_raw(connection, reading, [file], view, scratch, SAMPLE_ROWS).empty:
-        raise ExportRejected(f"{file}: expected JSON objects, but it has none. Is it the right file?")
+        raise EmptyFile(f"{file}: expected JSON objects, but it has none. Is it the right file?")
 
 
 def _null_words(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
@@ -194,6 +200,8 @@ def _kind(file: str) -> str:
         return format_of(file)
     except ExportRejected:
         head = head_of(file, 4096)
+        if head[:4] == b"PAR1":
+            return "parquet"
         return "" if b"\x00" in head or not head else "jsonl" if head.lstrip()[:1] == b"{" else "csv"
 
 
@@ -203,65 +211,3 @@ def _named_otherwise(file: str) -> bool:
     except ExportRejected:
         return True
     return False
-
-
-def _look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> None:
-    """Find encoding, delimiter, quoting and whether there is a header; note what is not the default."""
-    head = head_of(name, _HEAD_BYTES)
-    encoding = _encoding(head)
-    if encoding in ("cp1252", "latin-1"):
-        keys["encoding"] = encoding
-        reasons["encoding"] = "it has bytes that are no UTF-8; cp1252 and latin-1 differ in few signs: look at accents"
-    every = [line.rstrip("\r") for line in head.decode(encoding, errors="replace").lstrip("\ufeff").split("\n")[:200]]
-    if above := _lines_above(every):
-        keys["skip"] = above
-        reasons["skip"] = f"the first {above} lines have fewer columns than the next ones: a heading, it seems"
-    lines = [line for line in every[above:] if line]
-    if not lines:
-        raise ExportRejected(f"{name}: expected rows, but the file is empty. Fetch it again.")
-    if len(lines[0].split("::")) > 2:
-        keys |= {"delimiter": "::", "quote": ""}
-        reasons["delimiter"] = "the first line is cut by ::"
-    text = "\n".join(lines)
-    if "delimiter" not in keys and re.search(r'[^,;\t|\n\\]\\"[^",;\t|\n]', text):
-        keys["escape"] = "\\"
-        reasons["escape"] = 'a quote within quotes is written \\"'
-    fields = lines[0].split("::") if "delimiter" in keys else _widest_cut(lines[0])
-    # No column is named by a number or a time.
-    if any(re.match(r"\s*-?\d", field) for field in fields):
-        keys["names"] = [f"column{place}" for place in range(1, len(fields) + 1)]
-        reasons["names"] = f"the first line looks like data, not like names: {lines[0][:60]!r}; give better names here"
-
-
-def _lines_above(lines: list[str]) -> int:
-    """How many lines stand above the header: those with fewer columns than most lines have.
-
-    Of the signs that may cut the lines it is the one that cuts most of them alike; at best the first line, too.
-    """
-    cuts = []
-    for sign in ",;\t|":
-        widths = [len(_cut(line, sign)) for line in lines]
-        usual = max(set(widths), key=widths.count, default=0)
-        if usual > 1:
-            cuts.append((widths[0] == usual, widths.count(usual), usual, widths))
-    _, _, usual, widths = max(cuts, default=(False, 0, 0, []))
-    above = next((place for place, width in enumerate(widths) if width >= usual), 0)
-    return above if usual > 2 and above <= 20 else 0
-
-
-def _widest_cut(line: str) -> list[str]:
-    return max((_cut(line, sign) for sign in ",;\t|"), key=len)
-
-
-def _cut(line: str, sign: str) -> list[str]:
-    return next(csv.reader([line], delimiter=sign), [])
-
-
-def _encoding(head: bytes) -> str:
-    if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-        return "utf-16"
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(head)
-    except UnicodeDecodeError:
-        return "cp1252" if any(0x80 <= byte <= 0x9F for byte in head) else "latin-1"
-    return "utf-8"

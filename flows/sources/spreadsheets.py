@@ -8,17 +8,22 @@ import pyarrow.parquet as pq
 
 from flows.sources.export_files import ExportFile
 from flows.sources.mapping_keys import ExportRejected
+from flows.sources.text_signs import rows_above
+
+#: Rows of a sheet in which its header is looked for.
+_LOOKED_AT = 40
 
 
-def read_workbooks(files: list[ExportFile], target: Path, rows: int | None = None) -> list[str]:
+def read_workbooks(files: list[ExportFile], target: Path, rows: int | None = None, skip: int = 0) -> list[str]:
     """Write each workbook (of each sheet the first `rows`) as a parquet file beside `target` and return their paths.
 
+    The header stands below the first `skip` rows of each sheet.
     Raises ExportRejected for a workbook that is damaged, whose sheets differ, or when no reader is installed.
     """
     parts = []
     for position, file in enumerate(files):
         part = f"{target.with_suffix('')}-{position}.parquet"
-        pq.write_table(_as_text(file, rows), part)
+        pq.write_table(_as_text(file, rows, skip), part)
         parts.append(part)
     return parts
 
@@ -28,14 +33,32 @@ def sheets_of(path: str) -> list[str]:
 
     Raises ExportRejected for a workbook that cannot be read.
     """
-    sheets = _read(ExportFile(path, path), 1, None)
-    headers = {_header(sheet) for sheet in sheets.values()}
+    sheets = _cells(path, None)
+    headers = {(above := _above(rows), *(rows[above] if rows else [])) for rows in sheets.values() if rows}
     return [path] if len(headers) <= 1 else [f"{path}/{name}" for name in sheets]
 
 
-def _as_text(file: ExportFile, rows: int | None) -> pa.Table:
+def heading_of(file: str) -> int:
+    """How many rows stand above the header of a workbook's sheets (of the one that is named): titles, blank rows."""
+    path, _, sheet = file.partition(".xlsx/")
+    sheets = _cells(f"{path}.xlsx" if sheet else file, sheet or None)
+    return max(map(_above, sheets.values()), default=0)
+
+
+def _above(rows: list[list[str]]) -> int:
+    return rows_above(rows, max(map(len, rows), default=0))
+
+
+def _cells(path: str, sheet: str | None) -> dict[str, list[list[str]]]:
+    """The first rows of each sheet, or of the one of a name, as lists of text."""
+    name = f"{path}/{sheet}" if sheet else path
+    sheets = _read(ExportFile(name, path), _LOOKED_AT, sheet, header=None)
+    return {name: each.astype(str).to_numpy().tolist() for name, each in sheets.items()}
+
+
+def _as_text(file: ExportFile, rows: int | None, skip: int) -> pa.Table:
     sheet = file.name.partition(".xlsx/")[2]
-    sheets = _read(file, rows, sheet or None)
+    sheets = _read(file, rows, sheet or None, skip=skip)
     headers = {_header(each) for each in sheets.values()}
     if len(headers) != 1:
         one = next(iter(sheets), "Sheet")
@@ -53,7 +76,9 @@ def _header(sheet: pd.DataFrame) -> tuple[str, ...]:
     return tuple(str(column).strip() for column in sheet.columns)
 
 
-def _read(file: ExportFile, rows: int | None, sheet: str | None) -> dict[str, pd.DataFrame]:
+def _read(
+    file: ExportFile, rows: int | None, sheet: str | None, skip: int = 0, header: int | None = 0
+) -> dict[str, pd.DataFrame]:
     """Return the sheets that have columns, all cells as text, or the one of a name."""
     try:
         with pd.ExcelFile(file.path) as book:
@@ -63,7 +88,9 @@ def _read(file: ExportFile, rows: int | None, sheet: str | None) -> dict[str, pd
                     f"{file.name}: expected a sheet {sheet!r}, but the workbook has {came}. Nothing was written."
                 )
             wanted = None if sheet is None else [sheet]
-            found = pd.read_excel(book, sheet_name=wanted, dtype=str, na_filter=False, nrows=rows)
+            found = pd.read_excel(
+                book, sheet_name=wanted, dtype=str, na_filter=False, nrows=rows, skiprows=skip, header=header
+            )
     except ExportRejected:
         raise
     except ImportError as error:

@@ -29,6 +29,7 @@ def test_every_shipped_mapping_is_sound():
         ('source = "corner_shop"', 'source = "../x"', ["source", "letters, digits"]),
         ('[items]\nfiles = "products.csv"', '[items]\nfrom_events = true\nfrom = "x"', ["items.from", "more than one"]),
         ("[events]", "[events", ["the file", "TOML"]),
+        ("[events]", '[inputs]\nRaw.files = "x.csv"\n[events]', ["inputs.Raw", "which are taken", "'Raw'"]),
         ('channel = "store"', 'package = "no_such_package_here"', ["package", "pip install no_such_package_here"]),
     ],
 )
