@@ -19,7 +19,8 @@ class References:
 
     `known_item_ids` names a DuckDB relation with a column item_id; `previous_rows` is the row count of the window
     before; `as_of` is the moment that a feature table pretends to be; `whole` is false of a part of an export, bounded
-    by time. Raises ValueError for a time without a zone.
+    by time; `acknowledged` is true of rows that serving took in one by one: however many are held, the others land.
+    Raises ValueError for a time without a zone.
     """
 
     known_item_ids: str | None
@@ -27,6 +28,7 @@ class References:
     previous_rows: int | None = None
     as_of: datetime | None = None
     whole: bool = True
+    acknowledged: bool = False
 
     def __post_init__(self) -> None:
         for name, moment in (("now", self.now), ("as_of", self.as_of)):

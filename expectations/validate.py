@@ -49,7 +49,8 @@ SHOWN_OF_REFUSED = 200_000
 def check_table(connection: duckdb.DuckDBPyConnection, relation: str, table: Table, references: References) -> Verdict:
     """Judge a mapped relation: the contract's columns plus `_row` int64 (and `_uncast` text, where casts can fail).
 
-    Rows that break a row rule are counted in `rows_held` and do not refuse the table; a critical table rule does.
+    Rows that break a row rule are counted in `rows_held` and do not refuse the table; a critical table rule does, so
+    many held rows among them, unless the rows are acknowledged ones.
     """
     found = described(connection, relation)
     declared = table_rules(table, relation, tuple(found), references)
@@ -57,7 +58,7 @@ def check_table(connection: duckdb.DuckDBPyConnection, relation: str, table: Tab
     checks, rows, held = _judge(connection, relation, rules)
     if not shape_broken:
         undated = 0 if references.whole else _undated(connection, relation, table)
-        checks = (*checks, _check_held_share(rows - undated, held - undated))
+        checks = (*checks, _check_held_share(rows - undated, held - undated, references.acknowledged))
     return _verdict(table.name, rows, checks, held, references)
 
 
@@ -155,14 +156,14 @@ def _check(rule: Rule, numbers: Profile, decided: tuple[bool, str], failed: int)
     )
 
 
-def _check_held_share(rows: int, held: int) -> Check:
+def _check_held_share(rows: int, held: int, acknowledged: bool) -> Check:
     limit = HELD_SHARE_LIMIT if rows >= HELD_SHARE_FROM_ROWS else 1.0
     share = Measure("share of held rows", "", maximum=limit, kind="share")
     rule = Rule(
         name="few_rows_held",
         level="table",
         sentence=f"At most {100 * HELD_SHARE_LIMIT:.0f} % of rows are held, from {HELD_SHARE_FROM_ROWS} rows on.",
-        severity="critical",
+        severity="warning" if acknowledged else "critical",
         expected=f"at most {100 * limit:.0f} % of rows",
         measures=(share,),
         advice="So many bad rows point at the export or its mapping, not at single rows: see which rule holds most.",

@@ -11,11 +11,12 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from feature_repo.features import USER_HABITS, USER_HISTORY
+from feature_repo.online_store import EPOCH
 from feature_repo.schema import ANSWERS
 from flows import lake
 from flows.feature_tables import snapshot_path
 from flows.live_events import probe_shoppers, pushed_events
-from flows.online_rows import read_ledger
+from flows.online_rows import loaded_views
 from flows.releases import fetch_release
 from flows.served_features import Comparison, compare_row, logged_row
 from flows.settings import Settings
@@ -26,8 +27,8 @@ def compare_served(settings: Settings, most: int) -> Comparison:
 
     Raises LookupError when nothing has been loaded yet.
     """
-    loads = [entry for entry in read_ledger(settings).values() if entry.view in _VIEWS]
-    if {entry.view for entry in loads} != set(_VIEWS):
+    loads = [entry for view, entry in loaded_views(settings).items() if view in _VIEWS]
+    if len(loads) != len(_VIEWS):
         raise LookupError("The online store has not been loaded yet, so there is nothing to compare: aisle materialise")
     loaded_at = max(datetime.fromisoformat(entry.finished_at) for entry in loads)
     answers = _answers(settings, loaded_at, most)
@@ -37,7 +38,12 @@ def compare_served(settings: Settings, most: int) -> Comparison:
         path = snapshot_path(settings, entry.view, datetime.fromisoformat(entry.as_of))
         for row in pq.read_table(path, filters=[("user_id", "in", users)]).to_pylist() if users else ():
             offline[row["user_id"]].update(row)
-    return _compare(settings, answers, offline, pushed_events(settings, users))
+    landed = min(datetime.fromisoformat(entry.landed) if entry.landed else EPOCH for entry in loads)
+    pushed = {
+        user: [event for event in events if event["known_at"] > landed]
+        for user, events in pushed_events(settings, users).items()
+    }
+    return _compare(settings, answers, offline, pushed, loaded_at)
 
 
 _VIEWS = (USER_HISTORY.name, USER_HABITS.name)
@@ -48,16 +54,27 @@ def _compare(
     answers: Sequence[Mapping[str, Any]],
     offline: Mapping[str, Mapping[str, Any]],
     pushed: Mapping[str, Sequence[Mapping[str, Any]]],
+    loaded_at: datetime,
 ) -> Comparison:
+    """Compare answers with rows of the snapshot and the events `pushed` since those that are in it.
+
+    What arrived before the load was done, and is not in its snapshot, kept the user's row of before: it is not judged.
+    """
     comparison, known = Comparison(), dict[str, set[str]]()
     nothing: dict[str, list[Any]] = {name: [] for view in (USER_HISTORY, USER_HABITS) for name in view.feature_names}
     for answer in answers:
         served = logged_row(answer)
-        if served is None:
+        if answer["release_id"] not in known:
+            known[answer["release_id"]] = _item_ids(settings, answer["release_id"])
+        items = known[answer["release_id"]]
+        events = [
+            event
+            for event in pushed.get(answer["user_id"], ())
+            if event["known_at"] <= answer["answered_at"] and event["item_id"] in items
+        ]
+        if served is None or any(event["known_at"] <= loaded_at for event in events):
             comparison.unjudged += 1
             continue
-        items = known.setdefault(answer["release_id"], _item_ids(settings, answer["release_id"]))
-        events = [e for e in pushed[answer["user_id"]] if e["known_at"] <= answer["as_of"] and e["item_id"] in items]
         compare_row(comparison, served, {**nothing, **offline.get(answer["user_id"], {})}, events)
     return comparison
 

@@ -72,10 +72,10 @@ def outcomes_of(settings: Settings, experiment: Experiment) -> Outcomes:
 def _users(settings: Settings, experiment: Experiment) -> tuple[dict[str, _User], datetime]:
     """Return who took part, and the newest moment that the log knows."""
     wanted = ds.field("experiment_id") == experiment.experiment_id
-    columns = ["user_id", "arm", "as_of", "answer"]
+    columns = ["user_id", "arm", "answered_at", "answer"]
     rows = lake.arrow_dataset(settings, ANSWERS.name).to_table(columns=columns, filter=wanted).to_pylist()
     probes, users = probe_shoppers(settings), dict[str, _User]()
-    rows = sorted((row for row in rows if row["user_id"] not in probes), key=lambda row: row["as_of"])
+    rows = sorted((row for row in rows if row["user_id"] not in probes), key=lambda row: row["answered_at"])
     for row in rows:
         answer = json.loads(row["answer"])
         ranks = set(answer["experiment"]["challenger_ranks"] or ())
@@ -83,8 +83,8 @@ def _users(settings: Settings, experiment: Experiment) -> tuple[dict[str, _User]
         items = {
             item["item_id"]: alone or (CHALLENGER if item["rank"] in ranks else CHAMPION) for item in answer["slate"]
         }
-        users.setdefault(row["user_id"], _User(row["arm"], [])).slates.append((row["as_of"], items))
-    return users, (rows[-1]["as_of"] if rows else datetime.fromisoformat(experiment.started_at))
+        users.setdefault(row["user_id"], _User(row["arm"], [])).slates.append((row["answered_at"], items))
+    return users, (rows[-1]["answered_at"] if rows else datetime.fromisoformat(experiment.started_at))
 
 
 def _clicked_teams(user: _User, events: Sequence[Mapping[str, Any]], window: timedelta) -> list[str]:

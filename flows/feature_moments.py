@@ -53,8 +53,8 @@ def serving_moment(watermark: datetime, now: datetime | None = None) -> datetime
     """Return the moment just after the newest event: the midnight (UTC) after it, or on a day that is not over yet the
     next minute.
 
-    A day that is over has one snapshot. While a shop is live, a moment ahead of the clock would win over everything
-    that is pushed until then. `now` is the clock's time by default.
+    A day that is over has one snapshot. While a shop is live, a moment ahead of the clock would hold what has not
+    happened yet. `now` is the clock's time by default.
     """
     midnight = _midnight(watermark) + _DAY
     if midnight <= (now or datetime.now(UTC)):

@@ -10,7 +10,7 @@ import duckdb
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from feature_repo.prepared_events import EVENT_COLUMNS, prepare
+from feature_repo.prepared_events import EVENT_COLUMNS, microseconds, prepare
 from flows.connection import connect
 from flows.lake import arrow_dataset, table_version
 from flows.settings import Settings
@@ -20,6 +20,10 @@ LIVE_SOURCE = "live"
 #: What DuckDB may hold while features are computed; with Feast, Great Expectations and Arrow a process stays below
 #: 1.5 GiB on 1.4 million events. What does not fit goes to AISLE_HOME/staging/features.
 MEMORY_LIMIT = "600MiB"
+_LIVE_ARRIVALS = """
+CREATE OR REPLACE TEMP TABLE live_arrivals AS
+SELECT epoch_us(event_time) AS event_us, known_at FROM events WHERE source = $live
+"""
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ def open_events(settings: Settings, source: str | None = None) -> Iterator[duckd
     with open_items(settings, source) as connection:
         # One narrow pass with little read ahead: half the time and memory of three scans of the dataset.
         scanner = arrow_dataset(settings, "events").scanner(
-            columns=list(EVENT_COLUMNS), filter=_of_source(source), batch_readahead=1, fragment_readahead=1
+            columns=[*EVENT_COLUMNS, "source"], filter=_of_source(source), batch_readahead=1, fragment_readahead=1
         )
         connection.register("lake_events", scanner.to_reader())
         connection.execute("CREATE TEMP TABLE events AS SELECT * FROM lake_events")
@@ -57,8 +61,19 @@ def open_events(settings: Settings, source: str | None = None) -> Iterator[duckd
         if connection.execute("SELECT 1 FROM events LIMIT 1").fetchone() is None:
             raise LookupError(_no_events(source))
         prepare(connection)
+        connection.execute(_LIVE_ARRIVALS, {"live": LIVE_SOURCE})
         connection.execute("DROP TABLE events")
         yield connection
+
+
+def newest_arrival(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> datetime | None:
+    """Return when the newest of those live events arrived that features as of a moment hold; None without any.
+
+    The spool is sealed whole before it lands, so what serving took in up to then has landed with it.
+    """
+    query = "SELECT max(known_at) FROM live_arrivals WHERE event_us < $as_of"
+    (newest,) = connection.execute(query, {"as_of": microseconds(as_of)}).fetchone() or (None,)
+    return newest.astimezone(UTC) if newest else None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from expectations.validate import References, Verdict, check_features, raise_if_
 from feature_repo.features import FEATURE_VIEWS
 from feature_repo.prepared_events import fingerprint
 from feature_repo.transforms import TRANSFORMS, code_hash
-from flows.feature_source import LakeState, lake_state, open_events
+from flows.feature_source import LakeState, lake_state, newest_arrival, open_events
 from flows.settings import Settings
 
 #: Called with each verdict and its trend (snapshot, rows, held) before the verdict can stop the run.
@@ -32,12 +32,17 @@ MIDNIGHT = time(0)
 _FOOTER = b"aisle"
 #: In the footer, between what a table was made of and the one shop it was narrowed to.
 _SOURCE_MARK = " of "
+#: In the footer: when the newest live event arrived that the table holds.
+_LANDED = b"aisle.landed"
 _PART = ".part"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One feature table in place: a view at a moment; `content` names what it was made of, `source` of which shop."""
+    """One feature table in place: a view at a moment; `content` names what it was made of, `source` of which shop.
+
+    `landed` is when the newest of its live events arrived at serving, None where it holds none.
+    """
 
     view: str
     as_of: datetime
@@ -45,6 +50,7 @@ class Snapshot:
     rows: int
     content: str
     source: str | None = None
+    landed: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -106,8 +112,10 @@ def read_snapshot(settings: Settings, view: str, as_of: datetime) -> Snapshot | 
     if not path.exists():
         return None
     metadata = pq.read_metadata(path)
-    content, _, source = (metadata.metadata or {}).get(_FOOTER, b"").decode().partition(_SOURCE_MARK)
-    return Snapshot(view, as_of, path, metadata.num_rows, content, source or None)
+    footer = {name: text.decode() for name, text in (metadata.metadata or {}).items() if name in (_FOOTER, _LANDED)}
+    content, _, source = footer.get(_FOOTER, "").partition(_SOURCE_MARK)
+    landed = datetime.fromisoformat(footer[_LANDED]) if footer.get(_LANDED) else None
+    return Snapshot(view, as_of, path, metadata.num_rows, content, source or None, landed)
 
 
 def snapshot_moments(settings: Settings, view: str) -> list[datetime]:
@@ -142,7 +150,9 @@ def _build_view(
         content = f"{code}-{fingerprint(connection, as_of)}"
         known = read_snapshot(settings, view, as_of)
         if known is None or known.content != content:
-            staged.append(_stage(settings, view, as_of, TRANSFORMS[view](connection, as_of), content + shop))
+            landed = newest_arrival(connection, as_of)
+            footer = {_FOOTER: content + shop, _LANDED: landed.isoformat() if landed else ""}
+            staged.append(_stage(settings, view, as_of, TRANSFORMS[view](connection, as_of), footer))
     if staged:
         verdict = _judge(connection, view, staged, max(moments))
         if publish:
@@ -154,12 +164,12 @@ def _build_view(
     return len(staged)
 
 
-def _stage(settings: Settings, view: str, as_of: datetime, rows: pa.Table, content: str) -> Path:
+def _stage(settings: Settings, view: str, as_of: datetime, rows: pa.Table, footer: dict[bytes, str]) -> Path:
     path = snapshot_path(settings, view, as_of)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + _PART)
     # Nanoseconds, pandas' default, break Feast's DuckDB store at materialise.
-    schema = rows.schema.with_metadata({_FOOTER: content})
+    schema = rows.schema.with_metadata(footer)
     pq.write_table(rows.cast(schema), part, coerce_timestamps="us", compression="zstd")
     return part
 

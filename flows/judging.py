@@ -16,6 +16,7 @@ from flows.settings import Settings
 from flows.sources.mapping import Mapping
 from flows.sources.raw_forms import KEYS, write_forms
 from flows.sources.staging import StagedTable
+from flows.spool_files import LIVE_SOURCE
 
 #: Tables whose rows name items: they are judged against the catalogue.
 NAMES_ITEMS = ("events", "offers")
@@ -71,7 +72,9 @@ def judge_tables(
         known = known_items(connection, settings, mapping, by_table) if name in NAMES_ITEMS else None
         before = lake.read_ledger(settings, mapping.source, name).get(ALL)
         previous = int(str(before["rows_in"])) if before else None
-        judged.append(_judge(connection, by_table[name], folder, References(known, now, previous, whole=whole)))
+        live = mapping.source == LIVE_SOURCE
+        references = References(known, now, previous, whole=whole, acknowledged=live)
+        judged.append(_judge(connection, by_table[name], folder, references))
     connection.close()
     return tuple(judged)
 

@@ -30,9 +30,12 @@ def pushed_events(settings: Settings, users: Sequence[str]) -> dict[str, list[di
     named = set(users)
     for path in sorted(settings.spool_path.glob("events-*.jsonl")):
         for line in path.read_bytes().splitlines():
-            row = json.loads(line)
-            if row["user_id"] in named:
+            try:
+                row = json.loads(line)
                 times = {name: datetime.fromisoformat(row[name]).astimezone(UTC) for name in ("event_time", "known_at")}
+            except (ValueError, KeyError, TypeError):
+                continue  # half a line that was never acknowledged
+            if row["user_id"] in named:
                 events.setdefault(row["event_id"], {**row, **times})
     by_user: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in sorted(events.values(), key=lambda row: row["known_at"]):

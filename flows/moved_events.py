@@ -7,13 +7,19 @@ from flows.connection import literal
 from flows.lake import arrow_dataset
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
+from flows.spool_files import LIVE_SOURCE
 
 #: What an export names to be landed; a row that is held takes no other's place.
 _GOOD = "(select event_id, _window from incoming_events where _row not in (select _row from held))"
 
 
 def may_move(mapping: Mapping) -> bool:
-    """Whether an event keeps its id when its time changes: it has the shop's own, or the time is no part of it."""
+    """Whether an event keeps its id when its time changes: it has the shop's own, or the time is no part of it.
+
+    Live events have an id: serving gave those that came without one theirs.
+    """
+    if mapping.source == LIVE_SOURCE:
+        return True
     sections = mapping.sections_of("events")
     return any("event_id" in section.columns or "event_time" not in section.key for section in sections)
 

@@ -76,11 +76,11 @@ def _estimate(settings: Settings, challenger: Path, window_hours: float) -> OffP
     found = list[tuple[int, float, bool, bool, bool]]()
     for row in rows:
         slate = json.loads(row["answer"])["slate"]
-        shown, until = [item["item_id"] for item in slate], row["as_of"] + timedelta(hours=window_hours)
+        shown, until = [item["item_id"] for item in slate], row["answered_at"] + timedelta(hours=window_hours)
         clicked = {
             event["item_id"]
             for event in events.get(row["user_id"], ())
-            if row["as_of"] <= event["known_at"] <= until and event["event_type"] in INTERACTION_TYPES
+            if row["answered_at"] <= event["known_at"] <= until and event["event_type"] in INTERACTION_TYPES
         }
         both = zip(matches(shown, ours[row["request_id"]]), matches(shown, theirs[row["request_id"]]), strict=True)
         for item, (mine, other) in zip(slate, both, strict=True):
@@ -97,7 +97,7 @@ def _drawn_rows(settings: Settings, champion: str | None) -> list[dict[str, Any]
     probes = set(probe_shoppers(settings))
     rows = [row for row in table.to_pylist() if row["user_id"] not in probes]
     drawn = [row for row in rows if json.loads(row["answer"])["exploration_seed"] is not None]
-    return sorted(drawn, key=lambda row: (row["as_of"], row["request_id"]))[-MOST_SLATES:]
+    return sorted(drawn, key=lambda row: (row["answered_at"], row["request_id"]))[-MOST_SLATES:]
 
 
 def _plain_items(settings: Settings, folder: Path, rows: Sequence[dict[str, Any]]) -> dict[str, list[str]]:

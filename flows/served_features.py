@@ -1,7 +1,8 @@
 """Served = computed: the features that an answer read, beside what the offline store and the events say it should read.
 
-Expected is the snapshot that was loaded last, and after it the user's pushed events up to the moment of the answer, in
-the order of their time. It is written here anew, on purpose: the code that serves is what is being tested.
+Expected is the snapshot that was loaded last, and after it the user's pushed events that are not in it and came before
+the answer, in the order of their arrival. It is written here anew, on purpose: the code that serves is what is being
+tested.
 """
 
 import json
@@ -86,7 +87,8 @@ def comparison_page(comparison: Comparison) -> str:
             f"| {name} | {check.answers} | {share} | {check.missing} | {check.extra} | {check.error:g} | {verdict} |"
         )
     lines.append(
-        f"\n{comparison.unjudged} logged answers were not judged (no offline row, or older than the last load)."
+        f"\n{comparison.unjudged} logged answers were not judged (their row could not be read, or events "
+        "that came while the last load was made kept it)."
     )
     return "\n".join(lines)
 

@@ -53,13 +53,17 @@ def written(answers: Iterable[Recommendations]) -> list[Written]:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredBatch:
-    """Questions that were answered together at `now`; all lists in one order. None in `rows` could not be read."""
+    """Questions that were answered together at `now`; all lists in one order. None in `rows` could not be read.
+
+    `answered_at` is that moment by the wall, as events have theirs.
+    """
 
     request_ids: Sequence[str]
     questions: Sequence[Question]
     rows: Sequence[UserRow | None]
     now: datetime
     answers: Sequence[Written]
+    answered_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 def _nobody(_: list[bytes]) -> None:
@@ -146,15 +150,15 @@ def _note_lost(log: AnswerLog, answers: int, error: Exception) -> None:
 
 def _lines(log: AnswerLog, batch: AnsweredBatch) -> Iterator[bytes]:
     """Write answers out as lines, without those that cannot be: a row may hold what is no JSON."""
-    batch_id, moment = f"b_{secrets.token_hex(12)}", datetime.now(UTC).isoformat()
+    batch_id = f"b_{secrets.token_hex(12)}"
     for place in range(len(batch.answers)):
         try:
-            yield _line(batch, place, batch_id, moment)
+            yield _line(batch, place, batch_id)
         except Exception as error:
             _note_lost(log, 1, error)
 
 
-def _line(batch: AnsweredBatch, place: int, batch_id: str, moment: str) -> bytes:
+def _line(batch: AnsweredBatch, place: int, batch_id: str) -> bytes:
     question, given = batch.questions[place], batch.answers[place]
     answer = given.answer
     exposure = answer.experiment if isinstance(answer, TrialRecommendations) else None
@@ -162,7 +166,7 @@ def _line(batch: AnsweredBatch, place: int, batch_id: str, moment: str) -> bytes
         "request_id": batch.request_ids[place],
         "batch_id": batch_id,
         "place": place,
-        "answered_at": moment,
+        "answered_at": batch.answered_at.isoformat(),
         "as_of": batch.now.isoformat(),
         "release_id": answer.release_id,
         "rules_id": answer.rules_id,

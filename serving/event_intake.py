@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -44,7 +44,8 @@ def take_events(intake: Intake, release: Release, events: list[Event], now: date
     _refuse_mixed_probes(events)
     users = [event.pseudonym or pseudonym(event.user_id or "", intake.pseudonym_key) for event in events]
     moments = event_moments(release, events, users, now, intake.metrics)
-    rows = [_row(*each, now) for each in zip(events, users, moments, strict=True)]
+    arrived = datetime.now(UTC)  # by the wall: the release clock starts again with the process
+    rows = [_row(*each, arrived) for each in zip(events, users, moments, strict=True)]
     try:
         new = append_events(intake.spool, rows)
     except SpoolFull as error:
@@ -56,7 +57,7 @@ def take_events(intake: Intake, release: Release, events: list[Event], now: date
     intake.metrics.events.labels("accepted").inc(len(fresh))
     intake.metrics.events.labels("duplicate").inc(len(rows) - len(fresh))
     notes: list[str] = []
-    updated = _update_online(intake, release, fresh, notes)
+    updated = _update_online(intake, release, fresh, arrived, notes)
     return EventsReceipt(
         accepted=len(fresh),
         duplicates=len(rows) - len(fresh),
@@ -94,11 +95,11 @@ def _is_probe(event: Event) -> bool:
     return (event.user_id or "").startswith(PROBE_PREFIX)
 
 
-def _row(event: Event, user: str, moment: datetime, now: datetime) -> dict[str, Any]:
+def _row(event: Event, user: str, moment: datetime, arrived: datetime) -> dict[str, Any]:
     row = {
         "event_id": event.event_id,
         "event_time": moment.isoformat(timespec="microseconds"),
-        "known_at": max(now, moment).isoformat(timespec="microseconds"),
+        "known_at": arrived.isoformat(timespec="microseconds"),
         "user_id": user,
         "item_id": event.item_id,
         "event_type": event.event_type,
@@ -122,7 +123,9 @@ def _id_of_content(row: dict[str, Any]) -> str:
     return "e_" + hashlib.sha256(content).hexdigest()[:24]
 
 
-def _update_online(intake: Intake, release: Release, rows: list[dict[str, Any]], notes: list[str]) -> int:
+def _update_online(
+    intake: Intake, release: Release, rows: list[dict[str, Any]], arrived: datetime, notes: list[str]
+) -> int:
     by_user: dict[str, list[Interaction]] = defaultdict(list)
     for row in rows:
         # An item that the release does not know would only push a known one out of the history.
@@ -136,7 +139,7 @@ def _update_online(intake: Intake, release: Release, rows: list[dict[str, Any]],
         try:
             if release.online is None:
                 raise OnlineStoreUnavailable("the online store could not be opened with this release")
-            release.online.push(user, fresh)
+            release.online.push(user, fresh, arrived)
             updated += 1
         except OnlineStoreUnavailable:
             intake.metrics.online_store_errors.labels("write").inc()

@@ -53,7 +53,7 @@ def opened_with_breakers(open_online: OpenOnlineRows, breakers: Breakers, regist
         online,
         read=read,
         read_many=read_many,
-        push=lambda user, fresh: access(breakers.writes, lambda: online.push(user, fresh)),
+        push=lambda user, fresh, arrived=None: access(breakers.writes, lambda: online.push(user, fresh, arrived)),
         overdue=partial(leave_alone, breakers.reads),
     )
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from serving.stored_rows import open_row_store
 LATEST_SECONDS = 2**33
 #: Seconds that a push waits for its turn behind others; one that the store keeps waiting fails after a second.
 TURN_PATIENCE = 2.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def open_online_features(settings: OnlineStoreSettings, registry_path: Path) -> OnlineRows:
@@ -74,13 +76,21 @@ def _user_row_or_none(stored: StoredUser | None) -> UserRow | None:
         return None
 
 
-def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, fresh: list[Interaction]) -> UserRow:
+def push_interactions(
+    store: RowStore,
+    writing: threading.Lock,
+    pseudonym: str,
+    fresh: list[Interaction],
+    arrived: datetime | None = None,
+) -> UserRow:
     """Write the user's row as it is after `fresh` interactions, and return it.
 
     A write reads the row first, so writes take turns (`writing`), for which nobody waits long. An older event takes its
-    place by time; the row's event timestamp never goes back. An event that the row holds already changes nothing.
-    Raises OnlineStoreUnavailable.
+    place by time. The row is stamped with the moment at which the events `arrived` (by default now), whenever they
+    happened: a load of the store stamps its rows with the newest arrival that they hold, so it keeps a row that knows
+    more. The stamp never goes back. An event that the row holds already changes nothing. Raises OnlineStoreUnavailable.
     """
+    moment = ((arrived or datetime.now(UTC)) - _EPOCH) // timedelta(microseconds=1)
     try:
         with _turn(writing):
             before = _user_row_or_none(store.read((pseudonym,))[0])
@@ -88,11 +98,9 @@ def push_interactions(store: RowStore, writing: threading.Lock, pseudonym: str, 
                 raise BrokenRow("the online row of one user does not fit together")
             after = with_interactions(before, fresh)
             if after.history != before.history:
-                newest = max(entry.event_time for entry in after.history)
-                _write(store, USER_HISTORY, pseudonym, after.history, _next_stored_at(after.history_stored_at, newest))
+                _write(store, USER_HISTORY, pseudonym, after.history, _next_stored_at(after.history_stored_at, moment))
             if after.habits != before.habits:
-                newest = max(habit.last_time for habit in after.habits)
-                _write(store, USER_HABITS, pseudonym, after.habits, _next_stored_at(after.habits_stored_at, newest))
+                _write(store, USER_HABITS, pseudonym, after.habits, _next_stored_at(after.habits_stored_at, moment))
             return after
     except BrokenRow:
         raise
@@ -137,9 +145,9 @@ def _columns(stored: StoredView | None, view: FeatureView) -> list[Sequence[Any]
     return columns
 
 
-def _next_stored_at(stored_at: int | None, newest: int) -> int:
+def _next_stored_at(stored_at: int | None, arrived: int) -> int:
     # One microsecond later at least: the store keeps the row it has when the new one is not newer.
-    return max(newest * 1_000_000, 0 if stored_at is None else stored_at + 1)
+    return max(arrived, 0 if stored_at is None else stored_at + 1)
 
 
 def _write(

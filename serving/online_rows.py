@@ -5,7 +5,9 @@ Behind this door stands online_features.py; only the wiring in app.py knows.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from serving.history import Interaction, UserRow
 
@@ -22,6 +24,13 @@ def _nobody() -> None:
     """Hear nothing."""
 
 
+class Push(Protocol):
+    """Brings a user's row up to date."""
+
+    def __call__(self, pseudonym: str, fresh: list[Interaction], arrived: datetime | None = None) -> UserRow:
+        """Write the row as it is after `fresh` interactions, which `arrived` then (by default now); return it."""
+
+
 @dataclass(frozen=True)
 class OnlineRows:
     """Every function takes pseudonyms and raises OnlineStoreUnavailable; `push` returns the row as it is after it,
@@ -33,7 +42,7 @@ class OnlineRows:
 
     read: Callable[[str], UserRow]
     read_many: Callable[[Sequence[str]], list[UserRow | None]]
-    push: Callable[[str, list[Interaction]], UserRow]
+    push: Push
     waits: bool = False
     overdue: Callable[[], None] = _nobody
 

@@ -8,6 +8,7 @@ What the probe shopper did goes to files of its own, which nobody lands.
 import fcntl
 import os
 import threading
+import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,8 @@ from serving.remembered_ids import RememberedIds, no_ids, remember
 PROBE_SOURCE = "probe"
 #: Event ids remembered at least to know a repeated push; ingest knows all of them.
 REMEMBERED_IDS = 50_000
+#: Files not written for longer are not read when a server starts.
+REMEMBERED_SECONDS = 2 * 86_400
 
 
 class SpoolFull(Exception):
@@ -37,11 +40,12 @@ class Spool:
 
 
 def open_spool(folder: Path) -> Spool:
-    """Return a spool that remembers the event ids already in the folder's newest files."""
+    """Return a spool that remembers the event ids of the last two days in the folder's files, whoever wrote them."""
     spool = Spool(folder)
-    # Newest last, by the day in their names: those that wait for ingest, and those that have landed lately.
+    # Newest last: those that wait for ingest, and those that have landed lately.
     paths = [*folder.glob("events-*.jsonl"), *folder.glob("landed/events-*.jsonl")]
-    for path in sorted(paths, key=lambda path: path.name)[-20:]:
+    written = sorted((path.stat().st_mtime, path) for path in paths)
+    for _, path in (each for each in written if time.time() - each[0] < REMEMBERED_SECONDS):
         for line in path.read_bytes().splitlines():
             try:
                 remember(spool.event_ids, str(orjson.loads(line)["event_id"]))

@@ -1,7 +1,7 @@
 """Events without a time or an id: each counts, whatever the clocks of those who sent the ones before."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
@@ -78,6 +78,22 @@ def test_an_event_with_a_time_or_an_id_is_known_again(release: Release, intake: 
         assert take_events(intake, release, [again], NOW).duplicates == 0
         assert take_events(intake, release, [again], NOW + timedelta(seconds=5)).duplicates == 1
     assert len(history(release)) == 2
+
+
+def test_an_event_is_known_when_it_arrives_whatever_its_sender_or_the_release_clock_says(
+    release: Release, intake: Intake
+):
+    before, ahead = datetime.now(UTC), datetime.now(UTC) + timedelta(seconds=90)
+    take_events(intake, release, [event(at=ahead)], before)
+    take_events(intake, release, [event(COFFEE)], NOW)
+    (path,) = intake.spool.folder.glob("events-*.jsonl")
+    known = [datetime.fromisoformat(json.loads(line)["known_at"]) for line in path.read_text().splitlines()]
+    assert len(known) == 2
+    assert all(before <= moment <= datetime.now(UTC) for moment in known)
+    assert release.online is not None
+    assert release.online.read(SKEWED).history_stored_at == (known[-1] - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(
+        microseconds=1
+    )
 
 
 def test_a_deed_without_a_time_comes_after_one_ahead_of_the_clock_in_the_same_request(release: Release, intake: Intake):

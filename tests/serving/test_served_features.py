@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -38,6 +38,9 @@ from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, MILK
 
 USERS = [pseudonym(f"shopper {number}", b"a key") for number in range(30)]
 NOW = AS_OF + timedelta(hours=2)
+#: By the wall: when the newest event arrived that the snapshot holds, and when the snapshot was loaded.
+LANDED = datetime(2020, 1, 1, tzinfo=UTC)
+LOADED = LANDED + timedelta(minutes=20)
 
 
 def offline_row(user: str) -> dict[str, object]:
@@ -81,15 +84,16 @@ def shop_settings(store_settings: FlowSettings, tiny_folder: Path) -> FlowSettin
         path.parent.mkdir(parents=True)
         rows = [{"user_id": user, **{name: offline_row(user)[name] for name in view.feature_names}} for user in USERS]
         pq.write_table(pa.Table.from_pylist(rows), path)
-        entry = LoadedView(view.name, AS_OF.isoformat(), 30, "", "sqlite", "2020-01-01T00:00:00+00:00")
-        ledger[view.name] = asdict(entry)
+        store = f"sqlite {settings.feature_store.online_path}"
+        entry = LoadedView(view.name, AS_OF.isoformat(), 30, "", store, LOADED.isoformat(), LANDED.isoformat())
+        ledger[f"{view.name} in {store}"] = asdict(entry)
     registry = Path(settings.feature_store.registry_path)
     registry.parent.mkdir(parents=True)
     registry.with_name("materialised.json").write_text(json.dumps(ledger))
     rows = [
         dict.fromkeys(EVENTS.column_names)
         | {"event_id": f"{user}{place}", "user_id": user, "item_id": item, "event_type": kind, "source": "live"}
-        | {"event_time": moment.isoformat(), "known_at": (AS_OF + timedelta(hours=1)).isoformat()}
+        | {"event_time": moment.isoformat(), "known_at": (LOADED + timedelta(hours=1)).isoformat()}
         for user in USERS
         for place, (item, kind, moment) in enumerate(pushes(user))
     ]
