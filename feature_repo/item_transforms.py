@@ -6,7 +6,7 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.features import CO_PURCHASE_LENGTH, ITEM_CO_PURCHASE, ITEM_POPULARITY, ITEM_PRICE, ITEM_REPEAT
-from feature_repo.prepared_events import DAY_US, ITEMS_AS_OF, microseconds, run_view, run_view_in_parts
+from feature_repo.prepared_events import DAY_US, ITEMS_AS_OF, exact_sum, microseconds, run_view, run_view_in_parts
 from feature_repo.user_transforms import in_window, windowed
 
 #: Days over which prices are averaged.
@@ -55,7 +55,7 @@ def item_price(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Tab
     WITH lines AS (SELECT item, seq, event_us, unit_price, discount FROM acts WHERE is_purchase AND event_us < $as_of)
     SELECT item_id, last_price, mean_price_84d, item_discount_share FROM ({ITEMS_AS_OF}) LEFT JOIN (
         SELECT item, arg_max(unit_price, seq) FILTER (unit_price IS NOT NULL) AS last_price,
-            avg(unit_price) FILTER ({recent}) AS mean_price_84d,
+            {exact_sum("unit_price", recent)} / count(unit_price) FILTER ({recent}) AS mean_price_84d,
             count(*) FILTER (discount > 0 AND {recent}) / nullif(count(*) FILTER ({recent}), 0) AS item_discount_share
         FROM lines GROUP BY item
     ) USING (item)

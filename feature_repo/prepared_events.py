@@ -103,6 +103,9 @@ CREATE OR REPLACE TEMP TABLE purchases AS
 SELECT "user", item, basket, min(event_us) AS event_us, min(weight) AS weight
 FROM acts WHERE is_purchase AND item IS NOT NULL GROUP BY "user", item, basket
 """
+# DuckDB's hash of several columns is that of the last one XORed with what the others make: under XOR alone the same
+# change of the last column on two rows cancels out. So a row's hash is hashed once more, and summed in two ways.
+_CONTENT = f"count(*), bit_xor({{hashed}}), sum({{hashed}}) % {2**64}"
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, known_as_of: datetime | None = None) -> None:
@@ -119,8 +122,8 @@ def prepare(connection: duckdb.DuckDBPyConnection, known_as_of: datetime | None 
 
 def fingerprint(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> str:
     """Return a hash of everything that features as_of a moment are made of: the events before it, and the catalogue."""
-    acts = "SELECT count(*), bit_xor(row_hash) FROM acts WHERE event_us < $as_of"
-    items = "SELECT count(*), bit_xor(hash(item_id, category, brand)) FROM item_codes WHERE listed"
+    acts = f"SELECT {_CONTENT.format(hashed='hash(row_hash)')} FROM acts WHERE event_us < $as_of"
+    items = f"SELECT {_CONTENT.format(hashed='hash(hash(item_id, category, brand))')} FROM item_codes WHERE listed"
     seen = connection.execute(acts, {"as_of": microseconds(as_of)}).fetchone()
     return hashlib.sha256(repr((seen, connection.execute(items).fetchone())).encode()).hexdigest()[:16]
 
@@ -130,6 +133,15 @@ def microseconds(moment: datetime) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"as_of: expected a time with a time zone, came {moment.isoformat()}: add UTC.")
     return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def exact_sum(column: str, condition: str) -> str:
+    """Return the SQL sum of an amount of money where a condition holds, the same whatever the order of rows.
+
+    Floats added by several threads differ in their last digits from build to build, so amounts are added as decimals:
+    15 digits after the point, and room for 10^11 lines of the largest amount that the contract allows (10^12).
+    """
+    return f"(sum({column}::DECIMAL(38, 15)) FILTER ({condition}))::DOUBLE"
 
 
 def run_view(connection: duckdb.DuckDBPyConnection, view: FeatureView, as_of: datetime, query: str) -> pa.Table:

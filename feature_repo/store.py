@@ -1,9 +1,11 @@
 """The feature store, opened from values: nothing here reads the environment."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import yaml
 from feast import FeatureStore, RepoConfig
@@ -49,8 +51,15 @@ def store_environment(address: StoreAddress) -> dict[str, str]:
 
 def open_store(address: StoreAddress) -> FeatureStore:
     """Open the feature store of feature_store.yaml at an address; definitions are not registered here."""
-    text = Template(_TEMPLATE.read_text(encoding="utf-8")).substitute(store_environment(address))
-    return FeatureStore(config=RepoConfig(**yaml.safe_load(text)))
+    config = _filled(yaml.safe_load(_TEMPLATE.read_text(encoding="utf-8")), store_environment(address))
+    return FeatureStore(config=RepoConfig(**config))
+
+
+def _filled(value: Any, environment: Mapping[str, str]) -> Any:
+    """Fill the variables into what YAML has read, so that YAML reads no value of theirs."""
+    if isinstance(value, dict):
+        return {name: _filled(each, environment) for name, each in value.items()}
+    return Template(value).substitute(environment) if isinstance(value, str) else value
 
 
 def row_door(store: FeatureStore) -> RowDoor:

@@ -13,7 +13,7 @@ from feature_repo.features import (
     USER_RHYTHM,
     WINDOWS_DAYS,
 )
-from feature_repo.prepared_events import DAY_US, USERS_AS_OF, run_view
+from feature_repo.prepared_events import DAY_US, USERS_AS_OF, exact_sum, run_view
 from feature_repo.schema import CHANNELS
 
 #: Days that shares, affinities and rhythm look back.
@@ -34,7 +34,7 @@ def windowed(name: str, expression: str) -> str:
 
 def user_activity(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
     """Recency, frequency and spend over the windows; discount share = discount / (spend + discount), 0 without both."""
-    spend, discount = "coalesce(sum(spend) FILTER ({window}), 0)", "coalesce(sum(discount) FILTER ({window}), 0)"
+    spend, discount = (f"coalesce({exact_sum(each, '{window}')}, 0)" for each in ("spend", "discount"))
     query = f"""
     SELECT user_id, a.* EXCLUDE ("user") FROM (
         SELECT "user",

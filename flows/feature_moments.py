@@ -59,6 +59,11 @@ def serving_moment(watermark: datetime, now: datetime | None = None) -> datetime
     midnight = _midnight(watermark) + _DAY
     if midnight <= (now or datetime.now(UTC)):
         return midnight
+    return minute_after(watermark)
+
+
+def minute_after(watermark: datetime) -> datetime:
+    """Return the next minute after the newest event: a moment that hangs on the lake alone, not on the clock."""
     return watermark.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)
 
 

@@ -20,6 +20,7 @@ from feature_repo.features import FEATURE_VIEWS
 from feature_repo.prepared_events import fingerprint
 from feature_repo.transforms import TRANSFORMS, code_hash
 from flows.feature_source import LakeState, lake_state, newest_arrival, open_events
+from flows.known_lake import lake_at_versions
 from flows.settings import Settings
 
 #: Called with each verdict and its trend (snapshot, rows, held) before the verdict can stop the run.
@@ -76,7 +77,7 @@ def build_tables(
     """
     lake, built = lake_state(settings, source), 0
     if not is_checked(settings, lake, wanted):
-        with open_events(settings, source) as connection:
+        with open_events(lake_at_versions(settings, lake.versions), source) as connection:
             built = build_tables_from(settings, connection, lake, wanted, publish, progress)
     snapshots = [read_snapshot(settings, view, as_of) for view, moments in wanted.items() for as_of in moments]
     return BuildReport(tuple(each for each in snapshots if each), built, lake)

@@ -1,5 +1,6 @@
-"""The lake as it was known at a moment of the past: what was learned or corrected since is not in it."""
+"""The lake as it was known at a moment, past or present: what is learned or corrected since is not in it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -21,3 +22,8 @@ def lake_as_known(settings: Settings, known_at: datetime) -> Settings:
         registry_path=str(folder / "feast" / "registry.db"),
     )
     return replace(settings, known_at=known_at, feature_store=features)
+
+
+def lake_at_versions(settings: Settings, versions: Mapping[str, int]) -> Settings:
+    """Return settings under which these tables of the lake are read at these versions, whatever lands meanwhile."""
+    return replace(settings, lake_versions=dict(versions))

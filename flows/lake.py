@@ -117,8 +117,12 @@ def storage_options(settings: Settings) -> dict[str, str] | None:
 def open_table(settings: Settings, name: str, version: int | None = None) -> DeltaTable | None:
     """A table of the lake, at its newest or a given version; None when nothing has landed yet. Raises LakeError.
 
-    Settings with `known_at` see the version of that moment.
+    Settings with `known_at` see the version of that moment, settings with `lake_versions` that version.
     """
+    if version is None and settings.lake_versions is not None:
+        version = settings.lake_versions.get(name)
+        if version == -1:
+            return None
     try:
         table = DeltaTable(table_uri(settings, name), version=version, storage_options=storage_options(settings))
         if settings.known_at is not None and version is None:
@@ -199,6 +203,8 @@ def write_window(settings: Settings, window: Window, rows: pa.Table, read_at: in
 def _commit(settings: Settings, table: Table, rows: pa.Table, predicate: str, read_at: int | None = None) -> None:
     if settings.known_at is not None:
         raise ValueError(f"The lake of {settings.known_at.isoformat()} is past: it can be read, not written.")
+    if settings.lake_versions is not None:
+        raise ValueError(f"The lake at versions {settings.lake_versions} can be read, not written.")
     missing, mine = open_table(settings, table.name) is None, secrets.token_hex(8)
     try:
         if missing:

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 from feast import FeatureStore
+from psycopg.conninfo import conninfo_to_dict
 
 from feature_repo.encoded_rows import encode_rows
 from feature_repo.features import EVENT_TIMESTAMP, FEATURE_VIEWS, USER_VIEWS, FeatureView
@@ -186,9 +186,22 @@ def _parts(keys: Sequence[str]) -> Iterator[Sequence[str]]:
 def _online_store_name(settings: Settings) -> str:
     place = settings.feature_store
     if place.online_type == "postgres":
-        parts = urlsplit(place.postgres_url)  # without user and password
-        return f"postgres {parts.hostname}:{parts.port or 5432}{parts.path}"
-    return f"{place.online_type} {place.redis_url if place.online_type == 'redis' else place.online_path}"
+        return f"postgres {_postgres_name(place.postgres_url)}"
+    if place.online_type == "redis":
+        return f"redis {_redis_name(place.redis_url)}"
+    return f"{place.online_type} {place.online_path}"
+
+
+def _postgres_name(url: str) -> str:
+    """Return servers and database of an address in any form that libpq takes, without user and password."""
+    parts = conninfo_to_dict(url)
+    place = parts.get("host") or parts.get("hostaddr") or parts.get("service")
+    return f"{place}:{parts.get('port') or 5432}/{parts.get('dbname') or ''}".rstrip("/")
+
+
+def _redis_name(address: str) -> str:
+    """Return an address (host:port,db=0,password=…) without user and password."""
+    return ",".join(part for part in address.split(",") if part.partition("=")[0] not in ("username", "password"))
 
 
 def _ledger_key(settings: Settings, view: str) -> str:

@@ -91,6 +91,8 @@ class Settings:
     training_rows_limit: int = 300_000
     #: Read the lake as it was at this moment (flows/known_lake.py); None: as it is.
     known_at: datetime | None = None
+    #: Read these tables of the lake at these versions (flows/known_lake.py); -1: nothing had landed.
+    lake_versions: Mapping[str, int] | None = None
 
 
 def load_settings(environ: Mapping[str, str] | None = None) -> Settings:

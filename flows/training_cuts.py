@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import duckdb
 
 from feature_repo.prepared_events import microseconds
-from flows.feature_moments import TrainingMoments, VisitMoments, serving_moment, training_moments
+from flows.feature_moments import TrainingMoments, VisitMoments, minute_after, training_moments
 from training.visits import CUT_SHARE, LEAST_VISITORS
 
 #: Users who come back in the span after each cut that are enough, whatever visits have.
@@ -48,7 +48,7 @@ def _visits(
     connection: duckdb.DuckDBPyConnection, first_event: datetime, watermark: datetime
 ) -> tuple[VisitMoments, int]:
     """Return the moments of visits, and the number of users who turned to a second item."""
-    newest = serving_moment(watermark)
+    newest = minute_after(watermark)
     found = connection.execute(_VISITORS, {"before": 1 - 2 * CUT_SHARE}).fetchone()
     visitors, edge = found if found else (0, None)
     # Where all events stand at one moment nothing lies before it: the items are then as of the newest.

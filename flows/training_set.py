@@ -27,6 +27,7 @@ from flows.feature_moments import TrainingMoments, VisitMoments
 from flows.feature_rows import historical_rows, known_users
 from flows.feature_source import LakeState, event_span, lake_state, open_events
 from flows.feature_tables import Progress, Publish, build_tables_from
+from flows.known_lake import lake_at_versions
 from flows.settings import Settings
 from flows.text_vectors import vectors_of_items
 from flows.training_cuts import training_cuts
@@ -98,6 +99,8 @@ def build_training_tables(
     known = _read_requests(settings).get(request)
     if known and (_folder(settings, known) / "made_of.json").exists():
         return _load(_folder(settings, known))
+    # What lands while this runs is in the next training set: every table is read at the versions of `lake`.
+    settings = lake_at_versions(settings, lake.versions)
     with open_events(settings, source) as connection:
         moments = training_cuts(connection, *event_span(settings, source))
         build_tables_from(settings, connection, lake, wanted_snapshots(moments), publish, progress)

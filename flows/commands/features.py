@@ -37,7 +37,7 @@ def command(as_of: datetime | None, known_at: datetime | None, source: str | Non
     settings, console = load_settings(), Console()
     settings = lake_as_known(settings, as_utc(known_at)) if known_at else settings
     try:
-        moment = as_utc(as_of) if as_of else serving_moment(event_span(settings, source)[1])
+        moment = as_utc(as_of) if as_of else serving_moment(event_span(settings, source)[1], settings.known_at)
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
             running = bar.add_task("feature tables", total=len(FEATURE_VIEWS))
             wanted = dict.fromkeys(FEATURE_VIEWS, (moment,))

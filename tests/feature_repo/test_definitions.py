@@ -70,6 +70,30 @@ def test_feasts_own_command_line_reads_the_same_configuration(address, monkeypat
         assert getattr(theirs, part) == getattr(ours, part)
 
 
+ODD_FOLDER = "x #1: 'it' - \\"
+ODD_PASSWORD = "host=db dbname=aisle password='a\"b # c: $d\\'"
+
+
+@pytest.mark.parametrize("online_type", ["sqlite", "postgres"])
+def test_signs_that_mean_something_to_yaml_mean_nothing_in_paths_and_passwords(tmp_path, monkeypatch, online_type):
+    folder = tmp_path / ODD_FOLDER
+    place = StoreAddress(str(folder / "r.db"), online_type, str(folder / "online.db"), "h:6379", ODD_PASSWORD)
+    config = open_store(place).config
+    assert config.registry.path == place.registry_path
+    if online_type == "sqlite":
+        assert config.online_store.path == place.online_path
+        assert apply_definitions(open_store(place), str(tmp_path))
+        assert not apply_definitions(open_store(place), str(tmp_path))
+        assert Path(place.registry_path).exists()
+    else:
+        assert config.online_store.postgres_url == ODD_PASSWORD
+    for name, value in store_environment(place).items():
+        monkeypatch.setenv(name, value)
+    package = Path(feature_repo.store.__file__).parent
+    theirs = load_repo_config(package, package / "feature_store.yaml")
+    assert (theirs.registry, theirs.online_store) == (config.registry, config.online_store)
+
+
 def test_the_page_on_features_lists_every_feature_as_declared():
     page = (Path(__file__).parents[2] / "docs" / "features.md").read_text(encoding="utf-8")
     assert feature_table() in page, "Put the output of `python -m feature_repo.feature_table` into docs/features.md."

@@ -168,6 +168,25 @@ def test_recent_purchases_weigh_more_than_old_ones_in_habits():
     assert habits["habit_counts"] == [2, 4]
 
 
+def test_amounts_add_up_to_the_same_in_whatever_order_they_are_added():
+    """The order in which several threads add: floats of one order end in .6, of the other in .6000000000000001."""
+    amounts = (0.1, 0.2, 0.3)
+    ways = (("u", "a", amounts), ("v", "b", amounts[::-1]))
+    lines = [(user, item, amount) for user, item, ordered in ways for amount in ordered]
+    rows = rows_of([event(n, u, i, DAY * (6 - n % 3), unit_price=x, discount=x) for n, (u, i, x) in enumerate(lines)])
+    assert rows["user_activity"]["u"] == rows["user_activity"]["v"]
+    assert rows["item_price"]["a"]["mean_price_84d"] == rows["item_price"]["b"]["mean_price_84d"] == pytest.approx(0.2)
+
+
+def test_the_largest_amounts_that_the_contract_allows_add_up_and_the_smallest_keep_their_digits():
+    largest = [event(n, "u", "a", DAY, quantity=1e6, unit_price=1e6, discount=1e6) for n in range(200)]
+    smallest = [event(900 + n, "v", "b", DAY, quantity=0.0001, unit_price=0.01) for n in range(3)]
+    rows = rows_of([*largest, *smallest, event(990, "w", "c", DAY, quantity=None, unit_price=None)])
+    assert rows["user_activity"]["u"]["spend_7d"] == 2e14
+    assert rows["user_activity"]["v"]["spend_7d"] == pytest.approx(3e-6, rel=1e-9)
+    assert (rows["user_activity"]["w"]["spend_7d"], rows["item_price"]["c"]["mean_price_84d"]) == (0, None)
+
+
 def test_a_moment_without_a_time_zone_is_refused():
     with prepared([event(1, "u", "a", DAY)]) as connection, pytest.raises(ValueError, match="time zone"):
         TRANSFORMS["user_history"](connection, datetime(2026, 11, 2))

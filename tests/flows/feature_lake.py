@@ -1,6 +1,7 @@
 """A small lake for features: 1,000 users of 40 days on 60 items, made, always the same."""
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
@@ -25,15 +26,16 @@ def fill_lake(settings: Settings, users: int = USERS) -> None:
     fill_items(settings)
 
 
-def fill_items(settings: Settings) -> None:
-    """Write the catalogue."""
+def fill_items(settings: Settings, renamed: Mapping[str, str] | None = None) -> None:
+    """Write the catalogue, some brands renamed."""
+    brands = [f"Brand {number}" for number in range(3)]
     items = [
         {
             **dict.fromkeys(ITEMS.column_names),
             "item_id": f"item {number:02d}",
             "title": f"Thing {number}",
             "category": f"Group {number % 4} > Part {number % 8}",
-            "brand": f"Brand {number % 3}" if number % 5 else None,
+            "brand": (renamed or {}).get(brands[number % 3], brands[number % 3]) if number % 5 else None,
             "available": number != 7,
             "updated_at": START,
             "source": SOURCE,

@@ -18,7 +18,7 @@ from flows.feature_source import event_span
 from flows.feature_tables import build_tables, read_snapshot, remove_passing_snapshots, snapshot_moments, snapshot_path
 from flows.settings import Settings, load_settings
 from tests.conftest import settings_in
-from tests.flows.feature_lake import SERVING, START, fill_lake, made_event, made_events, write_events
+from tests.flows.feature_lake import SERVING, START, fill_items, fill_lake, made_event, made_events, write_events
 
 ALL = dict.fromkeys(FEATURE_VIEWS, (SERVING,))
 EARLIER = SERVING - timedelta(days=14)
@@ -67,6 +67,20 @@ def test_only_snapshots_after_a_late_event_are_built_again(settings):
     write_events(settings, "late", [made_event(900_000, 5, EARLIER + timedelta(days=1), "purchase", 3)])
     assert build_tables(settings, wanted).built == 1
     write_events(settings, "later", [made_event(900_001, 5, EARLIER - timedelta(days=1), "purchase", 3)])
+    assert build_tables(settings, wanted).built == 2
+
+
+def test_a_correction_of_an_even_number_of_events_or_items_is_built_again(settings):
+    wanted = {"user_activity": (SERVING,), "user_affinity": (SERVING,)}
+    build_tables(settings, wanted)
+    events = made_events(60)[::2]
+    kinds = [each["event_type"] for each in events]
+    first = kinds.index("purchase")
+    for number in (first, kinds.index("purchase", first + 1)):
+        events[number] = {**events[number], "discount": events[number]["discount"] + 2.5}
+    write_events(settings, "first", events)
+    assert build_tables(settings, wanted).built == 2
+    fill_items(settings, {"Brand 1": "Brand 2", "Brand 2": "Brand 1"})
     assert build_tables(settings, wanted).built == 2
 
 
