@@ -7,6 +7,7 @@ from typing import Any
 import duckdb
 
 from flows.connection import literal, quoted
+from flows.sources.clocks import OFFSET, clock_format, offsets_of
 from flows.sources.reading import joined_offset
 
 #: Time formats that are tried on text, the likelier first. Day and month first are both here: the values decide.
@@ -30,7 +31,6 @@ _COMMON = 12
 _TRIED = 2_000
 _FINGERPRINT = 256
 _MAY_BE_TIME = "regexp_matches(v, '\\d') and regexp_matches(v, '[-/.,: ]|^\\d+$')"
-_OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC| ?[+-]\d\d(:?\d\d)?)$"
 _COMMA = r"-?(\d{1,3}(\.\d{3})+|\d+),\d+"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?"
@@ -46,7 +46,8 @@ class ColumnProfile:
     `minimum`, `median` and `maximum` are of numbers, or seconds since 1970 of times. `common` has the share of the
     commonest values where there are few; `fingerprint` the smallest keyed hashes of the distinct values: two columns
     share as many values as their fingerprints overlap. `hours` has the share of each hour of the day, of a time.
-    `markup`: some values have HTML tags or entities.
+    `markup`: some values have HTML tags or entities. `offsets` has the middle offset from UTC in hours of times that
+    name one; None where only some do, or where it was never looked at.
     """
 
     name: str
@@ -63,6 +64,7 @@ class ColumnProfile:
     fingerprint: tuple[int, ...] = ()
     hours: tuple[float, ...] = ()
     markup: bool = False
+    offsets: tuple[float, ...] | None = None
 
     @property
     def filled(self) -> int:
@@ -97,7 +99,8 @@ class ColumnProfile:
 
 def profile_from(record: dict[str, Any]) -> ColumnProfile:
     """A profile out of its record."""
-    lists = {name: tuple(record[name]) for name in ("time_formats", "fingerprint", "hours")}
+    names = ("time_formats", "fingerprint", "hours", "offsets")
+    lists = {name: tuple(record[name]) for name in names if record.get(name) is not None}
     return ColumnProfile(**{**record, **lists, "common": tuple((word, share) for word, share in record["common"])})
 
 
@@ -149,6 +152,7 @@ def _profile(
         fingerprint=tuple(each for (each,) in hashes),
         hours=_hours(connection, source, kind, formats),
         markup=kind == "text" and markup,
+        offsets=offsets_of(connection, source, formats) if formats else None,
     )
 
 
@@ -183,18 +187,9 @@ def _kind(connection: duckdb.DuckDBPyConnection, source: str, dtype: str, filled
     if found["list"] >= MOST * filled:
         return "list", ()
     if found["clock"] >= MOST * filled:
-        return "clock", _clock_format(connection, source)
+        return "clock", clock_format(connection, source)
     formats = _time_formats(connection, source)
     return ("time", formats) if formats else ("text", ())
-
-
-def _clock_format(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
-    """The one format of times of day that reads most of them, the likelier first."""
-    formats = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-    counts = connection.execute(
-        f"select {', '.join(f'count(try_strptime(v, {literal(each)}))' for each in formats)} from {source}"
-    ).fetchone() or [0]
-    return (formats[counts.index(max(counts))],)
 
 
 def _epoch(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, tuple[str, ...]] | None:
@@ -274,7 +269,7 @@ def _moment(formats: tuple[str, ...]) -> str:
     reads = []
     for each in formats:
         if each == "iso":
-            reads.append(f"try_cast(regexp_replace(v, {literal(_OFFSET)}, '\\1') as timestamp)")
+            reads.append(f"try_cast(regexp_replace(v, {literal(OFFSET)}, '\\1') as timestamp)")
         elif each in _EPOCHS:
             reads.append(f"try(make_timestamp(cast(try_cast(v as bigint) * {1_000_000 / _EPOCHS[each]} as bigint)))")
         else:
