@@ -49,12 +49,12 @@ def profile_events(
 ) -> Profile:
     """Count the relation `events` (PROFILE_COLUMNS) by day, in one scan; `items` gives the categories.
 
-    Days are those of the connection's TimeZone, from the first to the last of `span` or of the events. Raises
-    LookupError when there are no events.
+    Days are those of the connection's TimeZone, from the first to the last of `span` or of the events. Without events
+    a span has no signals; without a span LookupError is raised.
     """
     rows = connection.execute(_query(events, items)).fetchall()
     found = [row for row in rows if row[0] is not None]
-    if not found:
+    if not found and span is None:
         raise LookupError("There are no events to watch for drift.")
     first, last = span or (min(row[0] for row in found), max(row[0] for row in found))
     days = tuple(first + timedelta(days=number) for number in range((last - first).days + 1))

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 
-from expectations.drift import Reading
+from expectations.drift import FEWEST_ROWS, Reading
 from expectations.drift_picture import drift_data_uri
 
 #: Signals listed that are not in alarm, the furthest from usual first.
@@ -23,7 +23,7 @@ FEATURES_NOTE = (
 def drift_headline(alarms: Sequence[Reading], judged: int) -> str:
     """Say how many signals are in alarm, and which."""
     if not judged:
-        return "not judged: the reference needs four weeks"
+        return f"not judged: a signal needs {FEWEST_ROWS} rows a day, and four weeks of them before it"
     if not alarms:
         return f"as usual: none of {judged} signals in alarm"
     return f"{len(alarms)} of {judged} signals in alarm: {'; '.join(reading.signal for reading in alarms)}"

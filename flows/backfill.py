@@ -26,8 +26,10 @@ from flows.backfill_plan import (
     plan_chunks,
     record_chunk,
 )
-from flows.ingest import judge, land, open_export, publish, refuse
+from flows.ingest import judge, land, open_export, publish, refuse, remember
+from flows.judging import JudgedTable
 from flows.landing import staging_folder
+from flows.quarantine import UNKNOWN_WINDOW
 from flows.settings import Settings, load_settings
 from flows.sources import staging
 from flows.sources.staging import Export, StagedTable
@@ -74,12 +76,13 @@ def backfill(
     bar = show_plan(summary)
     with staged_ahead(settings, export, left, at_once) as staged:
         for chunk, tables, folder in staged:
-            summary = add(summary, land_chunk(settings, export, tables, folder, now))
+            again = chunk.since is not None and chunk.since > _span(export)[0]
+            summary = add(summary, land_chunk(settings, export, tables, folder, now, again))
             record = record_chunk(settings, record, chunk)
             show_progress(bar, summary, chunk, time.monotonic() - began)
             if not summary.complete and time.monotonic() - began > TURN_SECONDS and hand_over(record, parameters):
                 break
-    finish(settings, summary, record)
+    finish(settings, export, summary, record, now)
     return summary
 
 
@@ -122,14 +125,24 @@ def _empty(folder: Path) -> None:
 
 
 def land_chunk(
-    settings: Settings, export: Export, staged: Sequence[StagedTable], folder: Path, now: datetime
+    settings: Settings, export: Export, staged: Sequence[StagedTable], folder: Path, now: datetime, again: bool = False
 ) -> tuple[int, int]:
-    """Judge and land one staged chunk, as an ingest does; return its rows and the windows written."""
+    """Judge and land one staged chunk, as an ingest does; return its rows and the windows written.
+
+    Rows without a time and lines that cannot be split come with every chunk: where they came `again`, they are not
+    counted.
+    """
     judged = judge(settings, export, staged, folder, now)
     publish(settings, judged)
     refuse(judged)
     landed = [land(settings, export, table, now) for table in judged]
-    return sum(table.rows_in for table in landed), sum(table.windows_landed for table in landed)
+    counted_before = sum(_rows_of_no_time(table) for table in judged) if again else 0
+    return sum(table.rows_in for table in landed) - counted_before, sum(table.windows_landed for table in landed)
+
+
+def _rows_of_no_time(table: JudgedTable) -> int:
+    undated = sum(window.rows for window in table.windows if window.name == UNKNOWN_WINDOW)
+    return undated + table.staged.unread_rows
 
 
 def add(summary: BackfillSummary, landed: tuple[int, int]) -> BackfillSummary:
@@ -184,12 +197,13 @@ def hand_over(record: BackfillRecord, parameters: dict[str, Any]) -> bool:
     return True
 
 
-def finish(settings: Settings, summary: BackfillSummary, record: BackfillRecord) -> None:
-    """Once every chunk has landed: let features follow, and forget the backfill."""
+def finish(settings: Settings, export: Export, summary: BackfillSummary, record: BackfillRecord, now: datetime) -> None:
+    """Once every chunk has landed: keep the export's profile, let features follow, and forget the backfill."""
     if not summary.complete:
         return
     drop_record(settings, record)
     if summary.windows or summary.done_before:
+        remember(settings, export, now)
         announce(INGEST_COMPLETED, summary.source, {"windows": summary.windows})
 
 

@@ -26,7 +26,7 @@ _STEPS = {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelt
 
 
 class SpanError(ValueError):
-    """The span of a backfill cannot be meant: it has no end, or ends before it begins."""
+    """The span of a backfill cannot be meant: it has no end, ends before it begins, or beyond all calendars."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,10 @@ def plan_chunks(mapping: Mapping, since: datetime, until: datetime) -> tuple[Chu
     catalogue = tuple(name for name in mapping.tables if name != "events")
     chunks = [Chunk(0, catalogue)] if catalogue and not implied else []
     tables = ("events", *catalogue) if implied else ("events",)
-    edges = list(_edges(mapping.window, since, until))
+    try:
+        edges = list(_edges(mapping.window, since, until))
+    except OverflowError as error:
+        raise SpanError(f"--to must lie before the last month of the year 9999, came {until.isoformat()}.") from error
     for start, stop in pairwise(edges):
         chunks.append(Chunk(len(chunks), tables, start, stop))
     return tuple(chunks)
@@ -78,7 +81,7 @@ def backfill_key(export: Export) -> str:
     mapping = export.mapping
     readings = [*mapping.inputs.values(), *(each.reading for each in mapping.sections if each.reading is not None)]
     files = {_on_disk(Path(file)) for reading in readings for file in files_of(mapping, reading, export.path)}
-    described = sorted((str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
+    described = sorted((str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files)
     made_of = (mapping.source, mapping.digest, str(export.since), str(export.until), described)
     return hashlib.sha256(repr(made_of).encode()).hexdigest()[:12]
 

@@ -2,11 +2,13 @@
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from feature_repo.schema import EVENT_TYPES, TABLES
+from flows.contract_clock import hours_moved
 from flows.contract_profile import ExportProfile, file_sets, mentions, sections_over
+from flows.contract_words import words_as_read
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.file_sets import Reading
 from flows.sources.mapping import Mapping, Section
@@ -20,8 +22,6 @@ _REQUIRED = ("user_id", "item_id", "event_time", "event_type")
 #: How many times as large a number must be to be in another unit, and the units it could be in.
 _UNITS = (1000, 100)
 _TOLERANCE = 3.0
-#: A column needs this many values before its hours say something of a clock.
-_VALUES_FOR_HOURS = 50
 
 
 @dataclass(frozen=True)
@@ -47,17 +47,18 @@ def _compare_set(
     mapping: Mapping, reading: Reading, before: Sequence[ColumnProfile], after: Sequence[ColumnProfile]
 ) -> list[Finding]:
     if not any(column.rows for column in after):
+        if mapping.may_be_empty:
+            return [Finding(False, reading.label, "it has no rows, which the mapping allows")]
         return [
             Finding(True, reading.label, "no row of it can be read", f"[{reading.label}] delimiter, quote, encoding")
         ]
     old, new = {column.name: column for column in before}, {column.name: column for column in after}
-    findings, renamed = [], set()
-    for name in (name for name in old if name not in new):
-        fresh = [column for column in after if column.name not in old and column.name not in renamed]
-        likely = _likely_new_name(old[name], fresh)
-        renamed |= {likely.name} if likely else set()
-        findings.append(_gone(mapping, reading, old[name], likely))
-    for name in (name for name in new if name not in old and name not in renamed):
+    used = {name for name in old if _uses(mapping, reading, name)}
+    gone, fresh = [old[name] for name in old if name not in new], [new[name] for name in new if name not in old]
+    renamed = _new_names(gone, fresh, used)
+    findings = [_gone(mapping, reading, column, renamed.get(column.name)) for column in gone]
+    taken = {column.name for column in renamed.values()}
+    for name in (column.name for column in fresh if column.name not in taken):
         findings.append(_came(reading, new[name]))
     for name in (name for name in old if name in new):
         uses = _uses(mapping, reading, name)
@@ -120,10 +121,19 @@ def _written(use: tuple[Section, str, str], old: str, new: str) -> str:
     return f"{place} {column} = {quote}{text}{quote}"
 
 
-def _likely_new_name(old: ColumnProfile, fresh: Sequence[ColumnProfile]) -> ColumnProfile | None:
-    """The new column that is most like one that is gone: by its values, else by kind, range and name."""
-    scores = sorted(((_likeness(old, column), column) for column in fresh), key=lambda pair: -pair[0])
-    return scores[0][1] if scores and scores[0][0] >= 1.5 else None
+def _new_names(
+    gone: Sequence[ColumnProfile], fresh: Sequence[ColumnProfile], used: Collection[str]
+) -> dict[str, ColumnProfile]:
+    """Of each column that is gone the new one that is most like it: by its values, else by kind, range and name.
+
+    A new column is one old one's: that of the mapping before one that it does not use, the most alike first.
+    """
+    pairs = [(old.name in used, _likeness(old, new), old.name, new) for old in gone for new in fresh]
+    found: dict[str, ColumnProfile] = {}
+    for _, likeness, name, new in sorted(pairs, key=lambda pair: pair[:2], reverse=True):
+        if likeness >= 1.5 and name not in found and new.name not in {each.name for each in found.values()}:
+            found[name] = new
+    return found
 
 
 def _likeness(old: ColumnProfile, new: ColumnProfile) -> float:
@@ -203,30 +213,17 @@ def _clock(place: str, uses: list[tuple[Section, str, str]], old: ColumnProfile,
         came = ", ".join(new.time_formats) or new.kind
         what = f"expected times as {', '.join(old.time_formats) or old.kind}, came {came}"
         return [Finding(True, place, what, f"[{section.label}] time_format = [{listed}]")]
-    shift = _shift(old, new)
+    shift = hours_moved(old, new, section.timezone)
     if shift is None:
         return []
     zone = f'[{section.label}] timezone = "…"  # the zone that the shop now writes; it was {section.timezone}'
     return [Finding(True, place, f"the hours of the day moved by {shift:+d}: another time zone?", zone)]
 
 
-def _shift(old: ColumnProfile, new: ColumnProfile) -> int | None:
-    """By how many hours the day's shape moved; None when it stayed, or when there is too little to say."""
-    if not old.hours or not new.hours or min(old.filled, new.filled) < _VALUES_FOR_HOURS:
-        return None
-    apart = {
-        shift: sum(abs(old.hours[hour] - new.hours[(hour + shift) % 24]) for hour in range(24)) / 2
-        for shift in range(-12, 13)
-    }
-    best = min(apart, key=lambda shift: (apart[shift], abs(shift)))
-    return best if best and apart[0] > 0.2 and apart[best] < apart[0] / 2 else None
-
-
 def _event_types(place: str, uses: list[tuple[Section, str, str]], new: ColumnProfile) -> list[Finding]:
     section, _, given = next(use for use in uses if use[1] == "event_type")
-    if given != new.name:
-        return []
-    unknown = sorted(word for word in new.words if word not in section.event_types and word not in EVENT_TYPES)
+    read = words_as_read(section, given, new.name, new.words)
+    unknown = sorted(word for word in read if word not in section.event_types and word not in EVENT_TYPES)
     if not unknown:
         return []
     words = {**section.event_types, **{word: meant_by(word) or "leave_out" for word in unknown}}

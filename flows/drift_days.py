@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
@@ -15,7 +16,7 @@ from expectations.drift import WEEK, DriftRules, Reading, alarms_of, read_day
 from expectations.drift_profile import PROFILE_COLUMNS, profile_events
 from expectations.drift_report import EVENTS_NOTE
 from flows import lake
-from flows.connection import connect
+from flows.connection import connect, literal
 from flows.settings import Settings
 from flows.watch_policy import WatchPolicy
 
@@ -49,16 +50,18 @@ def sources_of(settings: Settings) -> list[str]:
 def judge_drift(settings: Settings, policy: WatchPolicy, source: str, day: date | None = None) -> DriftReport:
     """Judge a shop's days up to `day`, by default the last whole one before its newest event.
 
-    Days are those of the policy's time zone. Raises LookupError when the shop has no events there.
+    Days are those of the policy's time zone. A shop without events in those weeks has no readings: it is not judged.
+    Raises LookupError when it has no events at all.
     """
     zone, rules = ZoneInfo(policy.timezone), DriftRules(weeks=policy.weeks)
-    judged = day or lake.watermark(settings, source).astimezone(zone).date() - timedelta(days=1)
+    newest = lake.watermark(settings, source)
+    judged = day or newest.astimezone(zone).date() - timedelta(days=1)
     first = judged - timedelta(days=WEEK * policy.weeks + DAYS_SHOWN)
     connection = connect(None, policy.timezone)
     try:
         since, until = (_midnight(each, zone) for each in (first, judged + timedelta(days=1)))
         connection.register("span", _events(settings, source, since, until))
-        connection.register("catalogue", lake.arrow_dataset(settings, "items").to_table(["item_id", "category"]))
+        _open_catalogue(connection, settings, source)
         profile = profile_events(connection, "span", "catalogue", (first, judged))
     finally:
         connection.close()
@@ -70,13 +73,19 @@ def judge_drift(settings: Settings, policy: WatchPolicy, source: str, day: date 
 def fresh_alarms(settings: Settings, report: DriftReport) -> list[Reading]:
     """Return the alarms that were not told before: a signal that stays in alarm is told once."""
     told = _read_told(settings).get(report.source, {})
-    return [alarm for alarm in report.alarms if told.get(alarm.signal) != _begin(report, alarm.signal)]
+    return [alarm for alarm in report.alarms if not _runs_within(told.get(alarm.signal, {}), *_run(report, alarm))]
 
 
 def remember_told(settings: Settings, report: DriftReport) -> None:
-    """Keep which alarms have been told, so that the next run does not tell them again."""
+    """Keep which alarms have been told, so that no later run tells them again; what was told before stays told."""
     told = _read_told(settings)
-    told[report.source] = {alarm.signal: _begin(report, alarm.signal) for alarm in report.alarms}
+    signals = told.setdefault(report.source, {})
+    for alarm in report.alarms:
+        runs = signals.setdefault(alarm.signal, {})
+        begin, last = _run(report, alarm)
+        same = _runs_within(runs, begin, last)
+        lasts = [last, *(runs.pop(each) for each in same)]
+        runs[min([begin, *same])] = max(lasts)
     path = _told_path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(f".{os.getpid()}")
@@ -84,15 +93,20 @@ def remember_told(settings: Settings, report: DriftReport) -> None:
     fresh.replace(path)
 
 
-def _begin(report: DriftReport, signal: str) -> str:
-    """The first day of the run of days on which a signal drifts; an empty text when it began before the days shown."""
-    begin = ""
+def _run(report: DriftReport, alarm: Reading) -> tuple[str, str]:
+    """The first and the last of the days in a row, of those shown, on which a signal drifts."""
+    begin = alarm.day
     for day in reversed(report.days):
-        reading = next((each for each in day if each.signal == signal and each.drifts), None)
+        reading = next((each for each in day if each.signal == alarm.signal and each.drifts), None)
         if reading is None:
-            return begin
-        begin = reading.day.isoformat()
-    return ""
+            break
+        begin = reading.day
+    return begin.isoformat(), alarm.day.isoformat()
+
+
+def _runs_within(runs: dict[str, str], begin: str, last: str) -> list[str]:
+    """The begins of the runs of days that share a day with this one: they are the same alarm."""
+    return [first for first, end in runs.items() if first <= last and begin <= end]
 
 
 def _events(settings: Settings, source: str, since: datetime, until: datetime) -> pa.RecordBatchReader:
@@ -103,6 +117,19 @@ def _events(settings: Settings, source: str, since: datetime, until: datetime) -
     return scanner.to_reader()
 
 
+def _open_catalogue(connection: duckdb.DuckDBPyConnection, settings: Settings, source: str) -> None:
+    """Make the view `catalogue`: the shop's own items, and of other shops those that its catalogue does not have.
+
+    A shop may call its item as another one does; a shop without a catalogue (live events) names items of any.
+    """
+    connection.register("items", lake.arrow_dataset(settings, "items").to_table(["item_id", "category", "source"]))
+    own = f"select item_id from items where source = {literal(source)} and item_id is not null"
+    connection.execute(
+        "create temp view catalogue as select item_id, category from items "
+        f"where source = {literal(source)} or item_id not in ({own})"
+    )
+
+
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
     return datetime.combine(day, time(), zone).astimezone(UTC)
 
@@ -111,7 +138,14 @@ def _told_path(settings: Settings) -> Path:
     return settings.home / "watch" / "told.json"
 
 
-def _read_told(settings: Settings) -> dict[str, dict[str, str]]:
+def _read_told(settings: Settings) -> dict[str, dict[str, dict[str, str]]]:
+    """What was told, by shop and signal: the first day of each run of days in alarm, and the last that is known of it.
+
+    Files of before had the first day alone.
+    """
     path = _told_path(settings)
-    told: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return told
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {
+        source: {signal: {runs: runs} if isinstance(runs, str) else runs for signal, runs in signals.items()}
+        for source, signals in kept.items()
+    }

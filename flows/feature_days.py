@@ -36,7 +36,8 @@ _DAY = timedelta(days=1)
 def judge_features(settings: Settings, policy: WatchPolicy, day: date | None = None) -> DriftReport | None:
     """Judge the feature tables as of the midnight (UTC) that ends `day`, by default the last whole day of the lake.
 
-    None while no feature table was ever built. Moments of the reference that were never counted are computed once.
+    None while no feature table was ever built; no readings for a day before the first event. Moments of the reference
+    that were never counted are computed once.
     Raises LookupError when the lake has no events.
     """
     newest = _newest_snapshot(settings)
@@ -46,7 +47,10 @@ def judge_features(settings: Settings, policy: WatchPolicy, day: date | None = N
     judged = day or lake.watermark(settings, newest.source).astimezone(UTC).date() - _DAY
     count_days(settings, newest.source, _days_needed(judged, rules), anew=judged)
     first = judged - timedelta(days=WEEK * rules.weeks + DAYS_SHOWN)
-    profile = profile_of_tables({each: _kept(settings, each) for each in _days_kept(settings) if each >= first}, judged)
+    counted = {each: _kept(settings, each) for each in _days_kept(settings) if first <= each <= judged}
+    if not counted:
+        return DriftReport(FEATURE_TABLES, judged, ((),), (), FEATURES_NOTE)
+    profile = profile_of_tables(counted, judged)
     positions = range(max(len(profile.days) - DAYS_SHOWN, 0), len(profile.days))
     days = tuple(tuple(read_feature_day(profile, position, rules)) for position in positions)
     _remove_before(settings, first)

@@ -7,6 +7,7 @@ model, no feature and no count ever sees it.
 import base64
 import io
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -61,7 +62,8 @@ def percentile(ordered: Sequence[float], share: float) -> float:
     """Return the smallest value that at least `share` of the values do not exceed; nan of none."""
     if not ordered:
         return float("nan")
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    # Rounded, so that 0.07 of 100 values is the seventh: 0.07 * 100 is a little more than 7.
+    return ordered[max(math.ceil(round(share * len(ordered), 9)) - 1, 0)]
 
 
 def keep_run(settings: Settings, run: FreshnessRun) -> list[FreshnessRun]:

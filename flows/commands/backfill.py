@@ -1,6 +1,7 @@
 """`aisle backfill`: land a long past in chunks."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import cast
 
 import click
@@ -16,6 +17,7 @@ from flows.early_checks import UnknownSource, require_export
 from flows.lake import LakeError
 from flows.run_progress import progress_on
 from flows.settings import Settings, load_settings
+from flows.sources.mapping import shipped_mappings
 from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.staging import Export
 
@@ -36,6 +38,8 @@ def command(source: str, since: datetime, until: datetime, path: str | None, at_
       aisle backfill --source my_shop.toml --path exports/ --from 2024-01-01 --to 2026-11-01 --later
     """
     start, end, console = since.replace(tzinfo=UTC), until.replace(tzinfo=UTC), Console(highlight=False)
+    if later:
+        source, path = _from_anywhere(source), None if path is None else str(Path(path).resolve())
     try:
         export = require_export(settings := load_settings(), source, path, start, end)
         plan_chunks(export.mapping, start, end)
@@ -49,6 +53,11 @@ def command(source: str, since: datetime, until: datetime, path: str | None, at_
     before = f", {summary.done_before} of them by earlier runs" if summary.done_before else ""
     console.print(f"{summary.source}: all {summary.chunks} chunks have landed{before}.")
     console.print(f"This run: {summary.rows:,} rows in, {summary.windows} windows written.")
+
+
+def _from_anywhere(source: str) -> str:
+    """A shipped shop's name, or the mapping file as the worker finds it, which runs in another folder."""
+    return source if source in shipped_mappings() or not Path(source).is_file() else str(Path(source).resolve())
 
 
 def _queued(parameters: dict[str, object], idempotency_key: str) -> FlowRun:

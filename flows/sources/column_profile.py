@@ -7,7 +7,8 @@ from typing import Any
 import duckdb
 
 from flows.connection import literal, quoted
-from flows.sources.column_times import MOST, clock_format, epoch_of, hours_of, moment_sql, time_formats_of
+from flows.sources.clocks import clock_format, offsets_of
+from flows.sources.column_times import MOST, epoch_of, hours_of, moment_sql, time_formats_of
 
 _COMMON = 12
 #: Values like `125.000` from which on they may be thousands.
@@ -44,6 +45,8 @@ class ColumnProfile:
     `markup`: some values have HTML tags or entities. `unread`: how many values of a column of numbers are none.
     `dotted`: `125.000` is taken for 125 thousand, though no value has a comma or a second dot that would prove it.
     `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands.
+    `offsets` has the middle offset from UTC in hours of times that name one; None where only some do, or where it was
+    never looked at.
     """
 
     name: str
@@ -63,6 +66,7 @@ class ColumnProfile:
     unread: int = 0
     dotted: bool = False
     signs: bool = False
+    offsets: tuple[float, ...] | None = None
 
     @property
     def filled(self) -> int:
@@ -97,7 +101,8 @@ class ColumnProfile:
 
 def profile_from(record: dict[str, Any]) -> ColumnProfile:
     """A profile out of its record."""
-    lists = {name: tuple(record[name]) for name in ("time_formats", "fingerprint", "hours")}
+    names = ("time_formats", "fingerprint", "hours", "offsets")
+    lists = {name: tuple(record[name]) for name in names if record.get(name) is not None}
     return ColumnProfile(**{**record, **lists, "common": tuple((word, share) for word, share in record["common"])})
 
 
@@ -153,6 +158,7 @@ def _profile(
         unread=unread,
         dotted=kind == "comma_number" and not found["comma_number"] and not found["two_dots"],
         signs=kind in ("number", "comma_number", "grouped_number") and found["signs"] > 0,
+        offsets=offsets_of(connection, source, formats) if formats else None,
     )
 
 

@@ -3,6 +3,7 @@
 import duckdb
 
 from flows.connection import literal
+from flows.sources.clocks import OFFSET
 from flows.sources.reading import joined_offset
 
 #: Time formats that are tried on text, the likelier first. Day and month first are both here: the values decide.
@@ -26,16 +27,6 @@ MOST = 0.95
 #: Values of a column that time formats are tried on.
 _TRIED = 2_000
 _MAY_BE_TIME = "regexp_matches(v, '\\d') and regexp_matches(v, '[-/.,: ]|^\\d+$')"
-_OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC| ?[+-]\d\d(:?\d\d)?)$"
-
-
-def clock_format(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
-    """The one format of times of day that reads most of them, the likelier first."""
-    formats = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
-    counts = connection.execute(
-        f"select {', '.join(f'count(try_strptime(v, {literal(each)}))' for each in formats)} from {source}"
-    ).fetchone() or [0]
-    return (formats[counts.index(max(counts))],)
 
 
 def epoch_of(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, tuple[str, ...]] | None:
@@ -115,7 +106,7 @@ def moment_sql(formats: tuple[str, ...]) -> str:
     reads = []
     for each in formats:
         if each == "iso":
-            reads.append(f"try_cast(regexp_replace(v, {literal(_OFFSET)}, '\\1') as timestamp)")
+            reads.append(f"try_cast(regexp_replace(v, {literal(OFFSET)}, '\\1') as timestamp)")
         elif each in EPOCHS:
             reads.append(f"try(make_timestamp(cast(try_cast(v as bigint) * {1_000_000 / EPOCHS[each]} as bigint)))")
         else:

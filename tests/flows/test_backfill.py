@@ -23,11 +23,12 @@ from flows import backfill as story
 from flows.backfill import backfill, staged_ahead
 from flows.backfill_plan import SpanError, backfill_key, open_record, plan_chunks, record_chunk
 from flows.cli import main
+from flows.contract_profile import recorded_profile
 from flows.ingest import open_export
 from flows.settings import Settings
 from flows.sources.mapping import load_mapping
 from tests.conftest import settings_in
-from tests.flows.tiny_shop import MAPPING, Row, end_state, land, land_export, sale, write_shop
+from tests.flows.tiny_shop import MAPPING, PRODUCTS, Row, end_state, land, land_export, sale, write_shop
 
 FROM, TO = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 4, 20, tzinfo=UTC)
 PROJECT = Path(__file__).parents[2]
@@ -186,6 +187,42 @@ def test_a_span_that_ends_before_it_begins_is_refused(home: Settings, shop: str,
     result = CliRunner().invoke(main, ["backfill", "--source", shop, "--from", "2026-03-01", "--to", "2026-02-01"])
     assert result.exit_code == 1
     assert "--from must lie before --to" in result.output
+
+
+@pytest.mark.parametrize("window", ["hour", "day", "week", "month"])
+def test_a_span_beyond_all_calendars_is_refused(window: str):
+    mapping = replace(load_mapping("complete_journey"), window=window)
+    end = datetime(9999, 12, 31, 23, tzinfo=UTC)
+    with pytest.raises(SpanError, match="the year 9999"):
+        plan_chunks(mapping, end - timedelta(days=60), end)
+
+
+def test_a_backfill_is_remembered_and_counts_rows_without_a_time_once(
+    home: Settings, tmp_path: Path, prefect_harness: None
+):
+    shop = write_shop(tmp_path / "shop", [*_sales(), sale(sold_at=""), sale(sold_at="", sku="B2")])
+    summary = backfill(shop, FROM, TO)
+    assert (summary.chunks, summary.rows) == (5, len(_sales()) + 2 + len(PRODUCTS))
+    assert recorded_profile(home, "corner_shop") is not None
+
+
+def test_what_is_queued_from_a_folder_is_found_by_the_worker_from_its_own(
+    home: Settings, tmp_path: Path, prefect_harness: None, monkeypatch: pytest.MonkeyPatch
+):
+    write_shop(tmp_path / "shop", _sales())
+    monkeypatch.chdir(tmp_path / "shop")
+    asked = ["backfill", "--source", "shop.toml", "--path", ".", "--from", "2026-01-10", "--to", "2026-04-20"]
+    with get_client(sync_client=True) as client:
+        made = client.create_deployment(client.create_flow_from_name("backfill"), name="backfill")
+        result = CliRunner().invoke(main, [*asked, "--later"])
+        assert result.exit_code == 0, result.output
+        name = result.output.split()[3].rstrip(";")
+        queued = FlowRunFilter(deployment_id=FlowRunFilterDeploymentId(any_=[made]))
+        run = next(each for each in client.read_flow_runs(flow_run_filter=queued) if each.name == name)
+        client.delete_deployment(made)
+    monkeypatch.chdir(PROJECT)
+    given = open_export(home, run.parameters["source"], run.parameters["path"], FROM, TO)
+    assert backfill_key(given) == backfill_key(open_export(home, str(tmp_path / "shop" / "shop.toml"), None, FROM, TO))
 
 
 def test_a_backfill_queued_again_is_the_same_run_until_that_one_has_failed(

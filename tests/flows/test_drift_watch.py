@@ -10,10 +10,9 @@ from click.testing import CliRunner
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 
-from expectations.drift import Reading
 from flows.build_features import build_features
 from flows.cli import main
-from flows.drift_days import DriftReport, fresh_alarms, judge_drift, remember_told
+from flows.drift_days import judge_drift, remember_told
 from flows.settings import Settings
 from flows.stops import Stopped, put_stop, raise_if_stopped, read_stops
 from flows.train_model import train_model
@@ -100,19 +99,6 @@ def test_a_stop_holds_until_a_person_acknowledges_it(shop: Settings):
     assert "Nothing was stopped" in CliRunner().invoke(main, ["drift", "acknowledge"]).output
 
 
-def test_a_new_episode_of_a_signal_is_told_again(shop: Settings):
-    def report(*scores: float) -> DriftReport:
-        days = [(Reading("volume", "volume", FIRST + timedelta(days=n), s, ""),) for n, s in enumerate(scores)]
-        alarms = days[-1] if min(scores[-2:]) >= 1 else ()
-        return DriftReport("made", FIRST, tuple(days), alarms)
-
-    told = []
-    for scores in ((0, 2, 2), (0, 2, 2, 2), (0, 2, 2, 2, 0), (0, 2, 2, 2, 0, 2, 2)):
-        told.append(len(fresh_alarms(shop, report(*scores))))
-        remember_told(shop, report(*scores))
-    assert told == [1, 0, 0, 1]
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -143,4 +129,5 @@ def test_what_was_told_is_kept_as_plain_json(shop: Settings):
     report = judge_drift(shop, WatchPolicy(), "corner_shop")
     remember_told(shop, report)
     told = json.loads((shop.home / "watch" / "told.json").read_text())
-    assert told == {"corner_shop": dict.fromkeys(("price EUR", "price EUR, level"), str(FIRST + timedelta(DAYS - 3)))}
+    run = {str(FIRST + timedelta(DAYS - 3)): str(FIRST + timedelta(DAYS - 2))}
+    assert told == {"corner_shop": {"price EUR": run, "price EUR, level": run}}

@@ -118,6 +118,12 @@ def test_a_shop_that_never_built_features_is_not_judged(tmp_path: Path):
     assert judge_features(settings, WEEKS) is None
 
 
+def test_a_day_before_the_first_event_has_no_readings(shop: Settings):
+    report = judge_features(shop, WEEKS, date(2025, 6, 1))
+    assert report is not None
+    assert (report.days, report.alarms) == (((),), ())
+
+
 def test_a_breach_goes_the_way_of_the_events(shop: Settings, prefect_harness: None):
     spoil(shop)
     policy_path(shop).write_text(

@@ -61,3 +61,6 @@ def test_the_page_tells_a_miss_and_keeps_the_last_runs(settings: FlowSettings):
     assert "1 of the last 3 runs were within the goal" in freshness_page(runs)
     assert "MISSED" in freshness_page(runs)
     assert percentile([1.0, 2.0, 3.0], 0.99) == 3.0
+    assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.0
+    assert percentile([10.0] * 99 + [900.0], 0.99) == 10.0
+    assert percentile([float(number) for number in range(1, 101)], 0.07) == 7.0
