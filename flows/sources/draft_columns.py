@@ -97,13 +97,7 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         columns.append(("item_id", own_id(items.roles["item_id"].column), items.roles["item_id"].said))
     every = [*items.sample.columns, *(column for each in lookups for column in each.columns())]
     names = {plain_name(column.name): column for column in reversed(every)}
-    titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
-    named = guess_roles(items.sample.columns, ("title",)) | items.roles
-    if names_persons(items):
-        titles = [column for column in titles if plain_name(column.name) != "name"]
-        named = {role: guess for role, guess in named.items() if plain_name(guess.column.name) != "name"}
-    if "title" in named:
-        titles.insert(0, named["title"].column)
+    titles = _titles(items, names)
     if titles:
         title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
         columns.append(("title", title, "likely: what a shopper reads, by its name and words"))
@@ -253,6 +247,18 @@ def _duplicates(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, st
     if copies:
         return [(f"duplicates: the sample has {copies:,} rows that another one equals", 'duplicates = "once"')]
     return []
+
+
+def _titles(items: FileGuess, names: dict[str, ColumnProfile]) -> list[ColumnProfile]:
+    """The columns that may be an item's title, the likeliest first; where people are told of, a `name` is theirs."""
+    titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
+    named = guess_roles(items.sample.columns, ("title",)) | items.roles
+    if names_persons(items):
+        titles = [column for column in titles if plain_name(column.name) != "name"]
+        named = {role: guess for role, guess in named.items() if plain_name(guess.column.name) != "name"}
+    if "title" in named:
+        titles.insert(0, named["title"].column)
+    return titles
 
 
 def _title_names(names: dict[str, ColumnProfile]) -> list[str]:

@@ -78,11 +78,13 @@ def _roles_of_events(sample: Sample) -> dict[str, Guess]:
 
 
 def _leave_row_numbers(left: _Left) -> None:
-    """A number that each row has of its own names no user, where another id comes again."""
+    """Numbers from 1 to that of the rows name no users, where another id comes again."""
     if not left.columns:
         return
     first, *others = left.columns
-    numbered = first.kind == "whole" and first.rows >= _FEW_ROWS and first.distinct == first.rows
+    span = (first.maximum or 0) - (first.minimum or 0)
+    numbered = first.kind == "whole" and first.rows >= _FEW_ROWS and (first.minimum or 0) <= 1
+    numbered = numbered and first.distinct == first.rows == span + 1
     if numbered and any(_KINDS < each.distinct < _OF_ORDERS * each.filled for each in others):
         left.columns.remove(first)
 
