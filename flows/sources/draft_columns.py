@@ -25,10 +25,12 @@ from flows.sources.sample import Sample
 
 _NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
 _PRIVATE = ("name", "id", "fn")
+#: What a user said: a search or a review, and no note beside an order.
+_SAID = r"query|search|review"
 #: What exports call the number of an event.
 _EVENT_ID = r"(event|message|insert|hit|interaction|activity|review)_?(uu)?id|uuid"
 #: … and the number of a line, which is none of the order that it belongs to.
-_LINE_ID = r"(order|invoice|transaction|receipt|sales?)_?(line|item|detail)s?_?(id|no|nr|num|number)|(line|row)_?id"
+_LINE_ID = r"(order|invoice|transaction|receipt|sales?)_?(line|item|detail)s?_?(id|no|nr|num|number)|line_?id"
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
             columns.append((name, own_id(roles[name].column), roles[name].said))
     columns += _amounts(guess, roles)
     for name in ("currency", "text"):
-        # What is written beside an order is for the shop, and no review.
-        if name in roles and not (name == "text" and "basket_id" in roles):
+        if name in roles and not (name == "text" and _is_a_note(roles)):
             columns.append((name, roles[name].column.name, roles[name].said))
     beside = plan.orders.sample.columns if relation and plan.orders and guess is plan.lines else ()
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
@@ -83,6 +84,11 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     left_out = conditions_of_events(guess, roles, flags.conditions)
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
+
+
+def _is_a_note(roles: dict[str, Guess]) -> bool:
+    """Whether the text is what was written beside an order, and neither a search nor a review."""
+    return "basket_id" in roles and not re.search(_SAID, plain_name(roles["text"].column.name))
 
 
 def _of_order(orders: FileGuess) -> dict[str, Guess]:
