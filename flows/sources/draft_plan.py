@@ -46,19 +46,7 @@ def make_plan(samples: list[Sample]) -> Plan:
     by_kind: dict[str, list[FileGuess]] = {}
     for guess in guesses:
         by_kind.setdefault(guess.kind, []).append(guess)
-    plan.events = by_kind.get("events", [])
-    orders, lines = by_kind.get("orders", []), _fullest(by_kind.get("lines", []))
-    if len(plan.events) == 1 and not orders and (of_lines := orders_of_lines(plan.events[0], lines)):
-        plan.events, orders = [], [of_lines]
-    if lines and not orders and (of_times := orders_with_times(lines[0], by_kind.get("other", []))):
-        orders = [of_times]
-        by_kind["other"] = [each for each in by_kind["other"] if each.files != of_times.files]
-    if orders and lines:
-        plan.orders, plan.lines = orders.pop(0), lines.pop(0)
-    elif not plan.events:
-        plan.events = lines or _likeliest(guesses)
-        orders, lines = [guess for guess in orders if guess not in plan.events], []
-        by_kind = {kind: [each for each in found if each not in plan.events] for kind, found in by_kind.items()}
+    by_kind, orders, lines = _take_deeds(plan, guesses, by_kind)
     told = [*by_kind.get("other", []), *by_kind.get("items", [])]
     if copies := _take_copies(plan, told):
         told = [each for each in told if each is not copies]
@@ -77,6 +65,28 @@ def make_plan(samples: list[Sample]) -> Plan:
     plan.lookups = looked_up(plan.items, left) if plan.items else []
     plan.unused += [guess for guess in left if all(guess is not joined.guess for joined in plan.lookups)]
     return plan
+
+
+def _take_deeds(
+    plan: Plan, guesses: list[FileGuess], by_kind: dict[str, list[FileGuess]]
+) -> tuple[dict[str, list[FileGuess]], list[FileGuess], list[FileGuess]]:
+    """Put events, or orders with their lines, into the plan; return the other files, orders and lines that are left."""
+    plan.events = by_kind.get("events", [])
+    orders, lines = by_kind.get("orders", []), _fullest(by_kind.get("lines", []))
+    if len(plan.events) == 1 and not orders and (of_lines := orders_of_lines(plan.events[0], lines)):
+        plan.events, orders = [], [of_lines]
+    if lines and not orders and (of_times := orders_with_times(lines[0], by_kind.get("other", []))):
+        orders = [of_times]
+        by_kind["other"] = [each for each in by_kind["other"] if each.files != of_times.files]
+    if orders and lines:
+        plan.orders, plan.lines = orders.pop(0), lines.pop(0)
+    elif plan.events and (more := _fuller(lines, plan.events)):
+        plan.events, lines = [*plan.events, more], [each for each in lines if each is not more]
+    elif not plan.events:
+        plan.events = lines or _likeliest(guesses)
+        orders, lines = [guess for guess in orders if guess not in plan.events], []
+        by_kind = {kind: [each for each in found if each not in plan.events] for kind, found in by_kind.items()}
+    return by_kind, orders, lines
 
 
 def _take_copies(plan: Plan, told: list[FileGuess]) -> FileGuess | None:
@@ -116,6 +126,12 @@ def _without_untold(plan: Plan) -> list[FileGuess]:
     plan.events = [guess for guess in plan.events if guess not in untold]
     why = "its rows do not say what was done; if they do tell it, add them as one more [[events]] with an event_type"
     return [replace(guess, why=why) for guess in untold]
+
+
+def _fuller(lines: list[FileGuess], events: list[FileGuess]) -> FileGuess | None:
+    """A file of dated lines without users that has more of them than all files with users: each order is a guest."""
+    most = max(guess.sample.rows for guess in events)
+    return next((each for each in lines if "event_time" in each.roles and each.sample.rows > most), None)
 
 
 def _fullest(lines: list[FileGuess]) -> list[FileGuess]:

@@ -117,3 +117,15 @@ def test_a_long_draft_says_the_same_in_thirty_lines(tmp_path: Path):
     assert (lines_of(text), lines_of(short)) == (44, MOST_LINES + 3)
     assert short.count("#") == text.count("#")
     assert tomllib.loads(short) == tomllib.loads(text)
+
+
+def test_lines_of_more_orders_than_the_users_have_are_events_of_guests(settings: Settings, tmp_path: Path):
+    _write(tmp_path / "abroad.csv", [
+        {"CUSTOMER": f"u{n % 5}", "SKU": f"S{n % 11}", "DATE": _DAYS[n % 28][:10], "Qty": "2"} for n in range(60)
+    ])  # fmt: skip
+    _write(tmp_path / "sale report.csv", [
+        {"Order ID": f"o{n // 2}", "SKU": f"S{n % 11}", "Date": _DAYS[n % 28][:10], "Qty": "1"} for n in range(90)
+    ])  # fmt: skip
+    text, mapping = _draft(tmp_path)
+    assert [each["columns"]["user_id"] for each in mapping["events"]] == ["CUSTOMER", "Order ID"]
+    assert _try(settings, tmp_path, text)["events"].rows == 150
