@@ -37,7 +37,7 @@ def _nobody(connection: duckdb.DuckDBPyConnection, guess: FileGuess, name: str) 
     (first, often), (_, next_often) = counts if len(counts) == 2 else (("", 0), ("", 0))
     named = plain_name(first) in _NOBODY or first in _NOBODY
     alone = column.distinct > _MANY and often > max(_MOST * column.rows, _TIMES * next_often)
-    return str(first) if alone or (named and often > max(_SOME * column.rows, next_often)) else ""
+    return str(first) if alone or (named and often > max(_SOME * column.rows, 2 * next_often)) else ""
 
 
 def _with_user(connection: duckdb.DuckDBPyConnection, guess: FileGuess, name: str) -> set[str]:
