@@ -61,6 +61,9 @@ class TrainSummary:
             return f"The inputs have not changed since {self.release_id or 'the last run, which released nothing'}."
         if not self.refused:
             return f"{self.challenger} passed the gate and is release {self.release_id}."
+        if self.released == self.challenger:
+            best = f"{self.challenger} is the best model and a simple one"
+            return f"{best}: the gate had nothing simpler to hold against it, and it is release {self.release_id}."
         kept = f"release {self.champion} stays" if self.champion else "there is no release yet"
         kept = kept if self.released is None else f"{self.released} is release {self.release_id}"
         return f"{self.challenger} was refused ({'; '.join(self.refused)}), and {kept}."

@@ -26,6 +26,7 @@ from flows.settings import Settings
 from flows.train_stages import judge_challenger, publish_judged, save_models
 from flows.training_runs import (
     TrainingRun,
+    TrainSummary,
     champion_of_same_inputs,
     inputs_hash,
     is_judged,
@@ -192,6 +193,12 @@ def test_without_a_champion_a_refused_challenger_gives_way_to_the_best_simple_mo
     assert summary.champion == summary.release_id
     assert "was refused" in summary.sentence()
     assert not read_manifest(shop, summary.champion)["gate"]["passed"]
+
+
+def test_a_simple_model_that_is_best_is_not_told_as_refused_for_being_no_better_than_itself() -> None:
+    summary = TrainSummary("item-kNN", {}, {}, ("not better than item-kNN",), "item-kNN", "r1", "r1")
+    assert summary.sentence().startswith("item-kNN is the best model and a simple one")
+    assert "refused" not in summary.sentence()
 
 
 def test_what_no_model_can_pass_releases_nothing(shop: Settings, run: TrainingRun) -> None:
