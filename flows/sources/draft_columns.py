@@ -20,10 +20,9 @@ from flows.sources.draft_privacy import names_persons, tells_of_a_person
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, guess_roles, plain_name
+from flows.sources.roles import NUMBERS, Guess, guess_roles, plain_name
 from flows.sources.sample import Sample
 
-_NUMBER_KINDS = ("whole", "number", "comma_number", "grouped_number")
 _PRIVATE = ("name", "id", "fn")
 #: What a user said: a search or a review, and no note beside an order.
 _SAID = r"query|search|review"
@@ -168,7 +167,7 @@ def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None
     for sample in (guess.sample, *((plan.orders.sample,) if plan.orders and guess is plan.lines else ())):
         for name in ("quantity", "line_total", "unit_price", "discount", "rating"):
             column = roles[name].column if name in roles else None
-            if column is None or column not in sample.columns or column.kind not in _NUMBER_KINDS:
+            if column is None or column not in sample.columns or column.kind not in NUMBERS:
                 continue
             _note_number(sample, column)
 

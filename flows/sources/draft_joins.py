@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_links import NEARLY_ALL
 from flows.sources.file_guess import ITEM_ROLES, FileGuess
 from flows.sources.roles import Guess, guess_roles, plain_name
-
-#: Share of the values of a column that a key of another file must have, to be what it names.
-_NEARLY_ALL = 0.9
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ def between(deeds: FileGuess, guesses: Sequence[FileGuess]) -> Between | None:
         if named is None or guess is deeds or named.name not in guess.names or titled(guess):
             continue
         key = guess.sample.column(named.name)
-        if key.distinct < key.filled or named.share_in(key) < _NEARLY_ALL:
+        if key.distinct < key.filled or named.share_in(key) < NEARLY_ALL:
             continue
         for other in guesses:
             if other is not guess and (item := _leads_to(guess, key, other)):
@@ -64,7 +62,7 @@ def _has_titles_of(guess: FileGuess, named: ColumnProfile) -> bool:
     """Whether a file has a title for each of the things that deeds name, under the same name."""
     if named.name not in guess.names or not titled(guess):
         return False
-    return named.share_in(guess.sample.column(named.name)) >= _NEARLY_ALL
+    return named.share_in(guess.sample.column(named.name)) >= NEARLY_ALL
 
 
 def _leads_to(guess: FileGuess, key: ColumnProfile, catalogue: FileGuess) -> ColumnProfile | None:
@@ -75,7 +73,7 @@ def _leads_to(guess: FileGuess, key: ColumnProfile, catalogue: FileGuess) -> Col
         if column.name == key.name or column.name not in catalogue.names:
             continue
         there = catalogue.sample.column(column.name)
-        if there.distinct == there.filled and column.share_in(there) >= _NEARLY_ALL and column.distinct > 1:
+        if there.distinct == there.filled and column.share_in(there) >= NEARLY_ALL and column.distinct > 1:
             return column
     return None
 
@@ -104,7 +102,7 @@ def orders_of_lines(deeds: FileGuess, lines: Sequence[FileGuess]) -> FileGuess |
         return None
     for each in lines:
         named = each.roles["basket_id"].column
-        if named.distinct < named.filled and named.share_in(basket) >= _NEARLY_ALL:
+        if named.distinct < named.filled and named.share_in(basket) >= NEARLY_ALL:
             roles = {role: guess for role, guess in deeds.roles.items() if role != "item_id"}
             return replace(deeds, kind="orders", why="each row is an order, its lines lie elsewhere", roles=roles)
     return None
@@ -118,6 +116,6 @@ def orders_with_times(lines: FileGuess, others: Sequence[FileGuess]) -> FileGues
     for each in others:
         told = each.roles.get("basket_id")
         own = told and told.column.distinct == told.column.filled and "event_time" in each.roles
-        if told and own and named.share_in(told.column) >= _NEARLY_ALL:
+        if told and own and named.share_in(told.column) >= NEARLY_ALL:
             return replace(each, kind="orders", why="each row is an order, without a user")
     return None

@@ -9,7 +9,7 @@ from flows.sources.file_guess import ITEM_ROLES, FileGuess, kind_of
 from flows.sources.roles import Guess, guess_roles, plain_name
 
 #: Share of the values of a column that a key of another file must have, to be what it names.
-_NEARLY_ALL = 0.9
+NEARLY_ALL = 0.9
 #: Numbers are named by accident: there the key's values must come as well, at least this share of them.
 _SOME = 0.3
 _FEW_VALUES = 10
@@ -78,7 +78,7 @@ def _may_name(column: ColumnProfile) -> bool:
 
 
 def _names(column: ColumnProfile, key: ColumnProfile) -> bool:
-    return column.share_in(key) >= _NEARLY_ALL and (column.kind != "whole" or key.share_in(column) >= _SOME)
+    return column.share_in(key) >= NEARLY_ALL and (column.kind != "whole" or key.share_in(column) >= _SOME)
 
 
 @dataclass(frozen=True)

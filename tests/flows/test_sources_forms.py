@@ -1,7 +1,6 @@
 """The forms that files come in: encodings of other scripts, titles above a header, empty sheets, deep lists."""
 
 import json
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -9,27 +8,12 @@ import pandas as pd
 import pytest
 
 from flows.connection import connect
-from flows.ingest import open_export
-from flows.rehearsal import RehearsedTable, rehearse
 from flows.settings import Settings
-from flows.sources.drafting import draft_source
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.nested_lists import ListColumn, unnested
 from flows.sources.sample import files_named
 from flows.sources.text_signs import encoding_of, look_at_text
-from tests.flows.tiny_shop import NOW
-
-
-def _draft(folder: Path) -> tuple[str, dict[str, Any]]:
-    text = draft_source([str(folder)], "shop", folder).text
-    return text, tomllib.loads(text)
-
-
-def _try(settings: Settings, folder: Path, text: str) -> dict[str, RehearsedTable]:
-    (folder / "shop.toml").write_text(text)
-    (folder / "scratch").mkdir()
-    export = open_export(settings, str(folder / "shop.toml"), None, None, None, 1000)
-    return {table.table: table for table in rehearse(settings, export, folder / "scratch", NOW)}
+from tests.flows.test_sources_guessed import _draft, _try
 
 
 def _keys(tmp_path: Path, text: str) -> dict[str, Any]:

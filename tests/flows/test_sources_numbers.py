@@ -1,21 +1,15 @@
 """How a draft and a mapping read numbers and days as shops write them: signs between thousands, words, short years."""
 
-import csv
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.connection import connect
-from flows.ingest import open_export
-from flows.rehearsal import RehearsedTable, rehearse
 from flows.settings import Settings
 from flows.sources.column_profile import ColumnProfile, profile_columns, profile_from
-from flows.sources.drafting import draft_source
 from flows.sources.file_sets import NumberFormat
 from flows.sources.reading import number_sql
-from tests.flows.tiny_shop import NOW
+from tests.flows.test_sources_guessed import _draft, _try, _write
 
 
 def _profile(*values: str) -> ColumnProfile:
@@ -24,30 +18,11 @@ def _profile(*values: str) -> ColumnProfile:
         return profile_columns(connection, "cells")[0]
 
 
-def _write(file: Path, rows: list[dict[str, str]]) -> None:
-    with file.open("w", newline="") as text:
-        writer = csv.DictWriter(text, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def _sales(**columns: list[str]) -> list[dict[str, str]]:
     """Thirty sales; a column is as many values as it is given, over and over."""
     common = {"customer_id": [f"c{number}" for number in range(7)], "product_id": [f"p{n}" for n in range(10)]}
     every = {"sold_at": [f"2026-01-{day:02} 10:00" for day in range(1, 29)], **common, **columns}
     return [{name: values[row % len(values)] for name, values in every.items()} for row in range(30)]
-
-
-def _draft(folder: Path) -> tuple[str, dict[str, Any]]:
-    text = draft_source([str(folder)], "shop", folder).text
-    return text, tomllib.loads(text)
-
-
-def _try(settings: Settings, folder: Path, text: str) -> dict[str, RehearsedTable]:
-    (folder / "shop.toml").write_text(text)
-    (folder / "scratch").mkdir()
-    export = open_export(settings, str(folder / "shop.toml"), None, None, None, 1000)
-    return {table.table: table for table in rehearse(settings, export, folder / "scratch", NOW)}
 
 
 @pytest.mark.parametrize(
