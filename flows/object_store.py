@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import psutil
 
 from flows.object_client import (
+    AccessDenied,
     ObjectMissing,
     ObjectStoreError,
     StoreUnreachable,
@@ -63,20 +64,27 @@ def is_ready(settings: Settings) -> bool:
     try:
         with plain_errors(settings, "list the buckets"):
             object_client(settings).list_buckets()
+    except AccessDenied:  # it knows the key, which may see its own bucket alone
+        return True
     except ObjectStoreError:
         return False
     return True
 
 
 def ensure_bucket(settings: Settings) -> None:
-    """Create the bucket if it is not there."""
+    """Create the bucket if it is not there; a key with rights in this one bucket alone is enough where it is."""
     store = settings.object_store
     client = object_client(settings)
+    try:
+        with plain_errors(settings, f"find bucket {store.bucket!r}"):
+            client.head_bucket(Bucket=store.bucket)
+        return
+    except (ObjectMissing, AccessDenied):
+        pass  # a HEAD says no more than 403: what is wrong is told by the attempt
+    where = {} if store.region == "us-east-1" else {"LocationConstraint": store.region}
     with plain_errors(settings, f"find or create bucket {store.bucket!r}"):
-        if store.bucket in {bucket["Name"] for bucket in client.list_buckets().get("Buckets", [])}:
-            return
         try:
-            client.create_bucket(Bucket=store.bucket)
+            client.create_bucket(Bucket=store.bucket, **({"CreateBucketConfiguration": where} if where else {}))
         except (client.exceptions.BucketAlreadyOwnedByYou, client.exceptions.BucketAlreadyExists):
             return
 

@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.automations import upsert_automations
 from flows.deployments import RUNS_AT_ONCE, deployment_ids
 from flows.services import PROJECT, WORK_POOL, service_states, start_services
-from flows.settings import Settings
+from flows.settings import HEARTBEAT_SECONDS, Settings
 
 SCHEDULED = (
     "ingest-hourly",
@@ -64,6 +64,7 @@ def test_the_server_holds_what_prefect_yaml_says():
         there = held[each["name"]]
         assert there.tags == each["tags"]
         assert {s.schedule.cron for s in there.schedules} == {s["cron"] for s in each.get("schedules", [])}
+        assert int(there.job_variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == HEARTBEAT_SECONDS
         assert set(each.get("parameters", {})) <= set(there.parameter_openapi_schema["properties"])
 
 

@@ -152,7 +152,7 @@ def test_a_port_taken_by_another_program_is_named(settings: Settings) -> None:
 
 
 def test_a_store_without_space_and_a_reader_without_rights_refuse_writes_in_words(settings: Settings) -> None:
-    """A server with one volume that an upload fills up, and a second identity that may only read."""
+    """A server with one volume that an upload fills up, one who may only read, one with rights in one bucket."""
     _start_small(settings)
     try:
         put(settings, "before", b"kept")
@@ -163,6 +163,11 @@ def test_a_store_without_space_and_a_reader_without_rights_refuse_writes_in_word
         assert get(reader, "before") == b"kept"
         with pytest.raises(AccessDenied, match=r"may not do that in bucket 'aisle'.*Give it read, write and list"):
             put(reader, "mine", b"x")
+        guest = with_keys(settings, "guest", "guest-secret")
+        assert is_ready(guest)
+        ensure_bucket(guest)
+        with pytest.raises(AccessDenied, match=r"find or create bucket 'other'.*may not do that"):
+            ensure_bucket(replace(guest, object_store=replace(guest.object_store, bucket="other")))
     finally:
         stop_object_store(settings)
 
@@ -179,7 +184,8 @@ def _start_small(settings: Settings) -> None:
     store = settings.object_store
     identities: Path = folder / "two.json"
     rights = {"aisle": ["Admin", "Read", "Write", "List"], "reader": ["Read", "List"]}
-    keys = {"aisle": store.secret_key, "reader": "reader-secret"}
+    rights["guest"] = ["Read:aisle", "List:aisle"]
+    keys = {"aisle": store.secret_key, "reader": "reader-secret", "guest": "guest-secret"}
     content = [
         {"name": name, "credentials": [{"accessKey": name, "secretKey": keys[name]}], "actions": rights[name]}
         for name in rights
