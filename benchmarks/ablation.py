@@ -107,7 +107,7 @@ def _quiet(_: object) -> None:
 @click.option("--items", type=click.Path(path_type=Path, exists=True), required=True, help="item, title.")
 @click.option("--users", default=0, show_default=True, help="Users taken, drawn with the seed; 0: all.")
 @click.option("--width", default=64, show_default=True)
-@click.option("--epochs", default=24, show_default=True, help="At most; early stopping ends before.")
+@click.option("--epochs", default=0, show_default=True, help="At most; 0: as many as follow from the data.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--threads", default=0, show_default=True, help="torch threads; 0: as many as torch takes.")
 def main(interactions: Path, items: Path, users: int, width: int, epochs: int, seed: int, threads: int) -> None:
@@ -119,7 +119,8 @@ def main(interactions: Path, items: Path, users: int, width: int, epochs: int, s
     vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     click.echo(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
-    whole = replace(settings_for(sequences, width, seed), epochs=epochs)
+    whole = settings_for(sequences, width, seed)
+    whole = replace(whole, epochs=epochs or whole.epochs)
     rows = run(sequences, text, whole, _say)
     click.echo(table(rows))
     click.echo(json.dumps(rows))

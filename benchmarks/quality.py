@@ -44,7 +44,7 @@ from training.sequence_settings import SequenceSettings, settings_for
 WIDTH = 64
 TRANSFORMER = f"transformer {WIDTH}"
 #: Counted up whenever the same rows and settings come to other figures: what was kept before is then not taken up.
-FIGURES = 2
+FIGURES = 3
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]

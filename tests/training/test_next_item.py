@@ -18,7 +18,7 @@ from training.recurrent_rate import with_own_rate
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
 from training.sequence_ranking import rank_quality, rank_report, wanted_ranks
-from training.sequence_settings import SequenceSettings, settings_for
+from training.sequence_settings import SequenceSettings
 
 
 def test_the_last_item_is_the_test_and_the_one_before_it_the_validation(cycle: Sequences) -> None:
@@ -172,13 +172,6 @@ def test_the_unit_of_a_part_does_not_matter_to_the_blend(cycle: Sequences, text:
     large = sequence_blend.fit(cycle, {"text": near, "item-kNN": lambda rows: 1000 * knn(rows)}, {"text": 1.0})
     assert plain.weights["item-kNN"] > 0
     assert large.weights["item-kNN"] == pytest.approx(plain.weights["item-kNN"] / 1000, rel=1e-3)
-
-
-def test_settings_follow_the_data() -> None:
-    short, long = (read_sequences(cycle_rows(users=12, length=length), catalogue()) for length in (5, 80))
-    assert settings_for(short, 64, 1).length < settings_for(long, 64, 1).length
-    large = Sequences(np.ones(2_000_000, dtype=np.int64), np.arange(0, 2_000_001, 10), 30_000)
-    assert settings_for(large, 64, 1).epochs < settings_for(short, 64, 1).epochs == SequenceSettings.epochs
 
 
 def test_an_untrained_item_has_the_mean_score_of_what_means_the_same_and_the_others_keep_theirs() -> None:
