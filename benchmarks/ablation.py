@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.sequence_files import read_files, told_in_one_line
 from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_quality
-from training.sequence_rows import clean_rows, titles
+from training.sequence_rows import titles
 from training.sequence_settings import SequenceSettings, settings_for
 
 Row = dict[str, float | str]
@@ -114,8 +115,9 @@ def main(interactions: Path, items: Path, users: int, width: int, epochs: int, s
     """Fit the whole model and one without each piece; print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
-    every, catalogue = clean_rows(pd.read_parquet(interactions), pd.read_parquet(items), _say)
-    sequences = read_sequences(some_users(every, users, seed), catalogue)
+    with told_in_one_line():
+        every, catalogue = read_files(interactions, items, _say)
+        sequences = read_sequences(some_users(every, users, seed), catalogue)
     vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     click.echo(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
