@@ -256,3 +256,13 @@ def test_pairwise_factors_know_each_user_by_the_training_part_and_prefer_the_use
     unknown = recommend([np.array([1, 2, 3, 4])])
     assert torch.isfinite(unknown).all()
     assert not torch.equal(unknown[0], scores[0])
+
+
+def test_a_test_history_that_is_another_users_training_part_is_scored_for_its_own_user() -> None:
+    walks = [[1, 2, 3, 4], [1, 2, 3, 5, 6], *([item, item + 1, item + 2, item + 3] for item in range(7, 19))]
+    rows = [(user, f"i{item - 1}", step) for user, walk in enumerate(walks) for step, item in enumerate(walk)]
+    sequences = read_sequences(pd.DataFrame(rows, columns=["user", "item", "ts"]), catalogue())
+    recommend = pairwise_factors(sequences)
+    training, test = (recommend(sequences.before(held_out)) for held_out in (2, 1))
+    assert torch.equal(training, test)
+    assert not torch.equal(test[0], test[1])
