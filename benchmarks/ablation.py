@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 import torch
 
+from benchmarks.sequence_files import read_files, told_in_one_line
 from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_quality
-from training.sequence_rows import clean_rows, titles
+from training.sequence_rows import titles
 from training.sequence_settings import SequenceSettings, settings_for
 
 Row = dict[str, float | str]
@@ -107,19 +108,21 @@ def _quiet(_: object) -> None:
 @click.option("--items", type=click.Path(path_type=Path, exists=True), required=True, help="item, title.")
 @click.option("--users", default=0, show_default=True, help="Users taken, drawn with the seed; 0: all.")
 @click.option("--width", default=64, show_default=True)
-@click.option("--epochs", default=24, show_default=True, help="At most; early stopping ends before.")
+@click.option("--epochs", default=0, show_default=True, help="At most; 0: as many as follow from the data.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--threads", default=0, show_default=True, help="torch threads; 0: as many as torch takes.")
 def main(interactions: Path, items: Path, users: int, width: int, epochs: int, seed: int, threads: int) -> None:
     """Fit the whole model and one without each piece; print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
-    every, catalogue = clean_rows(pd.read_parquet(interactions), pd.read_parquet(items), _say)
-    sequences = read_sequences(some_users(every, users, seed), catalogue)
+    with told_in_one_line():
+        every, catalogue = read_files(interactions, items, _say)
+        sequences = read_sequences(some_users(every, users, seed), catalogue)
     vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))
     click.echo(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
-    whole = replace(settings_for(sequences, width, seed), epochs=epochs)
+    whole = settings_for(sequences, width, seed)
+    whole = replace(whole, epochs=epochs or whole.epochs)
     rows = run(sequences, text, whole, _say)
     click.echo(table(rows))
     click.echo(json.dumps(rows))

@@ -19,10 +19,10 @@ from typing import cast
 
 import click
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks.peak_memory import forget_peak, peak_mb
+from benchmarks.sequence_files import read_files, told_in_one_line
 from training import (
     fit_sequence,
     sequence_blend,
@@ -37,14 +37,14 @@ from training.leave_one_out import Sequences, read_sequences
 from training.recurrent_rate import with_own_rate
 from training.sequence_cold import lend_to_cold
 from training.sequence_ranking import Recommend, rank_report
-from training.sequence_rows import clean_rows, titles
+from training.sequence_rows import titles
 from training.sequence_settings import SequenceSettings, settings_for
 
 #: Width of the blend's Transformer.
 WIDTH = 64
 TRANSFORMER = f"transformer {WIDTH}"
 #: Counted up whenever the same rows and settings come to other figures: what was kept before is then not taken up.
-FIGURES = 2
+FIGURES = 3
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
@@ -228,8 +228,9 @@ def main(
     """Fit every model on a leave-one-out set and print the table, then one line of JSON."""
     if threads:
         torch.set_num_threads(threads)
-    rows, catalogue = clean_rows(pd.read_parquet(interactions), pd.read_parquet(items), say)
-    sequences = read_sequences(rows, catalogue)
+    with told_in_one_line():
+        rows, catalogue = read_files(interactions, items, say)
+        sequences = read_sequences(rows, catalogue)
     say(f"{len(sequences):,} users, {sequences.item_count:,} items, {len(sequences.items):,} interactions")
     vectors = text_vectors(titles(catalogue))
     text = whitened_text(np.vstack([np.zeros_like(vectors[:1]), vectors]))

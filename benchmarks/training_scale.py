@@ -17,11 +17,10 @@ from typing import Any
 
 import click
 import numpy as np
-import pandas as pd
 
+from benchmarks.sequence_files import read_files, told_in_one_line
 from training import sequence_stream
 from training.leave_one_out import Sequences, read_sequences
-from training.sequence_rows import clean_rows
 
 PROJECT = Path(__file__).parent.parent
 MULTIPLES = (1, 2, 4)
@@ -102,8 +101,8 @@ def main(
         say(f"{many_items:,} items", many)
         sequences = generated_sequences(users, items // 10, 1)
         if interactions and items_file:
-            read = pd.read_parquet(interactions), pd.read_parquet(items_file)
-            sequences = read_sequences(*clean_rows(*read, partial(click.echo, err=True)))
+            with told_in_one_line():
+                sequences = read_sequences(*read_files(interactions, items_file, partial(click.echo, err=True)))
         curves = compare_processes(sequences, folder, epochs)
     first, last = rows[0], rows[-1]
     events = last["events"] / first["events"]

@@ -24,14 +24,13 @@ from typing import Any
 
 import click
 import numpy as np
-import pandas as pd
 import torch
 
 from benchmarks.peer_environment import REQUIREMENTS, make_environment
+from benchmarks.sequence_files import read_files, told_in_one_line
 from training import fit_sequence
 from training.fit_sequence import Epoch
 from training.leave_one_out import HELD_OUT, Sequences, read_sequences
-from training.sequence_rows import clean_rows
 from training.sequence_settings import settings_for
 
 PROJECT = Path(__file__).parent.parent
@@ -139,8 +138,8 @@ def main(
     """Train the peers and ours on the same cores; print the table, then one line of JSON."""
     threads = threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    read = pd.read_parquet(interactions), pd.read_parquet(items)
-    sequences = read_sequences(*clean_rows(*read, partial(click.echo, err=True)))
+    with told_in_one_line():
+        sequences = read_sequences(*read_files(interactions, items, partial(click.echo, err=True)))
     click.echo(f"{len(sequences):,} users, {sequences.item_count:,} items, {threads} threads", err=True)
     names = peers.split(",")
     found = {}

@@ -39,12 +39,12 @@ def item_text(title: str | None, category: str | None, brand: str | None, descri
 
 
 def text_vectors(texts: Sequence[str], progress: Callable[[int], None] | None = None) -> np.ndarray:
-    """Return float32 [n, 384] unit vectors of the texts, each different text computed once; an empty text gives zeros.
+    """Return float32 [n, 384] unit vectors of the texts, each different text computed once; a blank text gives zeros.
 
     About 220 different texts of 15 tokens a second on two cores. `progress` is called with the number
     of different texts done since its last call. The same texts give the same bits on the same machine.
     """
-    different = sorted({text for text in texts if text})
+    different = sorted({text for text in texts if text.strip()})
     vectors = np.zeros((len(different) + 1, DIMENSIONS), dtype=np.float32)
     if different:
         _encode(different, vectors, progress or _ignore)

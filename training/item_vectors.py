@@ -12,6 +12,8 @@ TEXT_WIDTH = 128
 NEIGHBOURS = 5
 SHARPNESS = 8.0
 _BLOCK = 4096
+#: A text vector that stands no further from the mean tells nothing.
+_ROUNDING = 1e-5
 
 
 def spectral_vectors(seen: Interactions, known: np.ndarray, item_count: int, width: int, seed: int) -> np.ndarray:
@@ -44,18 +46,22 @@ def whitened_text(text_vectors: np.ndarray) -> np.ndarray:
     """Return unit text vectors, centred and PCA-whitened to at most 128 directions; float32 [n + 1, d], row 0 zeros.
 
     Whitening: Su et al., Whitening sentence representations, 2021. The fewer the texts, the less is whitened: with
-    fewer texts than directions, whole whitening would make all of them equally far from each other.
+    fewer texts than directions, whole whitening would make all of them equally far from each other. Zeros, as of an
+    item without text, where all texts are the same, or one is as the mean: rounding would be its direction.
     """
     has_text = np.abs(text_vectors).sum(axis=1) > 0
     whitened = np.zeros((len(text_vectors), min(TEXT_WIDTH, text_vectors.shape[1])), dtype=np.float32)
-    if has_text.sum() < 2:
+    if not has_text.any():
         return whitened
     centred = text_vectors[has_text] - text_vectors[has_text].mean(axis=0)
+    texts = len(np.unique(centred.round(4), axis=0))
+    if texts < 2:
+        return whitened
     values, directions = np.linalg.eigh(centred.T @ centred / len(centred))
     values, directions = values[::-1][: whitened.shape[1]], directions[:, ::-1][:, : whitened.shape[1]]
-    texts = len(np.unique(centred.round(4), axis=0))
     softened = values + values.clip(min=0).mean() * 4 * whitened.shape[1] / texts + 1e-9
-    whitened[has_text] = centred @ (directions / np.sqrt(softened))
+    told = np.linalg.norm(centred, axis=1, keepdims=True) > _ROUNDING
+    whitened[has_text] = np.where(told, centred @ (directions / np.sqrt(softened)), 0)
     return whitened / np.maximum(np.linalg.norm(whitened, axis=1, keepdims=True), 1e-6)
 
 

@@ -44,7 +44,7 @@ def read_sequences(interactions: pd.DataFrame, items: pd.DataFrame, shuffle_ties
     `interactions`: user, item, ts (seconds or finer, moments or dates), and pos where order within one time is known;
     `items`: item, one row each, whose order is the vocabulary. `shuffle_ties` is a seed: rows of one user and day are
     then put in random order, so that nothing can be learned from how a file was sorted. Raises ValueError naming what
-    is missing; `sequence_rows.clean_rows` mends odd rows before.
+    is missing, and where no user has 3; `sequence_rows.clean_rows` mends odd rows before.
     """
     require(interactions, ("user", "item", "ts"), "interactions")
     require(items, ("item",), "items")
@@ -65,5 +65,10 @@ def read_sequences(interactions: pd.DataFrame, items: pd.DataFrame, shuffle_ties
     order = np.lexsort((place, time, user))
     lengths = np.bincount(user)
     kept = order[lengths[user[order]] > max(HELD_OUT.values())]
+    if not len(kept):
+        raise ValueError(
+            f"interactions: expected users with at least 3 interactions, came none of {len(lengths):,} users: "
+            "leave-one-out needs one for the test, one for the validation and one to learn from."
+        )
     starts = np.concatenate(([0], np.cumsum(lengths[lengths > max(HELD_OUT.values())])))
     return Sequences(codes[kept].astype(np.int64) + 1, starts, len(vocabulary))

@@ -10,6 +10,8 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+#: Bootstrap samples that stand in memory at a time, 16 bytes a user each.
+_DRAWS = 40
 
 
 def hits(ranked: Ints, starts: Ints, items: Ints) -> Bools:
@@ -87,8 +89,12 @@ def bootstrap_interval(values: Floats, seed: int = 0, samples: int = 1000, level
     if not len(kept):
         return float("nan"), float("nan")
     random = np.random.default_rng(seed)
-    draws = random.multinomial(len(kept), np.full(len(kept), 1 / len(kept)), size=samples)
-    low, high = np.quantile(draws @ kept / len(kept), [(1 - level) / 2, (1 + level) / 2])
+    chances = np.full(len(kept), 1 / len(kept))
+    means = [
+        random.multinomial(len(kept), chances, size=min(_DRAWS, samples - first)) @ kept / len(kept)
+        for first in range(0, samples, _DRAWS)
+    ]
+    low, high = np.quantile(np.concatenate(means), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 
 

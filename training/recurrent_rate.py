@@ -9,15 +9,12 @@ import numpy as np
 from training import fit_sequence, sequence_stream
 from training.leave_one_out import Sequences
 from training.sequence_ranking import rank_quality
-from training.sequence_settings import SequenceSettings
+from training.sequence_settings import LEAST_STEPS, SequenceSettings, with_steps_enough
 
 #: Tried by short runs of so many epochs, or of so many steps where an epoch has few.
 RATES = (1e-3, 3e-3, 1e-2)
 _EPOCHS = 2
 _STEPS = 100
-#: Steps that the whole fit may take at least, and those before which early stopping does not look.
-_MOST_STEPS = 400
-_LEAST_STEPS = 200
 
 
 def with_own_rate(
@@ -25,8 +22,7 @@ def with_own_rate(
 ) -> SequenceSettings:
     """Return the settings with the rate whose short run has the best validation NDCG@10, and with steps enough.
 
-    An epoch of a small set is a few steps, and a recurrent cell learns nothing in the first dozens: patience counts
-    after that, and epochs are as many as it takes.
+    A recurrent cell learns nothing in the first dozens of steps: patience counts after that, in a larger set, too.
     """
     steps = sequence_stream.batch_count(sequences, settings.batch_size)
     if not steps:
@@ -40,5 +36,5 @@ def with_own_rate(
         report(f"{settings.cell}, rate {rate:g}: validation NDCG@10 {found:.4f} after {short.epochs} epochs")
         return found
 
-    epochs = max(settings.epochs, math.ceil(_MOST_STEPS / steps))
-    return replace(settings, learning_rate=max(RATES, key=quality), epochs=epochs, least_steps=_LEAST_STEPS)
+    enough = with_steps_enough(settings, steps)
+    return replace(enough, learning_rate=max(RATES, key=quality), least_steps=LEAST_STEPS)

@@ -58,36 +58,40 @@ def _factorise(
 def pairwise_factors(sequences: Sequences, seed: int = 1) -> Recommend:
     """Return BPR (Rendle et al., UAI 2009); learning rate and regularisation are chosen on validation.
 
-    A user is known by what stands in the training part; a history that begins like nobody's has the mean user's scores.
+    A user is known by the history of a cut: the cut that most histories of a batch are of, for the history of one
+    user's test may be that of another's validation. A history that is nobody's has the mean user's scores.
     """
-    rows = sequences.before(HELD_OUT["validation"])
     candidates = [
-        _rank_pairs(rows, sequences.item_count, (rate, regularisation), seed)
+        _rank_pairs(sequences, (rate, regularisation), seed)
         for rate, regularisation in itertools.product(BPR_RATES, BPR_REGULARISATIONS)
     ]
     return max(candidates, key=lambda each: rank_quality(each, sequences, "validation")["n10"])
 
 
-def _rank_pairs(rows: list[np.ndarray], item_count: int, rates: tuple[float, float], seed: int) -> Recommend:
+def _rank_pairs(sequences: Sequences, rates: tuple[float, float], seed: int) -> Recommend:
     model = BayesianPersonalizedRanking(
-        factors=min(FACTORS, item_count),
+        factors=min(FACTORS, sequences.item_count),
         learning_rate=rates[0],
         regularization=rates[1],
         iterations=_BPR_ITERATIONS,
         num_threads=1,
         random_state=seed,
     )
-    model.fit(_matrix(rows, item_count, 0.0), show_progress=False)
+    rows = sequences.before(HELD_OUT["validation"])
+    model.fit(_matrix(rows, sequences.item_count, 0.0), show_progress=False)
     users, items = np.array(model.user_factors), np.array(model.item_factors)
-    everyone = users.mean(axis=0)
-    number = {row.tobytes(): user for user, row in enumerate(rows)}
+    known = np.vstack([users, users.mean(axis=0)])
+    cuts = [
+        {row.tobytes(): user for user, row in enumerate(sequences.before(held_out))} for held_out in HELD_OUT.values()
+    ]
 
-    def known(history: np.ndarray) -> np.ndarray:
-        """Return the factors of who has this history: the training part, or with the validation item behind it."""
-        user = number.get(history.tobytes(), number.get(history[:-1].tobytes(), -1))
-        return users[user] if user >= 0 else everyone
+    def scores(histories: list[np.ndarray]) -> torch.Tensor:
+        keys = [row.tobytes() for row in histories]
+        at_hand, other = sorted(cuts, key=lambda numbers: -sum(key in numbers for key in keys))
+        found = [at_hand.get(key, other.get(key, len(users))) for key in keys]
+        return torch.from_numpy(known[found] @ items.T)
 
-    return lambda histories: torch.from_numpy(np.stack([known(row) for row in histories]) @ items.T)
+    return scores
 
 
 def fold_in(taken: np.ndarray, gram: np.ndarray, confidence: float) -> np.ndarray:

@@ -1,10 +1,11 @@
 """What a fit of the next-item model may vary, and the defaults that follow the data."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from training import sequence_stream
 from training.leave_one_out import Sequences
 
 #: Up to so many items the softmax is over all of them.
@@ -12,7 +13,12 @@ FULL_SOFTMAX_ITEMS = 100_000
 #: Interactions × items of the full softmax that the most epochs may go over; a larger set gets fewer, at least these.
 EPOCH_WORK = 1e10
 FEWEST_EPOCHS = 10
-#: Beyond that: items sampled a batch, and users whose validation is looked at after an epoch.
+#: A small set has epochs enough for so many steps, early stopping does not look before so many, and each epoch that it
+#: waits for a better one is worth so many.
+MOST_STEPS = 400
+LEAST_STEPS = 200
+LOOK_STEPS = 10
+#: Beyond FULL_SOFTMAX_ITEMS: items sampled a batch, and users whose validation is looked at after an epoch.
 NEGATIVES = 4096
 VALIDATION_USERS = 2000
 
@@ -52,14 +58,15 @@ def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSetting
 
     Long sequences need a longer window; one dropout does for both (docs/results.md). A catalogue too large for the full
     softmax is sampled, from random start vectors, and judged by some users. A set on which the full softmax is much
-    work gets fewer epochs, the cosine of the learning rate with them: it has more to learn from in each.
+    work gets fewer epochs, the cosine of the learning rate with them: it has more to learn from in each. An epoch of a
+    small set is a few steps, in the first dozens of which nothing is learned: it gets epochs enough, and more patience.
     """
     lengths = np.diff(sequences.starts)
     length = int(np.clip(2 ** math.ceil(math.log2(max(2, np.quantile(lengths, 0.98)))), 16, 200))
     many = sequences.item_count > FULL_SOFTMAX_ITEMS
     most = SequenceSettings.epochs
     work = 1 if many else max(1, len(sequences.items) * sequences.item_count)
-    return SequenceSettings(
+    settings = SequenceSettings(
         width=width,
         epochs=int(np.clip(round(most * EPOCH_WORK / work), FEWEST_EPOCHS, most)),
         heads=max(1, width // 32),
@@ -69,3 +76,12 @@ def settings_for(sequences: Sequences, width: int, seed: int) -> SequenceSetting
         negatives=NEGATIVES if many else 0,
         validation_users=VALIDATION_USERS if many else 0,
     )
+    return with_steps_enough(settings, sequence_stream.batch_count(sequences, settings.batch_size))
+
+
+def with_steps_enough(settings: SequenceSettings, steps: int) -> SequenceSettings:
+    """Return the settings of a set whose epoch has so many steps: as they are, or of a small set with steps enough."""
+    if not steps or settings.epochs * steps >= MOST_STEPS:
+        return settings
+    patience = math.ceil(settings.patience * max(1.0, LOOK_STEPS / steps))
+    return replace(settings, epochs=math.ceil(MOST_STEPS / steps), least_steps=LEAST_STEPS, patience=patience)

@@ -141,16 +141,14 @@ def habits_of(
 def _training(queries: Queries, steps: Steps, held: np.ndarray, edge: float) -> tuple[Queries, Truth]:
     """Return what may be learned from: a row a user with its interactions, then a row a step with its truth.
 
-    Of users whose last step is `held` for a cut, only what lies before the first cut, `edge` days before the moment.
+    Of nobody anything after the first cut, `edge` days before the moment; of users whose last step is `held` for a cut
+    nothing of its very moment either. A visitor with one item is held for no cut, and would tell what came after it.
     """
     is_held = np.isin(np.arange(len(queries)), held)
-    position = np.full(len(queries), queries.history_items.shape[1])
-    early = (queries.history_items > 0) & (queries.history_ages > edge)
-    position[is_held] = (
-        position[is_held] - (queries.history_items[is_held] > 0).sum(axis=1) + early[is_held].sum(axis=1)
-    )
-    moment = np.where(is_held, np.float32(edge), np.float32(0))
-    whole = before(queries, Steps(np.arange(len(queries)), position, moment))
+    early = (queries.history_ages > edge) | (~is_held[:, None] & (queries.history_ages == edge))
+    live = queries.history_items > 0
+    position = queries.history_items.shape[1] - (live & ~early).sum(axis=1)
+    whole = before(queries, Steps(np.arange(len(queries)), position, np.full(len(queries), np.float32(edge))))
     whole.new_from[:] = 0
     learned = steps.pick(np.flatnonzero(~is_held[steps.row] | (steps.age > edge)))
     size = np.bincount(learned.row, minlength=len(queries))

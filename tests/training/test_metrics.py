@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -72,6 +73,18 @@ def test_the_bootstrap_interval_holds_the_mean_and_narrows_with_more_users() -> 
     assert low < few.mean() < high
     assert tight_high - tight_low < (high - low) / 4
     assert metrics.bootstrap_interval(few) == (low, high)
+
+
+def test_the_bootstrap_interval_is_that_of_all_draws_at_once_and_holds_few_of_them() -> None:
+    values = np.random.default_rng(1).random(2000)
+    draws = np.random.default_rng(0).multinomial(len(values), np.full(len(values), 1 / len(values)), size=1000)
+    low, high = np.quantile(draws @ values / len(values), [0.025, 0.975])
+    tracemalloc.start()
+    came = metrics.bootstrap_interval(values)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert came == (low, high)
+    assert peak < draws.nbytes / 8
 
 
 def test_a_paired_interval_of_equal_models_is_nothing() -> None:

@@ -18,7 +18,7 @@ from training.recurrent_rate import with_own_rate
 from training.sequence_cold import lend_to_cold
 from training.sequence_factors import fold_in, implicit_factors, pairwise_factors
 from training.sequence_ranking import rank_quality, rank_report, wanted_ranks
-from training.sequence_settings import SequenceSettings, settings_for
+from training.sequence_settings import SequenceSettings
 
 
 def test_the_last_item_is_the_test_and_the_one_before_it_the_validation(cycle: Sequences) -> None:
@@ -174,13 +174,6 @@ def test_the_unit_of_a_part_does_not_matter_to_the_blend(cycle: Sequences, text:
     assert large.weights["item-kNN"] == pytest.approx(plain.weights["item-kNN"] / 1000, rel=1e-3)
 
 
-def test_settings_follow_the_data() -> None:
-    short, long = (read_sequences(cycle_rows(users=12, length=length), catalogue()) for length in (5, 80))
-    assert settings_for(short, 64, 1).length < settings_for(long, 64, 1).length
-    large = Sequences(np.ones(2_000_000, dtype=np.int64), np.arange(0, 2_000_001, 10), 30_000)
-    assert settings_for(large, 64, 1).epochs < settings_for(short, 64, 1).epochs == SequenceSettings.epochs
-
-
 def test_an_untrained_item_has_the_mean_score_of_what_means_the_same_and_the_others_keep_theirs() -> None:
     rows = pd.concat([cycle_rows(users=1, length=5), cycle_rows(users=1, length=5).assign(user=1)])
     rows.loc[rows["pos"] == 4, "item"] = "i20"
@@ -263,3 +256,13 @@ def test_pairwise_factors_know_each_user_by_the_training_part_and_prefer_the_use
     unknown = recommend([np.array([1, 2, 3, 4])])
     assert torch.isfinite(unknown).all()
     assert not torch.equal(unknown[0], scores[0])
+
+
+def test_a_test_history_that_is_another_users_training_part_is_scored_for_its_own_user() -> None:
+    walks = [[1, 2, 3, 4], [1, 2, 3, 5, 6], *([item, item + 1, item + 2, item + 3] for item in range(7, 19))]
+    rows = [(user, f"i{item - 1}", step) for user, walk in enumerate(walks) for step, item in enumerate(walk)]
+    sequences = read_sequences(pd.DataFrame(rows, columns=["user", "item", "ts"]), catalogue())
+    recommend = pairwise_factors(sequences)
+    training, test = (recommend(sequences.before(held_out)) for held_out in (2, 1))
+    assert torch.equal(training, test)
+    assert not torch.equal(test[0], test[1])

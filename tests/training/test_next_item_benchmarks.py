@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pandas as pd
@@ -131,3 +132,13 @@ def test_a_peak_of_memory_is_forgotten_before_the_next_model() -> None:
     del large
     forget_peak()
     assert peak_mb() < high - 200
+
+
+@pytest.mark.parametrize("command", [quality, ablation])
+def test_a_set_that_cannot_be_judged_ends_a_command_in_one_line(command: ModuleType, tmp_path: Path) -> None:
+    cycle_rows(length=2).to_parquet(tmp_path / "rows.parquet")
+    catalogue().to_parquet(tmp_path / "items.parquet")
+    told = ["--interactions", f"{tmp_path / 'rows.parquet'}", "--items", f"{tmp_path / 'items.parquet'}"]
+    ran = CliRunner().invoke(command.main, told)
+    assert ran.exit_code == 1
+    assert ran.stderr.startswith("Error: interactions: expected users with at least 3 interactions, came none of 60")

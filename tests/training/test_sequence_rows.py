@@ -1,9 +1,15 @@
 """Odd rows of interactions and items: times of every unit, rows that stand twice or lack something, categories."""
 
+from decimal import Decimal
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.sequence_files import read_files
 from tests.training.walks import catalogue, cycle_rows
 from training.leave_one_out import read_sequences
 from training.sequence_rows import clean_rows, seconds, titles
@@ -32,6 +38,10 @@ TIMES = {
     "text": lambda ts: moments(ts).astype(str),
     "text as categories": lambda ts: moments(ts).astype(str).astype("category"),
     "Python's datetimes": lambda ts: pd.Series(list(moments(ts)), dtype=object),
+    "seconds as text": lambda ts: ts.astype(str),
+    "milliseconds as text": lambda ts: (ts * 1000).astype(str),
+    "decimals": lambda ts: ts.map(Decimal),
+    "digits of a moment as text": lambda ts: moments(ts).dt.strftime("%Y%m%d%H%M%S"),
 }
 
 
@@ -47,8 +57,8 @@ def test_times_of_every_form_give_the_sequences_of_seconds_in_order_and_shuffled
 
 def test_dates_as_text_are_days_and_a_text_that_is_none_is_named() -> None:
     assert seconds(pd.Series(["1970-01-02", "1970-01-03"])).tolist() == [86_400, 2 * 86_400]
-    with pytest.raises(ValueError, match="soon"):
-        seconds(pd.Series(["1970-01-02", "soon"]))
+    with pytest.raises(ValueError, match=r"interactions.ts: expected seconds .* came \['soon'\]"):
+        seconds(pd.Series(["1970-01-02", "soon", "later"]))
 
 
 def test_small_numbers_stay_as_they_are_and_no_rows_are_no_seconds() -> None:
@@ -77,8 +87,14 @@ def test_rows_that_stand_twice_and_rows_without_user_item_or_time_are_left_out_a
     assert read_sequences(came, catalogue()).items.tolist() == read_sequences(rows, catalogue()).items.tolist()
     assert said == [
         "3 interactions without user, item or time left out",
-        "5 interactions left out whose user, item and time stood before",
+        "5 interactions left out that stood before",
     ]
+
+
+def test_what_was_taken_again_within_one_time_stays_where_the_place_tells_the_order() -> None:
+    again = pd.DataFrame({"user": 1, "item": ["i1", "i2", "i1"], "ts": 86_400, "pos": [0, 1, 2]})
+    came = cleaned(pd.concat([again, again]), catalogue())[0]
+    assert read_sequences(came, catalogue()).items.tolist() == [2, 3, 2]
 
 
 def test_an_item_taken_twice_at_other_times_stays() -> None:
@@ -109,6 +125,7 @@ def test_categories_and_files_without_titles_are_read_as_what_they_name() -> Non
     assert read_sequences(rows, shown).items.tolist() == read_sequences(cycle_rows(), catalogue()).items.tolist()
     assert titles(shown) == ["tool", ""] * 12
     assert titles(catalogue()) == [""] * 24
+    assert titles(catalogue().assign(title=["  ", " tool "] * 12)) == ["", "tool"] * 12
     assert said == []
 
 
@@ -120,3 +137,24 @@ def test_rows_without_a_user_that_nobody_cleaned_are_refused() -> None:
 def test_items_that_are_none_of_the_files_are_refused_and_not_appended() -> None:
     with pytest.raises(ValueError, match="none of them"):
         cleaned(cycle_rows(), catalogue().assign(item=range(24)))
+
+
+@pytest.mark.parametrize("column", ["user", "item", "ts", "pos"])
+def test_long_ids_of_files_with_one_null_are_read_to_the_last_digit(column: str, tmp_path: Path) -> None:
+    rows, items = cycle_rows(), catalogue()
+    rows["user"] += 10**18
+    rows["item"], items["item"] = (frame["item"].str[1:].astype("int64") + 10**18 for frame in (rows, items))
+    lame = rows.astype("Int64")
+    lame.loc[0, column] = pd.NA
+    for name, frame in (("rows", lame), ("items", items.astype("Int64").reindex(range(len(items) + 1)))):
+        without_pandas_types = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+        pq.write_table(without_pandas_types, tmp_path / f"{name}.parquet")
+    came = read_sequences(*read_files(tmp_path / "rows.parquet", tmp_path / "items.parquet", [].append))
+    expected = read_sequences(rows.iloc[0 if column == "pos" else 1 :], items)
+    assert came.items.tolist() == expected.items.tolist()
+    assert came.starts.tolist() == expected.starts.tolist()
+
+
+def test_a_set_without_a_user_of_three_interactions_is_refused_with_the_number_of_users() -> None:
+    with pytest.raises(ValueError, match="at least 3 interactions, came none of 60 users: leave-one-out needs"):
+        read_sequences(cycle_rows(length=2), catalogue())

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from training.dataset import Catalogue, Queries
 from training.evaluate import evaluate
-from training.interactions import interactions
+from training.interactions import interactions, item_counts
 from training.item_knn import fit
 from training.model import TrainSettings, silent
 from training.samples import training_samples
@@ -83,6 +83,17 @@ def test_nothing_that_a_cut_holds_out_is_learned_from():
     samples = training_samples(made, seen, 300)
     assert len(samples) == 140
     np.testing.assert_array_equal(samples.items, samples.queries.history_items[samples.rows, -1] + 1)
+
+
+def test_what_visitors_of_one_item_looked_at_after_the_first_cut_is_not_learned_from():
+    late = [[(8, 0.15)], [(7, 0.05)], [(6, 0.9), (6, 0.02)]]
+    made = visit_training_set(catalogue(8), visitors(*_visits_of(pairs_shop(200)), *late))
+    without = visit_training_set(catalogue(8), pairs_shop(200))
+    seen, plain = interactions(made), interactions(without)
+    assert seen.day.max() <= 0
+    assert made.t_validation == without.t_validation
+    assert len(seen.item) == len(plain.item) + 1  # what the last of them saw before the cut
+    assert (item_counts(made) - item_counts(without)).tolist() == [0, 0, 0, 0, 0, 0, 1, 0, 0]
 
 
 def test_of_a_held_out_visitor_what_lies_before_the_first_cut_is_learned_from():
