@@ -126,11 +126,6 @@ def unread_rows(questions: Sequence[Question], metrics: Metrics) -> list[UserRow
     return [UserRow() if question.pseudonym is None else None for question in questions]
 
 
-def stored_row(release: Release, pseudonym: str | None, metrics: Metrics) -> UserRow:
-    """Return what the online store knows of one user; nothing when it does not answer."""
-    return read_rows(release, [Question(pseudonym, 1)], metrics)[0] or UserRow()
-
-
 def _draft(release: Release, question: Question, row: UserRow | None, now: datetime) -> Draft:
     notes = [] if row is not None else [UNREADABLE]
     known = known_row(row or UserRow(), release.catalogue.index)

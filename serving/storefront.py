@@ -23,7 +23,7 @@ from serving.desk import Desk, answer_recommendations, release_in_use
 from serving.page_items import card, changes, history_entry
 from serving.problems import Problem
 from serving.reasons import readable
-from serving.recommender import stored_row
+from serving.recommender import Question, read_rows
 from serving.release import Release
 from serving.routes import answer_events, answer_similar
 
@@ -128,7 +128,9 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
 
 
 def _history(desk: Desk, release: Release, user: str, now: datetime) -> dict[str, Any]:
-    row = stored_row(release, user or None, desk.metrics)
+    (row,) = read_rows(release, [Question(user or None, 1)], desk.metrics)
+    if row is None:
+        return {"history_unread": True}
     known = [entry for entry in row.history if entry.item_id in release.catalogue.index]
     shown = [history_entry(entry, release, now) for entry in reversed(known[-HISTORY_SHOWN:])]
     return {"history": shown, "outside": len(row.history) - len(known)}
