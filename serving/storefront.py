@@ -18,6 +18,7 @@ from jinja2 import Environment, FileSystemLoader, Template
 from pydantic import ValidationError
 
 from feature_repo.schema import pseudonym
+from serving.clock import shop_time
 from serving.contract import Event, EventsRequest, RecommendationRequest, SimilarItemsRequest
 from serving.desk import Desk, answer_recommendations, release_in_use
 from serving.page_items import card, changes, history_entry
@@ -112,6 +113,7 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
         user = users[0]["pseudonym"] if users else ""
     answer = answer_recommendations(desk, RecommendationRequest(pseudonym=user or None, k=SLATE_LENGTH))
     cards = [card(item, view["before"]) for item in answer.slate]
+    now = shop_time(answer.as_of, desk.settings.shop_timezone)
     page = {
         "release": release,
         "nonce": nonce,
@@ -119,8 +121,9 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
         "user": user,
         "is_sample": any(sample["pseudonym"] == user for sample in users),
         "answer": answer,
+        "now": now,
         "cards": cards,
-        **_history(desk, release, user, answer.as_of),
+        **_history(desk, release, user, now),
         "change": _change(release, view, changes(cards)),
         "similar": _similar(desk, release, view["similar"]),
     }
