@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from feature_repo.slate_rules import Rule, RulesError, read_rules_file
+from flows.champion import read_pointer
 from flows.object_client import ObjectStoreError
-from flows.releases import fetch_release, read_manifest, read_pointer
+from flows.releases import fetch_release, read_manifest
 from flows.settings import Settings, load_settings
 from flows.slate_rules import publish_rules, read_rules
 

@@ -15,9 +15,10 @@ from serving.catalogue import Conditions, allowed_items, read_catalogue
 from serving.exploration import Exploration
 from serving.history import Interaction, UserRow
 from serving.metrics import make_metrics
+from serving.online_rows import no_online_rows
 from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
-from serving.release import Release
+from serving.release import Release, load_release
 from serving.repeat_policy import POLICIES, read_policies
 from serving.shelf_rules import HeldBack, bind_rules
 from serving.similar_items import similar_items
@@ -190,3 +191,13 @@ def test_serving_reads_the_policies_the_deepest_category_first(release: Release,
         path.write_text(wrong)
         with pytest.raises(ValueError, match=r"policies.json: expected policies of schema 1"):
             read_policies(path, release.catalogue)
+
+
+def test_similar_items_come_once_a_title_in_any_case(shop: Path):
+    path = shop / "r20180101-first" / "items.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    rows[2]["title"] = "MILK"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    release = replace(load_release(shop / "r20180101-second", no_online_rows), catalogue=read_catalogue(path))
+    found = [item.title for item in similar_items(release, MILK, 4, AS_OF).slate]
+    assert "MILK" not in found[:3]
