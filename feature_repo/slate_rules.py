@@ -241,6 +241,8 @@ def _moment(table: Mapping[str, object], name: str, last: bool) -> datetime | No
             return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
         if isinstance(value, date):
             day = datetime(value.year, value.month, value.day, tzinfo=UTC)
+            if last and day.date() == date.max:
+                return None  # as databases write "without end"
             return day + timedelta(days=1) if last else day
     except (ValueError, OverflowError):
         pass

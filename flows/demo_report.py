@@ -6,6 +6,7 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from feature_repo.features import FEATURE_VIEWS
 from flows.landing import TableSummary
@@ -94,7 +95,7 @@ def slate_table(label: str, answer: Mapping[str, Any]) -> Table:
     )
     for item in answer["slate"]:
         price = "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}"
-        table.add_row(str(item["rank"]), item["title"], price, item["reason"]["text"])
+        table.add_row(*map(Text, (str(item["rank"]), item["title"], price, item["reason"]["text"])))
     return table
 
 

@@ -74,7 +74,7 @@ class ServiceSettings:
 
 @dataclass(frozen=True)
 class Settings:
-    """All that a run needs to know of its surroundings. `signing_key` (64 hex characters) signs releases."""
+    """All that a run needs to know. `signing_key` (64 hex characters) signs releases; `clock` is serving's."""
 
     home: Path
     lake_uri: str
@@ -86,6 +86,7 @@ class Settings:
     object_store: ObjectStoreSettings
     feature_store: FeatureStoreSettings
     services: ServiceSettings
+    clock: str = "release"
     #: Items that a model may recommend (flows/catalogue_items.py).
     vocabulary_limit: int = 20_000
     training_rows_limit: int = 300_000
@@ -118,6 +119,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
             serving_host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
             serving_port=_port(env, "AISLE_SERVING_PORT", 8000),
         ),
+        clock=_one_of(env, "AISLE_CLOCK", ("release", "wall")),
         vocabulary_limit=_count(env, "AISLE_VOCABULARY_LIMIT", 20_000),
         training_rows_limit=_count(env, "AISLE_TRAINING_ROWS_LIMIT", 300_000),
     )
@@ -219,31 +221,33 @@ def _quiet(home: Path) -> dict[str, str]:
 
 
 def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
-    embedded = "AISLE_S3_ENDPOINT_URL" not in env
+    port = _port(env, "AISLE_OBJECT_STORE_PORT", 8333)
     return ObjectStoreSettings(
-        endpoint_url=env.get(
-            "AISLE_S3_ENDPOINT_URL", f"http://127.0.0.1:{_port(env, 'AISLE_OBJECT_STORE_PORT', 8333)}"
-        ),
+        endpoint_url=env.get("AISLE_S3_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
         bucket=env.get("AISLE_S3_BUCKET", "aisle"),
         access_key=env.get("AISLE_S3_ACCESS_KEY") or "aisle",
         secret_key=_secret(env, "AISLE_S3_SECRET_KEY", home),
         region=env.get("AISLE_S3_REGION", "us-east-1"),
-        embedded=embedded,
+        embedded="AISLE_S3_ENDPOINT_URL" not in env,
     )
 
 
 def _feature_store(env: Mapping[str, str], home: Path) -> FeatureStoreSettings:
-    online_type = env.get("AISLE_ONLINE_STORE", "sqlite")
-    if online_type not in ("sqlite", "redis", "postgres"):
-        raise SettingsError("AISLE_ONLINE_STORE", "sqlite, redis or postgres", repr(online_type))
     return FeatureStoreSettings(
         offline_path=env.get("AISLE_FEATURES_PATH", str(home / "features")),
         registry_path=env.get("AISLE_FEAST_REGISTRY", str(home / "feast" / "registry.db")),
-        online_type=online_type,
+        online_type=_one_of(env, "AISLE_ONLINE_STORE", ("sqlite", "redis", "postgres")),
         online_path=env.get("AISLE_ONLINE_PATH", str(home / "feast" / "online.db")),
         redis_url=env.get("AISLE_REDIS_URL", "127.0.0.1:6379"),
         postgres_url=env.get("AISLE_POSTGRES_URL", "postgresql://127.0.0.1:5432/aisle"),
     )
+
+
+def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    text = env.get(name, allowed[0])
+    if text not in allowed:
+        raise SettingsError(name, " or ".join((", ".join(allowed[:-1]), allowed[-1])), repr(text))
+    return text
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

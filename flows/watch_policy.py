@@ -56,7 +56,7 @@ def load_policy(settings: Settings) -> WatchPolicy:
     if not path.exists():
         return WatchPolicy()
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise PolicyError(path, "the file", "TOML in UTF-8", str(error)) from error
     drift = _table(path, content, "drift", ("timezone", "weeks", "on_breach", "signals"))

@@ -129,7 +129,7 @@ def _item(row: dict[str, object], texts: dict[str, str]) -> Item:
 
 
 def _text(value: object, texts: dict[str, str]) -> str | None:
-    return texts.setdefault(text, text) if (text := str(value or "")) else None
+    return texts.setdefault(text, text) if (text := str(value or "").strip()) else None
 
 
 def _title_ids(items: list[Item]) -> list[int]:
@@ -142,7 +142,7 @@ def _folded(name: str) -> list[str]:
 
 
 def _category_paths(category: str) -> list[str]:
-    parts = category.casefold().split(SEPARATOR)
+    parts = [part.strip() for part in category.casefold().split(SEPARATOR)]
     return reduce(lambda paths, part: [*paths, paths[-1] + SEPARATOR + part if paths else part], parts, list[str]())
 
 

@@ -128,7 +128,7 @@ class Aisle:
 
         An event is a mapping as the API takes it; one without event_id gets one, so that sending again counts once.
         """
-        named = [{"event_id": uuid.uuid4().hex, **event} for event in events]
+        named = [{**event, "event_id": event.get("event_id") or uuid.uuid4().hex} for event in events]
         said = self._ask("/v1/events", {"events": named})
         accepted, duplicates, updated = (int(said[name]) for name in ("accepted", "duplicates", "updated_users"))
         return Receipt(accepted, duplicates, updated, tuple(said["event_ids"]), tuple(said["notes"]))

@@ -7,6 +7,7 @@ default clock goes on from the moment the release was computed for.
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 
 @dataclass(frozen=True)
@@ -21,3 +22,8 @@ class Clock:
         if self.mode == "wall":
             return datetime.now(UTC)
         return release_as_of + timedelta(seconds=time.monotonic() - self.started)
+
+
+def shop_time(moment: datetime, timezone: str) -> datetime:
+    """Return a moment by the clocks of the shop's time zone: whose today and yesterday are told."""
+    return moment if timezone == "UTC" else moment.astimezone(ZoneInfo(timezone))

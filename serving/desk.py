@@ -65,14 +65,14 @@ def release_in_use(desk: Desk) -> Release:
 
 def question_of(desk: Desk, request: RecommendationRequest) -> Question:
     """Return what a request asks, the shop's own user id already a pseudonym."""
-    user = request.pseudonym
+    user, timezone = request.pseudonym, desk.settings.shop_timezone
     if request.user_id is not None:
         user = pseudonym(request.user_id, desk.settings.pseudonym_key)
     if not request.model_fields_set & _BEYOND_WHO:
-        return Question(user, request.k)
+        return Question(user, request.k, timezone=timezone)
     session_items = tuple(request.context.session_items)
     wishes, close = _wishes(request), _close(request)
-    return Question(user, request.k, _conditions(request), session_items, wishes, request.language, close)
+    return Question(user, request.k, _conditions(request), session_items, wishes, request.language, close, timezone)
 
 
 def answer_recommendations(desk: Desk, request: RecommendationRequest) -> Recommendations:
@@ -110,8 +110,9 @@ def answer_batch(desk: Desk, request: BatchRequest) -> bytes:
     """
     release, key = release_in_use(desk), desk.settings.pseudonym_key
     conditions, wishes = _conditions(request), _wishes(request)
+    how = (request.language, _close(request), desk.settings.shop_timezone)
     names = [*(pseudonym(user_id, key) for user_id in request.user_ids), *request.pseudonyms]
-    questions = [Question(name, request.k, conditions, (), wishes, request.language, _close(request)) for name in names]
+    questions = [Question(name, request.k, conditions, (), wishes, *how) for name in names]
     rows = read_rows(release, questions, desk.metrics)
     order = sorted(range(len(questions)), key=lambda place: _deeds(rows[place]))
     slates = [b""] * len(questions)

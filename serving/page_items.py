@@ -2,7 +2,7 @@
 
 import zlib
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from serving.catalogue import SEPARATOR, Item
 from serving.contract import SlateItem
@@ -59,9 +59,9 @@ def card(item: SlateItem, before: list[str]) -> Card:
 
 
 def history_entry(entry: Interaction, release: Release, now: datetime) -> Card:
-    """Draw one interaction of a history; its item is in the release."""
+    """Draw one interaction of a history, its day in the time zone of `now`; its item is in the release."""
     item = release.catalogue.items[release.catalogue.index[entry.item_id]]
-    when = datetime.fromtimestamp(entry.event_time, UTC)
+    when = datetime.fromtimestamp(entry.event_time, now.tzinfo)
     day = "just now" if (now - when).total_seconds() < 600 else f"{when.day} {when:%b %Y}"
     return _draw(item, text=f"{_DEEDS.get(entry.event_type, entry.event_type)} · {day}", kind=entry.event_type)
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Literal
 
 Language = Literal["en", "zh"]
-SECONDS_PER_DAY = 86_400
 #: Days from which a date is told with its year.
 WITH_YEAR = 300
 
@@ -126,14 +125,15 @@ PHRASES: Mapping[Language, Phrases] = {"en": _ENGLISH, "zh": _CHINESE}
 
 
 def when(seconds: int, now: datetime, language: Language) -> str:
-    """Say when a moment (seconds since 1970, UTC) was, as people say it at `now`."""
-    present, phrases = _seconds(now), PHRASES[language]
-    days = int(present) // SECONDS_PER_DAY - seconds // SECONDS_PER_DAY
-    if present - seconds < 600:
+    """Say when a moment (seconds since 1970, UTC) was, as people say it at `now`, whose time zone the days are of."""
+    phrases = PHRASES[language]
+    if _seconds(now) - seconds < 600:
         return phrases.just_now
+    day = datetime.fromtimestamp(seconds, now.tzinfo).toordinal()
+    days = now.toordinal() - day
     if days < 2:
         return phrases.today if days <= 0 else phrases.yesterday
-    return _on_day(seconds // SECONDS_PER_DAY, days >= WITH_YEAR, language)
+    return _on_day(day, days >= WITH_YEAR, language)
 
 
 @lru_cache(maxsize=16)
@@ -143,6 +143,6 @@ def _seconds(now: datetime) -> float:
 
 @lru_cache(maxsize=8192)
 def _on_day(day: int, with_year: bool, language: Language) -> str:
-    date, phrases = datetime.fromtimestamp(day * SECONDS_PER_DAY, UTC), PHRASES[language]
+    that, phrases = date.fromordinal(day), PHRASES[language]
     form = phrases.day_of_year if with_year else phrases.day
-    return form.format(day=date.day, month=date.month, month_name=f"{date:%b}", year=date.year)
+    return form.format(day=that.day, month=that.month, month_name=f"{that:%b}", year=that.year)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from serving.arrangement import NO_LIMITS
 from serving.candidate_sources import candidate_sources
 from serving.catalogue import Conditions, allowed_items
+from serving.clock import shop_time
 from serving.contract import CandidateSource, Reason, Recommendations, Source
 from serving.history import Interaction, UserRow
 from serving.item_index import Ranking
@@ -44,6 +45,7 @@ class Question:
     """Who asks (None: nobody we know), for how many items, under which conditions and wishes, in which visit.
 
     `close` reasons try the user's items one by one; None: where the catalogue is small enough to do so unasked.
+    `timezone` is the shop's: the days that reasons tell are its days.
     """
 
     pseudonym: str | None
@@ -53,6 +55,7 @@ class Question:
     wishes: Wishes = NO_WISHES
     language: Language = "en"
     close: bool | None = None
+    timezone: str = "UTC"
 
 
 @dataclass(slots=True)
@@ -124,11 +127,6 @@ def unread_rows(questions: Sequence[Question], metrics: Metrics) -> list[UserRow
     if any(question.pseudonym is not None for question in questions):
         metrics.online_store_errors.labels("read").inc()
     return [UserRow() if question.pseudonym is None else None for question in questions]
-
-
-def stored_row(release: Release, pseudonym: str | None, metrics: Metrics) -> UserRow:
-    """Return what the online store knows of one user; nothing when it does not answer."""
-    return read_rows(release, [Question(pseudonym, 1)], metrics)[0] or UserRow()
 
 
 def _draft(release: Release, question: Question, row: UserRow | None, now: datetime) -> Draft:
@@ -217,7 +215,8 @@ def _place(release: Release, draft: Draft, now: datetime) -> None:
         draft.notes.append(f"Only {len(draft.places.positions)} items fit the limits.")
     # What no model has looked at is no reason for anything.
     heard = draft.source != "popular" and release.scorer.hears_users
-    draft.evidence = gather_evidence(release, draft.row if heard else NOTHING_KNOWN, now, draft.question.language)
+    here = shop_time(now, draft.question.timezone)
+    draft.evidence = gather_evidence(release, draft.row if heard else NOTHING_KNOWN, here, draft.question.language)
     new = [each for each in draft.places.positions if not is_own(each, draft.evidence)] if heard else []
     new = [each for each in new if each not in draft.places.pinned]
     if new:

@@ -152,6 +152,7 @@ def question_of_log(said: Mapping[str, Any]) -> Question:
         wishes=Wishes(Limits(**wishes["limits"]), wishes["diversity"], Exploration(**wishes["exploration"])),
         language=said["language"],
         close=said.get("close"),
+        timezone=said.get("timezone", "UTC"),
     )
 
 

@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 CLOCKS = ("release", "wall")
 ONLINE_STORES = ("sqlite", "redis", "postgres")
@@ -63,6 +64,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     clock: str = "release"
+    shop_timezone: str = "UTC"
     poll_seconds: float = 5.0
     max_body_bytes: int = 1_048_576
     max_release_bytes: int = 8 << 30
@@ -88,6 +90,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
         port=_port(env, "AISLE_SERVING_PORT", 8000),
         clock=_one_of(env, "AISLE_CLOCK", CLOCKS),
+        shop_timezone=_timezone(env, "AISLE_SHOP_TIMEZONE"),
         poll_seconds=_positive(env, "AISLE_SERVING_POLL_SECONDS", 5.0),
         max_body_bytes=int(_positive(env, "AISLE_SERVING_MAX_BODY_BYTES", 1_048_576)),
         max_release_bytes=int(_positive(env, "AISLE_SERVING_MAX_RELEASE_BYTES", 8 << 30)),
@@ -119,6 +122,14 @@ def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
     if text not in allowed:
         raise SettingsError(name, " or ".join((", ".join(allowed[:-1]), allowed[-1])), repr(text))
     return text
+
+
+def _timezone(env: Mapping[str, str], name: str) -> str:
+    text = env.get(name, "UTC")
+    try:
+        return text if text == "UTC" else ZoneInfo(text).key
+    except (KeyError, ValueError, OSError):
+        raise SettingsError(name, "a time zone like Asia/Shanghai, or UTC", repr(text)) from None
 
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:

@@ -44,11 +44,11 @@ def similar_items(release: Release, item_id: str, k: int, now: datetime, languag
 
 def _other_titles_first(release: Release, position: int, ranking: Ranking, k: int) -> Ranking:
     # A catalogue may hold one title many times (sizes, colours, makers): each comes once before any comes again.
-    items = release.catalogue.items
-    seen = {items[position].title}
+    titles = release.catalogue.title_ids
+    seen = {titles[position]}
     again = []
     for candidate in ranking[0].tolist():
-        again.append(items[candidate].title in seen)
-        seen.add(items[candidate].title)
+        again.append(titles[candidate] in seen)
+        seen.add(titles[candidate])
     order = np.argsort(again, kind="stable")[:k]
     return ranking[0][order], ranking[1][order]

@@ -18,12 +18,13 @@ from jinja2 import Environment, FileSystemLoader, Template
 from pydantic import ValidationError
 
 from feature_repo.schema import pseudonym
+from serving.clock import shop_time
 from serving.contract import Event, EventsRequest, RecommendationRequest, SimilarItemsRequest
 from serving.desk import Desk, answer_recommendations, release_in_use
 from serving.page_items import card, changes, history_entry
 from serving.problems import Problem
 from serving.reasons import readable
-from serving.recommender import stored_row
+from serving.recommender import Question, read_rows
 from serving.release import Release
 from serving.routes import answer_events, answer_similar
 
@@ -112,6 +113,7 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
         user = users[0]["pseudonym"] if users else ""
     answer = answer_recommendations(desk, RecommendationRequest(pseudonym=user or None, k=SLATE_LENGTH))
     cards = [card(item, view["before"]) for item in answer.slate]
+    now = shop_time(answer.as_of, desk.settings.shop_timezone)
     page = {
         "release": release,
         "nonce": nonce,
@@ -119,8 +121,9 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
         "user": user,
         "is_sample": any(sample["pseudonym"] == user for sample in users),
         "answer": answer,
+        "now": now,
         "cards": cards,
-        **_history(desk, release, user, answer.as_of),
+        **_history(desk, release, user, now),
         "change": _change(release, view, changes(cards)),
         "similar": _similar(desk, release, view["similar"]),
     }
@@ -128,7 +131,9 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
 
 
 def _history(desk: Desk, release: Release, user: str, now: datetime) -> dict[str, Any]:
-    row = stored_row(release, user or None, desk.metrics)
+    (row,) = read_rows(release, [Question(user or None, 1)], desk.metrics)
+    if row is None:
+        return {"history_unread": True}
     known = [entry for entry in row.history if entry.item_id in release.catalogue.index]
     shown = [history_entry(entry, release, now) for entry in reversed(known[-HISTORY_SHOWN:])]
     return {"history": shown, "outside": len(row.history) - len(known)}

@@ -104,7 +104,8 @@ def _print(findings: list[Finding], before: ExportProfile, console: Console) -> 
         highlight=False,
     )
     for finding in findings:
-        console.print(f"\n{'BREAKS' if finding.breaks else 'new   '} {finding.place}", style="bold", highlight=False)
+        head = f"\n{'BREAKS' if finding.breaks else 'new   '} {finding.place}"
+        console.print(head, style="bold", markup=False, highlight=False)
         console.print(f"       {finding.what}", markup=False, highlight=False, soft_wrap=True)
         for number, line in enumerate(finding.line.splitlines()):
             head = "write: " if number == 0 else "       "

@@ -142,7 +142,7 @@ def show_command() -> None:
     table = Table(box=None, show_header=False)
     for name, value in _facts(experiment):
         table.add_row(name, value)
-    Console().print(table)
+    Console(emoji=False).print(table, markup=False)
 
 
 @command.command(name="stop")
@@ -192,7 +192,7 @@ def report_command(experiment_id: str | None, html: Path | None) -> None:
         table = Table(*header, box=box.SIMPLE_HEAD)
         for row in rows:
             table.add_row(*row)
-        Console().print(table)
+        Console().print(table, markup=False)
     if html is not None:
         html.write_text(page_of(report))
     click.echo(f"With plots: {html or f'{key} in bucket {settings.object_store.bucket}'}")

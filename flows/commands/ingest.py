@@ -57,10 +57,11 @@ def print_summary(summary: IngestSummary, console: Console, replaced: bool = Fal
     console.print("Landed and skipped are windows; one is skipped when the same content has landed before.")
     for each in summary.tables:
         if each.rows_of_before:
-            console.print(f"{each.table}: {each.told_of_before(replaced)}", highlight=False)
+            console.print(f"{each.table}: {each.told_of_before(replaced)}", markup=False, highlight=False)
     for each in summary.tables:
         for check in each.verdict.failed_checks if each.verdict else ():
-            console.print(f"{each.table}: {check.sentence} {check.failed_rows:,} rows do not.", highlight=False)
+            broken = f"{each.table}: {check.sentence} {check.failed_rows:,} rows do not."
+            console.print(broken, markup=False, highlight=False)
     if any(each.rows_held for each in summary.tables):
         console.print("Held rows, with rule and reason: aisle quarantine")
 

@@ -59,7 +59,7 @@ def list_command() -> None:
         )
         state = f"revoked {row['revoked_at'][:10]}" if row["revoked_at"] else ""
         table.add_row(row["id"], row["name"], " ".join(row["scopes"]), *limits, row["created_at"][:10], state)
-    Console().print(table)
+    Console(emoji=False).print(table, markup=False)
 
 
 @command.command("revoke")

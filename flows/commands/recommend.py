@@ -1,16 +1,17 @@
 """`aisle recommend`: one user's slate from the running API, as a table."""
 
+import re
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.settings import load_settings
 from flows.storefront_client import NoServing, ServingUnreachable, ask_for_slate
 
-PSEUDONYM_PREFIX = "u_"
-PSEUDONYM_LENGTH = 26
+_PSEUDONYM = re.compile(r"u_[0-9a-f]{24}")
 
 
 @click.command("recommend")
@@ -28,7 +29,7 @@ def command(user: str, k: int, url: str | None) -> None:
     """
     if url is not None and not url.startswith(("http://", "https://")):
         raise click.ClickException(f"--url: expected an address like http://127.0.0.1:8000, came {url!r}.")
-    by = "pseudonym" if user.startswith(PSEUDONYM_PREFIX) and len(user) == PSEUDONYM_LENGTH else "user_id"
+    by = named_by(user)
     try:
         settings = load_settings()
         answer = ask_for_slate(url or settings.services.serving_url, {by: user}, k, settings.api_key)
@@ -40,6 +41,11 @@ def command(user: str, k: int, url: str | None) -> None:
     print_slate(Console(), answer)
 
 
+def named_by(user: str) -> str:
+    """Say what the API knows a user by: a pseudonym as we make them, else the shop's own id."""
+    return "pseudonym" if _PSEUDONYM.fullmatch(user) else "user_id"
+
+
 def print_slate(console: Console, answer: dict[str, Any]) -> None:
     """Print an answer of `POST /v1/recommendations`: where it came from, then one row an item."""
     console.print(
@@ -49,10 +55,11 @@ def print_slate(console: Console, answer: dict[str, Any]) -> None:
     table = Table("#", "Item", "Title", "Shelf", "Price", "Reason", box=None, header_style="dim")
     for item in answer["slate"]:
         shelf = (item["category"] or "").rpartition(" > ")[2]
-        table.add_row(str(item["rank"]), item["item_id"], item["title"], shelf, price_of(item), item["reason"]["text"])
+        row = (str(item["rank"]), item["item_id"], item["title"], shelf, price_of(item), item["reason"]["text"])
+        table.add_row(*map(Text, row))  # a title like "The Matrix [dvd]" is no markup
     console.print(table)
     for note in answer["notes"]:
-        console.print(f"[yellow]{note}[/yellow]")
+        console.print(Text(note, style="yellow"))
 
 
 def price_of(item: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.object_client import ObjectStoreError
 from flows.release_cleanup import (
@@ -104,7 +105,7 @@ def diff_command(before: str, after: str | None) -> None:
     settings = load_settings()
     with _plain_failures():
         difference = difference_of(settings, before, after or _champion(settings))
-    _print_difference(difference)
+    print_difference(Console(highlight=False), difference)
 
 
 @command.command(name="promote")
@@ -209,17 +210,17 @@ def gc_command(days: float, apply: bool) -> None:
             table.add_row(fate.release_id, f"{fate.bytes / 2**20:.1f}", word, why)
         if apply:
             remove_void_leases(settings)
-    Console().print(table)
+    Console(emoji=False).print(table, markup=False)
     if not apply and any(not fate.needed for fate in fates):
         click.echo("Nothing was changed. To remove them: aisle release gc --apply")
 
 
-def _print_difference(difference: Difference) -> None:
-    console = Console(highlight=False)
+def print_difference(console: Console, difference: Difference) -> None:
+    """Print what changed from one release to another, and what it did to the metrics."""
     console.print(f"From {difference.before} to {difference.after}:")
     table = Table("what", "change", box=box.SIMPLE_HEAD)
     for change in difference.changes:
-        table.add_row(change.subject, change.sentence)
+        table.add_row(change.subject, Text(change.sentence))
     console.print(table if difference.changes else "Nothing differs but the reports.")
     if not difference.metrics:
         console.print("One of them has no metrics of its model.")

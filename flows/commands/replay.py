@@ -5,6 +5,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from flows.answers import AnswerUnknown, batches_of, land_answers, newest_request_ids
 from flows.object_client import ObjectStoreError
@@ -41,17 +42,19 @@ def command(request_ids: tuple[str, ...], newest: int | None) -> None:
         raise click.ClickException(str(error)) from error
     wanted = [results[name] for name in request_ids]
     if len(wanted) == 1:
-        _show(wanted[0])
+        show_replayed(Console(), wanted[0])
     differing = sum(not result["same"] for result in wanted)
     click.echo(f"{len(wanted)} answers replayed, {differing} differ.")
     if differing:
         raise click.exceptions.Exit(1)
 
 
-def _show(result: dict[str, Any]) -> None:
+def show_replayed(console: Console, result: dict[str, Any]) -> None:
+    """Print one replayed answer: each place with what made it."""
     answer = result["answer"]
     click.echo(f"{answer['source']} · release {answer['release_id']} · rules {answer['rules_id'] or 'none'}")
     table = Table("#", "Item", "Title", "Made by", "Reason", box=None, header_style="dim")
     for item, made_by in zip(answer["slate"], result["made_by"], strict=True):
-        table.add_row(str(item["rank"]), item["item_id"], item["title"], made_by, item["reason"]["text"])
-    Console().print(table)
+        row = (str(item["rank"]), item["item_id"], item["title"], made_by, item["reason"]["text"])
+        table.add_row(*map(Text, row))
+    console.print(table)

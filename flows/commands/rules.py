@@ -2,8 +2,9 @@
 
 import gzip
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,24 @@ import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from feature_repo.slate_rules import Rule, RulesError, read_rules_file
+from flows.champion import read_pointer
 from flows.object_client import ObjectStoreError
-from flows.releases import fetch_release, read_pointer
+from flows.releases import fetch_release, read_manifest
 from flows.settings import Settings, load_settings
 from flows.slate_rules import publish_rules, read_rules
 
 _FILE = click.argument("path", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What is taken for now, and `why` it is not the clock on the wall."""
+
+    now: datetime
+    why: str = ""
 
 
 @click.group(name="rules")
@@ -62,12 +73,12 @@ def check_command(path: Path) -> None:
     Example: aisle rules check rules.toml
     """
     rules = _read_file(path)
+    settings, items, moment = load_settings(), None, Moment(datetime.now(UTC))
     try:
-        items = _champion_items(load_settings())
+        items, moment = _champion_items(settings), _moment_of_serving(settings)
     except ObjectStoreError as error:
         click.echo(f"The items could not be looked up: {error}")
-        items = None
-    _print_rules(rules, items)
+    print_rules(Console(), rules, moment, items)
     click.echo(f"{len(rules)} rules, all well formed.")
 
 
@@ -94,18 +105,19 @@ def show_command(version: int | None) -> None:
 
     Example: aisle rules show --version 3
     """
+    settings = load_settings()
     with _plain_failures():
-        published = read_rules(load_settings(), version)
+        published, moment = read_rules(settings, version), _moment_of_serving(settings)
     if published is None:
         found = "no rules" if version is None else f"no version {version} of the rules"
         raise click.ClickException(f"There are {found}. Publish some: aisle rules publish rules.toml")
     click.echo(f"Rules {published.rules_id}, published {published.published_at}")
-    _print_rules(published.rules, None)
+    print_rules(Console(), published.rules, moment)
 
 
 def _read_file(path: Path) -> tuple[Rule, ...]:
     try:
-        return read_rules_file(path.read_text(encoding="utf-8"))
+        return read_rules_file(path.read_text(encoding="utf-8-sig"))
     except (RulesError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{path} cannot be used; the rules in use stay.\n{error}") from error
 
@@ -119,11 +131,24 @@ def _champion_items(settings: Settings) -> list[dict[str, Any]] | None:
         return [json.loads(line) for line in lines]
 
 
-def _print_rules(rules: Sequence[Rule], items: list[dict[str, Any]] | None) -> None:
+def _moment_of_serving(settings: Settings) -> Moment:
+    """Return what serving takes for now; its release clock stands at the champion's moment and goes on from there."""
+    pointer = read_pointer(settings) if settings.clock == "release" else None
+    if pointer is None:
+        return Moment(datetime.now(UTC))
+    as_of = datetime.fromisoformat(read_manifest(settings, pointer.release_id)["as_of"])
+    return Moment(as_of.astimezone(UTC), ", the champion's moment (AISLE_CLOCK=release)")
+
+
+def print_rules(
+    console: Console, rules: Sequence[Rule], moment: Moment, items: Sequence[Mapping[str, Any]] | None = None
+) -> None:
+    """Print the rules as a table: what each is about and whether it holds; with the items, of how many it is."""
+    console.print(f"Now is {_day(moment.now)} UTC{moment.why}.", markup=False, highlight=False, soft_wrap=True)
     table = Table("rule", "about", "does", "from", "until", "now", "note", box=box.SIMPLE_HEAD)
     if items is not None:
         table.add_column("items", justify="right")
-    now = datetime.now(UTC)
+    now = moment.now
     for rule in rules:
         start, end = rule.span
         state = "over" if end <= now else "later" if start > now else "holds"
@@ -131,15 +156,15 @@ def _print_rules(rules: Sequence[Rule], items: list[dict[str, Any]] | None) -> N
         if items is not None:
             count = sum(_fits(rule, item) for item in items)
             row.append(f"{count:,}" if count else "none")
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(Text, row))
+    console.print(table)
 
 
-def _fits(rule: Rule, item: dict[str, Any]) -> bool:
+def _fits(rule: Rule, item: Mapping[str, Any]) -> bool:
     category = f"{item['category'] or ''} > ".casefold()
     return (
         (rule.item is None or item["item_id"] == rule.item)
-        and (rule.brand is None or (item["brand"] or "").casefold() == rule.brand.casefold())
+        and (rule.brand is None or (item["brand"] or "").strip().casefold() == rule.brand.casefold())
         and (rule.category is None or category.startswith(f"{rule.category} > ".casefold()))
     )
 

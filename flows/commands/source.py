@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from flows.early_checks import UnknownSource, require_source
@@ -89,16 +90,16 @@ def new(files: tuple[str, ...], name: str | None, to: Path | None, force: bool) 
         raise click.ClickException(str(error)) from error
     target.write_text(draft.text, encoding="utf-8")
     console = Console()
-    table = Table(title=f"Drafted {target}", title_justify="left")
+    table = Table(title=f"Drafted {escape(str(target))}", title_justify="left")
     for heading in ("file", "seems to be", "because"):
         table.add_column(heading, overflow="fold")
     for row in draft.files:
         table.add_row(*row)
-    console.print(table)
+    console.print(table, markup=False)
     doubts = [line for line in draft.text.splitlines() if line.startswith(("# unsure", "# MISSING"))]
     unsure = "1 guess is unsure; it says" if len(doubts) == 1 else f"{len(doubts)} guesses are unsure; each says"
     console.print(f"{unsure} in the file why and what else it could be.")
-    console.print(f"Look at it, mend it, and try it: aisle source check {target}", soft_wrap=True)
+    console.print(f"Look at it, mend it, and try it: aisle source check {target}", markup=False, soft_wrap=True)
 
 
 @command.command()
@@ -130,12 +131,13 @@ def check(mapping: str, path: str | None, rows: int, shown: int) -> None:
 
 def show_mapping(mapping: Mapping, console: Console) -> None:
     """Print which expression fills which column."""
-    console.print(f"{mapping.source}: {mapping.title}", f"window: {mapping.window}, folder: {mapping.folder}", sep="\n")
+    where = f"window: {mapping.window}, folder: {mapping.folder}"
+    console.print(f"{mapping.source}: {mapping.title}", where, sep="\n", markup=False)
     for section in mapping.sections:
         came_from = (
             "the events" if section.from_events else section.relation or (section.reading and section.reading.files)
         )
-        table = Table(title=f"{section.label} from {came_from or '--path'}", title_justify="left")
+        table = Table(title=escape(f"{section.label} from {came_from or '--path'}"), title_justify="left")
         table.add_column("column")
         table.add_column("is", overflow="fold")
         for column, expression in section.columns.items():

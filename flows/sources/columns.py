@@ -218,8 +218,10 @@ def _read_as(
 
 
 def _text(section: Section, name: str, value: str, raw: Collection[str]) -> str:
-    """An item without a title is called by its id; a category of blanks is none."""
+    """An item without a title is called by its id; a category or a brand of blanks is none."""
     if name == "category":
+        return f"nullif(regexp_replace(trim({value}), '\\s+>\\s+', ' > ', 'g'), '')"
+    if name == "brand":
         return f"nullif(trim({value}), '')"
     if name == "title":
         return f"coalesce(nullif(trim({value}), ''), {_title_by_id(section, raw)})"

@@ -140,7 +140,7 @@ def load_mapping(source: str, places: dict[str, str] | None = None) -> Mapping:
         names = ", ".join(shipped)
         raise MappingError(source, "source", f"one of {names}, or the path of a mapping file (.toml)", "no such file")
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise MappingError(path.name, "the file", "TOML in UTF-8", str(error)) from error

@@ -64,7 +64,7 @@ def test_what_is_published_is_read_back_whole_and_named_by_its_content():
         ("[[policy]]\nbrand = 'a'", "policy 1: expected bought or seen"),
         ("[[policy]]\nbrand = 'a'\nseen = 'maybe'", 'seen: expected "show" or "hide", came'),
         ("[[block]]\nitem = 'a'\nfrom = 'soon'", "from: expected a day (2018-01-31)"),
-        ("[[block]]\nitem = 'a'\nuntil = 9999-12-31", "until: expected a day"),
+        ("[[block]]\nitem = 'a'\nuntil = 9999-12-31T23:00:00-02:00", "until: expected a day"),
         ("[[block]]\nitem = 'a'\nfrom = 2018-02-01\nuntil = 2018-01-01", "until: expected a moment after from"),
         ("[[pin]]\nitem = 'a'\nplace = 1\n[[pin]]\nitem = 'b'\nplace = 1", "place 1 is given to 'a' and to 'b'"),
         ("[[pin]]\nitem = 'a'\nplace = 1\n[[pin]]\nitem = 'a'\nplace = 2", "has places 1 and 2"),
@@ -76,6 +76,12 @@ def test_a_wrong_file_is_refused_with_the_rule_and_what_was_expected(text: str, 
     with pytest.raises(RulesError) as refused:
         read_rules_file(text)
     assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("day", ["9999-12-31", "'9999-12-31'"])
+def test_the_last_day_of_all_is_without_an_end(day: str):
+    (rule,) = read_rules_file(f"[[block]]\nitem = 'a'\nuntil = {day}")
+    assert rule.ends_at is None
 
 
 def test_pins_that_never_hold_together_may_share_a_place():

@@ -203,3 +203,12 @@ def test_a_part_of_an_export_never_takes_the_place_of_all(settings: Settings, tm
     export = open_export(settings, write_shop(tmp_path), None, datetime(2026, 10, 2, tzinfo=UTC), None)
     with pytest.raises(ValueError, match="expected a whole export"):
         require_whole(export, replace=True)
+
+
+def test_blanks_around_a_brand_and_within_a_category_do_not_land(settings: Settings, tmp_path: Path):
+    source = write_shop(tmp_path, mapping=MAPPING + 'brand = "maker"\n')
+    odd = [{**PRODUCTS[0], "shelf": " Dairy  >  Milk ", "maker": "Nike "}, {**PRODUCTS[1], "maker": " "}]
+    write_csv(tmp_path / "products.csv", odd)
+    land(settings, source)
+    landed = {row["item_id"]: (row["brand"], row["category"]) for row in rows_of(settings, "items")}
+    assert landed == {"A1": ("Nike", "Dairy > Milk"), "B2": (None, "Bakery")}

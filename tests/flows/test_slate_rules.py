@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from feature_repo.slate_rules import Rule
 from flows.commands import rules as rules_command
 from flows.object_client import WriteConflict
 from flows.object_store import ensure_bucket
+from flows.releases import publish
 from flows.settings import Settings
 from flows.slate_rules import publish_rules, read_rules
+from tests.flows.test_releases import manifest_of, release_folder
 
 
 @pytest.fixture
@@ -69,3 +72,31 @@ def test_a_bad_file_is_refused_in_words_and_the_rules_stay(settings: Settings, t
     assert "spring" in shown.output
     assert read_rules(settings).version == 1
     assert "no version 7" in runner.invoke(rules_command.command, ["show", "--version", "7"]).output
+
+
+def test_a_file_that_begins_with_a_byte_order_mark_is_read(settings: Settings, tmp_path: Path):
+    path = tmp_path / "rules.toml"
+    path.write_bytes(b'\xef\xbb\xbf[[block]]\nitem = "a"\n')
+    done = CliRunner().invoke(rules_command.command, ["publish", str(path)])
+    assert (done.exit_code, "1 rules" in done.output) == (0, True), done.output
+
+
+def test_a_rule_holds_by_the_clock_that_serving_goes_by(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rule = Rule(
+        "block", item="a", starts_at=datetime(2018, 1, 1, tzinfo=UTC), ends_at=datetime(2018, 1, 15, tzinfo=UTC)
+    )
+    publish_rules(settings, (rule,))
+    assert " over " in _shown(), "without a champion the clock on the wall goes"
+    publish(settings, release_folder(tmp_path, "a"), manifest_of(as_of="2018-01-02T00:00:00+00:00"), None)
+    assert " holds " in _shown()
+    assert "Now is 2018-01-02 00:00 UTC, the champion's moment" in _shown()
+    monkeypatch.setattr(rules_command, "load_settings", lambda: replace(settings, clock="wall"))
+    assert " over " in _shown()
+
+
+def _shown() -> str:
+    done = CliRunner().invoke(rules_command.command, ["show"], env={"COLUMNS": "160"})
+    assert done.exit_code == 0, done.output
+    return done.output

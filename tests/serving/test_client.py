@@ -103,12 +103,25 @@ def test_a_busy_server_is_asked_again_after_the_pause_it_names():
     assert not answers
 
 
+@pytest.mark.parametrize("event_id", [None, "own"])
+def test_an_event_has_one_id_however_often_it_is_sent(event_id: str | None):
+    receipt = {"accepted": 1, "duplicates": 0, "updated_users": 1, "event_ids": ["own"], "notes": []}
+    sent: list[dict] = []
+    with answering([(503, {}), (200, receipt)], sent) as url:
+        Aisle(url).push({"event_id": event_id, "user_id": "1", "item_id": COFFEE, "event_type": "purchase"})
+    first, again = (body["events"][0]["event_id"] for body in sent)
+    assert first == again == (event_id or first)
+    assert first
+
+
 @contextmanager
-def answering(answers: list[tuple[int, dict]]) -> Iterator[str]:
+def answering(answers: list[tuple[int, dict]], sent: list[dict] | None = None) -> Iterator[str]:
     class Busy(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             status, body = answers.pop(0)
-            self.rfile.read(int(self.headers["Content-Length"]))
+            body_sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if sent is not None:
+                sent.append(body_sent)
             self.send_response(status)
             self.send_header("Retry-After", "0")
             self.end_headers()

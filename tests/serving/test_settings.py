@@ -37,6 +37,9 @@ def test_a_key_that_was_never_made_is_asked_for_and_not_made(tmp_path: Path):
     ("name", "value"),
     [
         ("AISLE_CLOCK", "sundial"),
+        ("AISLE_SHOP_TIMEZONE", "Asia"),
+        ("AISLE_SHOP_TIMEZONE", "Beijing time"),
+        ("AISLE_SHOP_TIMEZONE", ""),
         ("AISLE_RELEASE_PUBLIC_KEY", "0x12"),
         ("AISLE_ONLINE_STORE", "memory"),
         ("AISLE_SERVING_PORT", "70000"),

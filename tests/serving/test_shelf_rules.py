@@ -1,5 +1,6 @@
 """What the shop's rules do to a slate: blocks, pins, boosts, and what comes again to whom."""
 
+import gzip
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,13 +11,14 @@ import pytest
 
 from feature_repo.slate_rules import Rule, publication, read_rules_file
 from serving.arrangement import Limits
-from serving.catalogue import Conditions
+from serving.catalogue import Conditions, allowed_items, read_catalogue
 from serving.exploration import Exploration
 from serving.history import Interaction, UserRow
 from serving.metrics import make_metrics
+from serving.online_rows import no_online_rows
 from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
-from serving.release import Release
+from serving.release import Release, load_release
 from serving.repeat_policy import POLICIES, read_policies
 from serving.shelf_rules import HeldBack, bind_rules
 from serving.similar_items import similar_items
@@ -47,6 +49,20 @@ def test_a_blocked_item_is_shown_nowhere_and_the_answer_names_the_rules(release:
             assert answer.rules_id == shop.rules.rules_id
         assert MILK not in [item.item_id for item in similar_items(shop, "i02", 30, AS_OF).slate]
     assert recommend(release, Question(REGULAR, 3), AS_OF, make_metrics()).rules_id is None
+
+
+def test_blanks_around_a_brand_or_a_part_of_a_category_hide_it_from_no_rule_and_no_filter(shop: Path):
+    path = shop / "r20180101-first" / "items.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    rows[0] |= {"brand": "Maker ", "category": "GROCERY  > Dairy"}
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    catalogue = read_catalogue(path)
+    assert catalogue.items[1].brand == "Maker"
+    for text in ('brand = "Maker "', 'category = "Grocery > Dairy"'):
+        published, _ = publication(1, read_rules_file(f"[[block]]\n{text}"), "now")
+        assert not bind_rules(published, catalogue, None).at(AS_OF).allowed[1]
+    for conditions in (Conditions(brand="Maker"), Conditions(category="Grocery > Dairy")):
+        assert allowed_items(catalogue, conditions)[1]
 
 
 def test_a_rule_holds_from_its_first_moment_to_its_last(release: Release):
@@ -175,3 +191,13 @@ def test_serving_reads_the_policies_the_deepest_category_first(release: Release,
         path.write_text(wrong)
         with pytest.raises(ValueError, match=r"policies.json: expected policies of schema 1"):
             read_policies(path, release.catalogue)
+
+
+def test_similar_items_come_once_a_title_in_any_case(shop: Path):
+    path = shop / "r20180101-first" / "items.jsonl.gz"
+    rows = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    rows[2]["title"] = "MILK"
+    path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
+    release = replace(load_release(shop / "r20180101-second", no_online_rows), catalogue=read_catalogue(path))
+    found = [item.title for item in similar_items(release, MILK, 4, AS_OF).slate]
+    assert "MILK" not in found[:3]

@@ -2,14 +2,20 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
+from starlette.testclient import TestClient
 
+from serving.app import create_app
+from serving.history import Interaction, UserRow
+from serving.release import Release
+from serving.settings import load_settings
 from tests.serving.conftest import Server
-from tests.serving.tiny_shop import REGULAR, STRANGER
+from tests.serving.tiny_shop import AS_OF, PUBLIC_KEY, REGULAR, STRANGER
 
 PHONE = {"width": 390, "height": 844}
 
@@ -103,6 +109,40 @@ def test_an_address_with_a_line_more_than_a_pseudonym_gives_the_page_of_the_firs
     page = httpx.get(f"{served.url}/", params={"user": f"{STRANGER}\n"}, trust_env=False)
     assert page.status_code == 200
     assert STRANGER + "\n" not in page.text
+
+
+class _Row:
+    """An online store on this machine that knows one user."""
+
+    waits = False
+
+    def __init__(self, row: UserRow) -> None:
+        self.row = row
+
+    def read_many(self, names: list[str]) -> list[UserRow]:
+        return [self.row] * len(names)
+
+
+def _page_of(release: Release, tmp_path: Path) -> str:
+    environ = {"AISLE_HOME": str(tmp_path), "AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b"}
+    environ |= {"AISLE_RELEASE_PUBLIC_KEY": PUBLIC_KEY, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}
+    app = create_app(load_settings(environ))
+    desk = next(layer.kwargs["desk"] for layer in app.user_middleware if "desk" in layer.kwargs)
+    desk.champion.release = release
+    return TestClient(app).get("/", params={"user": REGULAR}).text
+
+
+def test_a_history_that_cannot_be_read_is_not_told_as_none(release: Release, tmp_path: Path):
+    page = _page_of(replace(release, online=None), tmp_path)
+    assert "The history cannot be read now." in page
+    assert "Nothing yet" not in page
+
+
+def test_a_history_of_items_outside_the_release_is_not_told_as_none(release: Release, tmp_path: Path):
+    row = UserRow(tuple(Interaction(f"old {day}", "purchase", int(AS_OF.timestamp()) - day) for day in (3, 2, 1)))
+    page = _page_of(replace(release, online=_Row(row)), tmp_path)
+    assert "3 of items outside this release." in page
+    assert "Nothing yet" not in page
 
 
 def test_a_form_of_another_site_is_refused(served: Server):
