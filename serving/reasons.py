@@ -111,6 +111,11 @@ def popular_reason(position: int, release: Release, language: Language) -> Reaso
     return Reason(kind="popular", text=text)
 
 
+def bought_together(position: int, other: int, release: Release) -> bool:
+    """Say whether people bought an item together with its neighbour; otherwise they only met both in one visit."""
+    return bool(release.neighbour_bought[position][release.neighbour_items[position] == other].any())
+
+
 def readable(text: str) -> str:
     """Return a name that a shop wrote in capitals as people write it; others as they are."""
     return text.capitalize() if text.isupper() and len(text) > 3 else text
@@ -155,7 +160,7 @@ def _cited_reason(position: int, citation: Citation, evidence: Evidence) -> Reas
     if citation.kind == "model":
         return Reason(kind="model", text=phrases.model if because else phrases.whole, because=because)
     (cited,) = citation.items
-    form = phrases.co_purchase
+    form = phrases.co_purchase if bought_together(position, cited, evidence.release) else phrases.co_view
     if citation.kind == "similar":
         form = phrases.same_kind if items[cited].title == items[position].title else phrases.similar
     text = form.format(title=_title(cited, evidence.release), deed=_deed(cited, evidence))

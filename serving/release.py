@@ -42,7 +42,8 @@ class Release:
     """One loaded release. Arrays are over the vocabulary, n + 1 rows, row 0 padding.
 
     `vectors` float32 [n+1, d] of length 1 (0 where an item has none), `neighbour_items` int32 [n+1, 20] co-purchased
-    items (0 = none), `neighbour_scores` float32 alike, `popularity` float32 [n+1] recent interactions,
+    items (0 = none), `neighbour_scores` float32 alike, `neighbour_bought` bool alike (both were bought in one visit, in
+    at least two; False in releases from before that was counted), `popularity` float32 [n+1] recent interactions,
     `category_places` int32 [n+1] how many items of the same first category are more popular. `rules` are the shop's
     own, tied to this release's items. `nobody_places` int32 [n+1] is where the model puts each item for a user of whom
     nothing is known, 0 the best; n + 1 for one that is not available.
@@ -57,6 +58,7 @@ class Release:
     vectors: npt.NDArray[np.float32]
     neighbour_items: npt.NDArray[np.int32]
     neighbour_scores: npt.NDArray[np.float32]
+    neighbour_bought: npt.NDArray[np.bool_]
     popularity: npt.NDArray[np.float32]
     category_places: npt.NDArray[np.int32]
     online: OnlineRows | None
@@ -88,6 +90,9 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
     with np.load(folder / "neighbours.npz", allow_pickle=False) as neighbours:
         neighbour_items = neighbours["items"].astype(np.int32, copy=False)
         neighbour_scores = neighbours["scores"].astype(np.float32, copy=False)
+        neighbour_bought = np.zeros(neighbour_items.shape, np.bool_)
+        if "bought" in neighbours:
+            neighbour_bought = neighbours["bought"].astype(np.bool_, copy=False)
     catalogue = read_catalogue(folder / "items.jsonl.gz")
     popularity = np.load(folder / "popularity.npy", allow_pickle=False).astype(np.float32)
     return Release(
@@ -102,6 +107,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         vectors=_unit_vectors(folder / "vectors.npy"),
         neighbour_items=neighbour_items,
         neighbour_scores=neighbour_scores,
+        neighbour_bought=neighbour_bought,
         popularity=popularity,
         category_places=_category_places(catalogue, popularity),
         online=online,
@@ -158,6 +164,7 @@ def _check_vocabulary(release: Release, manifest: dict[str, Any]) -> None:
         "vectors.npy": release.vectors,
         "neighbours.npz items": release.neighbour_items,
         "neighbours.npz scores": release.neighbour_scores,
+        "neighbours.npz bought": release.neighbour_bought,
         "popularity.npy": release.popularity,
     }
     for name, table in tables.items():
