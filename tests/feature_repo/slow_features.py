@@ -35,7 +35,7 @@ def _interactions(events: list[Event]) -> list[Event]:
 
 
 def _basket(event: Event) -> str:
-    return event["basket_id"] or event["event_id"]
+    return event["basket_id"] or event["session_id"] or event["event_id"]
 
 
 def _spend(event: Event) -> float:

@@ -27,3 +27,14 @@ def test_company_counts_the_visits_in_which_both_were_bought_beside_those_that_m
     assert rows["a"]["co_purchase_item_ids"] == ["b"]
     assert rows["a"]["co_purchase_bought"] == [bought]
     assert rows["d"]["co_purchase_bought"] == []
+
+
+def test_two_units_of_one_checkout_are_one_purchase_where_only_a_session_is_told():
+    lines = [event(n, "u", "c", timedelta(days=40, seconds=n), channel="web", session_id="checkout") for n in (1, 2)]
+    with prepared(lines) as connection:
+        (habits,) = TRANSFORMS["user_habits"](connection, AS_OF).to_pylist()
+        repeats = {row["item_id"]: row for row in TRANSFORMS["item_repeat"](connection, AS_OF).to_pylist()}
+        bought = connection.execute('SELECT count(*) FROM purchases GROUP BY item, "user"').fetchall()
+    assert habits["habit_counts"] == [1]
+    assert repeats["c"]["repeat_rate"] == 0
+    assert bought == [(1,)], "so the policy of what comes again sees no return"
