@@ -44,7 +44,8 @@ class Release:
     `vectors` float32 [n+1, d] of length 1 (0 where an item has none), `neighbour_items` int32 [n+1, 20] co-purchased
     items (0 = none), `neighbour_scores` float32 alike, `neighbour_bought` bool alike (both were bought in one visit, in
     at least two; False in releases from before that was counted), `popularity` float32 [n+1] recent interactions,
-    `category_places` int32 [n+1] how many items of the same first category are more popular. `rules` are the shop's
+    `category_places` int32 [n+1] how many others of the same first category are at least as popular: of equals,
+    none stands before another. `rules` are the shop's
     own, tied to this release's items. `nobody_places` int32 [n+1] is where the model puts each item for a user of whom
     nothing is known, 0 the best; n + 1 for one that is not available.
     """
@@ -109,7 +110,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         neighbour_scores=neighbour_scores,
         neighbour_bought=neighbour_bought,
         popularity=popularity,
-        category_places=_category_places(catalogue, popularity),
+        category_places=category_places(catalogue, popularity),
         online=online,
         rules=bind_rules(None, catalogue, read_policies(folder / POLICIES, catalogue)),
         nobody_places=np.zeros(0, np.int32),
@@ -143,14 +144,15 @@ def _unit_vectors(path: Path) -> npt.NDArray[np.float32]:
     return unit
 
 
-def _category_places(catalogue: Catalogue, popularity: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+def category_places(catalogue: Catalogue, popularity: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Return how many others of its first category are at least as popular as each item."""
     places = np.zeros(len(popularity), np.int32)
     groups: dict[str | None, list[int]] = defaultdict(list)
     for position, item in enumerate(catalogue.items[: len(popularity)]):
         groups[first_category(item.category)].append(position)
     for members in groups.values():
         counts = popularity[members]
-        places[members] = len(counts) - np.searchsorted(np.sort(counts), counts, side="right")
+        places[members] = len(counts) - np.searchsorted(np.sort(counts), counts, side="left") - 1
     return places
 
 
