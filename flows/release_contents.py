@@ -66,7 +66,8 @@ def write_contents(
     _write_items(folder / "items.jsonl.gz", tables.items)
     np.save(folder / "vectors.npy", whitened_text(text_vectors))
     np.save(folder / "popularity.npy", _popularity(rows, known))
-    np.savez(folder / "neighbours.npz", **_neighbours(rows, known, item_ids))
+    items, scores, bought = _neighbours(rows, known, item_ids)
+    np.savez(folder / "neighbours.npz", items=items, scores=scores, bought=bought)
     policies = json.dumps(repeat_policies(settings, as_of, source, tables.items), indent=1, ensure_ascii=False)
     (folder / POLICIES_NAME).write_text(policies, encoding="utf-8")
     shutil.copyfile(settings.feature_store.registry_path, folder / "registry.db")
@@ -150,10 +151,10 @@ def _popularity(rows: pa.Table, known: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], np.where(known, counts, 0))).astype(np.float32)
 
 
-def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> dict[str, np.ndarray]:
-    """Return the items met most together with each, [n + 1, 20]: `items` as indices int32, 0 = none, `scores` float32.
+def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> tuple[np.ndarray, ...]:
+    """Return the items met most together with each, [n + 1, 20]: indices int32, 0 = none; cosines float32.
 
-    `bought` bool is where both were bought in visits enough to say so.
+    The third, bool, says where both were bought in visits enough to tell it.
     """
     lists = rows["co_purchase_item_ids"].combine_chunks()
     parent = pc.list_parent_indices(lists).to_numpy()
@@ -169,7 +170,7 @@ def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> dict[s
     items = np.zeros((len(known) + 1, CO_PURCHASE_LENGTH), dtype=np.int32)
     scores, bought = np.zeros(items.shape, dtype=np.float32), np.zeros(items.shape, dtype=np.bool_)
     items[at], scores[at], bought[at] = index[first], cosine[first], visits[first] >= CO_PURCHASE_MINIMUM
-    return {"items": items, "scores": scores, "bought": bought}
+    return items, scores, bought
 
 
 def _most_common(column: pa.ChunkedArray) -> str | None:
