@@ -85,7 +85,7 @@ def publish_shop(
     neighbours = _often(generator, size.items, (rows, CO_PURCHASE_LENGTH)).astype(np.int32)
     neighbours[0] = 0
     scores = -np.sort(-generator.random(neighbours.shape).astype(np.float32), axis=1)
-    np.savez(folder / "neighbours.npz", items=neighbours, scores=scores)
+    np.savez(folder / "neighbours.npz", items=neighbours, scores=scores, bought=scores > 0.5)
     _write_items(folder / "items.jsonl.gz", size)
     store = open_store(store_address(settings))
     apply_definitions(store, str(settings.home / "offline"))

@@ -32,7 +32,7 @@ PAIRED_LISTS = {
     "user_affinity": (("top_categories", "top_category_shares"), ("top_brands", "top_brand_shares")),
     "user_history": (("history_item_ids", "history_event_types", "history_event_times"),),
     "user_habits": (("habit_item_ids", "habit_counts", "habit_last_times"),),
-    "item_co_purchase": (("co_purchase_item_ids", "co_purchase_scores"),),
+    "item_co_purchase": (("co_purchase_item_ids", "co_purchase_scores", "co_purchase_bought"),),
 }
 #: Feature → (shortest, longest) list.
 LIST_LENGTHS = {
@@ -47,7 +47,7 @@ LIST_LENGTHS = {
 #: Lists of shares of one whole.
 SHARE_LISTS = ("top_category_shares", "top_brand_shares", "hour_shares", "weekday_shares")
 #: Lists of numbers that are never negative.
-COUNT_LISTS = ("habit_counts", "co_purchase_scores")
+COUNT_LISTS = ("habit_counts", "co_purchase_scores", "co_purchase_bought")
 #: Sums of shares may pass 1 by this much: rounding of doubles (and of 32-bit floats on the way).
 SHARE_TOLERANCE = 1e-5
 

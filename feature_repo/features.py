@@ -12,8 +12,9 @@ WINDOWS_DAYS = (7, 28, 84, 364)
 #: Length of a user's history (last interactions) and of a user's habits (most repeated items).
 HISTORY_LENGTH = 100
 HABIT_LENGTH = 100
-#: Co-purchased items kept for each item.
+#: Co-purchased items kept for each item; a pair counts when so many visits hold both: one meeting is chance.
 CO_PURCHASE_LENGTH = 20
+CO_PURCHASE_MINIMUM = 2
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,7 @@ ITEM_CO_PURCHASE = FeatureView(
             False,
         ),
         Column("co_purchase_scores", "list<float>", "cosine of the two items' baskets", False),
+        Column("co_purchase_bought", "list<float>", "visits in which both were bought", False),
     ),
 )
 USER_VIEWS = (

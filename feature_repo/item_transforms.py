@@ -5,7 +5,14 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from feature_repo.features import CO_PURCHASE_LENGTH, ITEM_CO_PURCHASE, ITEM_POPULARITY, ITEM_PRICE, ITEM_REPEAT
+from feature_repo.features import (
+    CO_PURCHASE_LENGTH,
+    CO_PURCHASE_MINIMUM,
+    ITEM_CO_PURCHASE,
+    ITEM_POPULARITY,
+    ITEM_PRICE,
+    ITEM_REPEAT,
+)
 from feature_repo.prepared_events import DAY_US, ITEMS_AS_OF, exact_sum, microseconds, run_view, run_view_in_parts
 from feature_repo.user_transforms import in_window, windowed
 
@@ -13,8 +20,6 @@ from feature_repo.user_transforms import in_window, windowed
 PRICE_DAYS = 84
 #: Days of visits that co-purchases are counted in; a year of a grocer's baskets has four times the pairs.
 CO_PURCHASE_DAYS = 84
-#: A pair of items counts when so many visits hold both; one meeting is chance.
-CO_PURCHASE_MINIMUM = 2
 #: Visits with more distinct items than this say little of each pair, and cost the square of their size.
 CO_PURCHASE_VISIT_SIZE = 100
 #: Pairs met in visits that are counted at once: a group of a pair takes some 100 bytes of the 600 MiB.
@@ -23,13 +28,14 @@ PART_PAIRS = 3_000_000
 _COMPANY = f"""
 CREATE OR REPLACE TEMP TABLE company AS
 WITH met AS (
-    SELECT DISTINCT visit, item FROM acts WHERE is_interaction AND has_visit AND {in_window(CO_PURCHASE_DAYS)}
+    SELECT visit, item, bool_or(is_purchase) AS bought FROM acts
+    WHERE is_interaction AND has_visit AND {in_window(CO_PURCHASE_DAYS)} GROUP BY visit, item
 ),
 visits AS (
     SELECT visit FROM met GROUP BY visit HAVING count(*) BETWEEN 2 AND {CO_PURCHASE_VISIT_SIZE}
 ),
 sizes AS (SELECT item, count(*) AS n FROM met GROUP BY item HAVING n >= {CO_PURCHASE_MINIMUM})
-SELECT visit, item, n FROM met JOIN visits USING (visit) JOIN sizes USING (item)
+SELECT visit, item, bought, n FROM met JOIN visits USING (visit) JOIN sizes USING (item)
 """
 
 
@@ -81,7 +87,7 @@ def item_repeat(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Ta
 
 
 def item_co_purchase(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> pa.Table:
-    """The 20 items met most in the same basket or session in the last 84 days, by cosine.
+    """The 20 items met most in the same basket or session in the last 84 days, by cosine, and what was bought there.
 
     cosine(i, j) = visits with both / sqrt(visits with i × visits with j); a pair needs 2 visits, a visit has at most
     100 distinct items. Some items after the others: four million lines of a grocer have more pairs than fit at once.
@@ -89,21 +95,24 @@ def item_co_purchase(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> 
     connection.execute(_COMPANY, {"as_of": microseconds(as_of)})
     query = f"""
     WITH pairs AS (
-        SELECT a.item, b.item AS other, count(*) / sqrt(any_value(a.n) * any_value(b.n)) AS score
+        SELECT a.item, b.item AS other, count(*) / sqrt(any_value(a.n) * any_value(b.n)) AS score,
+               count(*) FILTER (a.bought AND b.bought) AS bought
         FROM company a JOIN company b ON a.visit = b.visit AND a.item <> b.item
         WHERE a.item BETWEEN $first AND $last
         GROUP BY a.item, b.item HAVING count(*) >= {CO_PURCHASE_MINIMUM}
     ),
     scored AS (
-        SELECT item, other, score FROM pairs
+        SELECT item, other, score, bought FROM pairs
         QUALIFY row_number() OVER (PARTITION BY item ORDER BY score DESC, other) <= {CO_PURCHASE_LENGTH}
     ),
     neighbours AS (
         SELECT s.item, list(o.item_id ORDER BY score DESC, other) AS ids,
-               list(score ORDER BY score DESC, other) AS scores
+               list(score ORDER BY score DESC, other) AS scores,
+               list(bought ORDER BY score DESC, other) AS bought
         FROM scored s JOIN item_codes o ON o.item = s.other GROUP BY s.item
     )
-    SELECT item_id, coalesce(ids, []) AS co_purchase_item_ids, coalesce(scores, []) AS co_purchase_scores
+    SELECT item_id, coalesce(ids, []) AS co_purchase_item_ids, coalesce(scores, []) AS co_purchase_scores,
+           coalesce(bought, []) AS co_purchase_bought
     FROM ({ITEMS_AS_OF}) LEFT JOIN neighbours USING (item) WHERE item BETWEEN $first AND $last
     """
     return run_view_in_parts(connection, ITEM_CO_PURCHASE, as_of, query, item_parts(connection, PART_PAIRS))

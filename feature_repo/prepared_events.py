@@ -85,7 +85,7 @@ FROM (SELECT
     event_type = 'purchase' AS is_purchase,
     event_type = 'offer_redeemed' AS is_redemption,
     item IS NOT NULL AND event_type IN {INTERACTION_TYPES} AS is_interaction,
-    hash(coalesce(basket_id, event_id)) AS basket,
+    hash(coalesce(basket_id, session_id, event_id)) AS basket,
     hash(coalesce(basket_id, session_id)) AS visit,
     coalesce(basket_id, session_id) IS NOT NULL AS has_visit,
     unit_price,
@@ -97,7 +97,8 @@ FROM (SELECT
 FROM events JOIN user_codes USING (user_id) LEFT JOIN item_codes USING (item_id)
 WHERE known_at <= $known_as_of)
 """
-# A basket that holds an item in several lines is one purchase of it, at the time of the first line.
+# A basket that holds an item in several lines is one purchase of it, at the time of the first line. Where no baskets
+# are told a user's session is one: an item of which two were ordered did not come again.
 _PURCHASES = """
 CREATE OR REPLACE TEMP TABLE purchases AS
 SELECT "user", item, basket, min(event_us) AS event_us, min(weight) AS weight

@@ -84,7 +84,7 @@ def _estimate(settings: Settings, challenger: Path, window_hours: float) -> OffP
         }
         both = zip(matches(shown, ours[row["request_id"]]), matches(shown, theirs[row["request_id"]]), strict=True)
         for item, (mine, other) in zip(slate, both, strict=True):
-            if item["propensity"] is not None:
+            if item["propensity"] is not None and "pin" not in item["sources"]:  # a pin is nobody's choice
                 click = item["item_id"] in clicked
                 found.append((numbers[row["user_id"]], item["propensity"], click, mine, other))
     columns = [np.array(column) for column in zip(*found, strict=True)]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from feature_repo.features import (
     CO_PURCHASE_LENGTH,
+    CO_PURCHASE_MINIMUM,
     HABIT_LENGTH,
     HISTORY_LENGTH,
     ITEM_VIEWS,
@@ -65,8 +66,8 @@ def write_contents(
     _write_items(folder / "items.jsonl.gz", tables.items)
     np.save(folder / "vectors.npy", whitened_text(text_vectors))
     np.save(folder / "popularity.npy", _popularity(rows, known))
-    items, scores = _neighbours(rows, known, item_ids)
-    np.savez(folder / "neighbours.npz", items=items, scores=scores)
+    items, scores, bought = _neighbours(rows, known, item_ids)
+    np.savez(folder / "neighbours.npz", items=items, scores=scores, bought=bought)
     policies = json.dumps(repeat_policies(settings, as_of, source, tables.items), indent=1, ensure_ascii=False)
     (folder / POLICIES_NAME).write_text(policies, encoding="utf-8")
     shutil.copyfile(settings.feature_store.registry_path, folder / "registry.db")
@@ -150,20 +151,26 @@ def _popularity(rows: pa.Table, known: np.ndarray) -> np.ndarray:
     return np.concatenate(([0], np.where(known, counts, 0))).astype(np.float32)
 
 
-def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the items most bought together with each, as indices int32 [n + 1, 20] and cosines float32, 0 = none."""
+def _neighbours(rows: pa.Table, known: np.ndarray, item_ids: pa.Array) -> tuple[np.ndarray, ...]:
+    """Return the items met most together with each, [n + 1, 20]: indices int32, 0 = none; cosines float32.
+
+    The third, bool, says where both were bought in visits enough to tell it.
+    """
     lists = rows["co_purchase_item_ids"].combine_chunks()
     parent = pc.list_parent_indices(lists).to_numpy()
     index = pc.fill_null(pc.add(pc.index_in(pc.list_flatten(lists), item_ids), 1), 0).to_numpy()
-    cosine = pc.list_flatten(rows["co_purchase_scores"].combine_chunks()).to_numpy()
+    cosine, visits = (
+        pc.list_flatten(rows[name].combine_chunks()).to_numpy() for name in ("co_purchase_scores", "co_purchase_bought")
+    )
     keep = (index > 0) & known[parent]
-    parent, index, cosine = parent[keep], index[keep], cosine[keep]
+    parent, index, cosine, visits = parent[keep], index[keep], cosine[keep], visits[keep]
     place = np.arange(len(parent)) - np.searchsorted(parent, parent)
-    parent, index, cosine, place = (values[place < CO_PURCHASE_LENGTH] for values in (parent, index, cosine, place))
+    first = place < CO_PURCHASE_LENGTH
+    at = parent[first] + 1, place[first]
     items = np.zeros((len(known) + 1, CO_PURCHASE_LENGTH), dtype=np.int32)
-    scores = np.zeros(items.shape, dtype=np.float32)
-    items[parent + 1, place], scores[parent + 1, place] = index, cosine
-    return items, scores
+    scores, bought = np.zeros(items.shape, dtype=np.float32), np.zeros(items.shape, dtype=np.bool_)
+    items[at], scores[at], bought[at] = index[first], cosine[first], visits[first] >= CO_PURCHASE_MINIMUM
+    return items, scores, bought
 
 
 def _most_common(column: pa.ChunkedArray) -> str | None:

@@ -1,7 +1,8 @@
 """What comes again, by category, learned from what people did: the policies that a release carries.
 
 People buy milk again and a television hardly ever. Of the users who bought (or first only looked at) an item, those who
-came back to it are counted over each category. Where clearly too few do, the item is not shown to them again.
+came back to it are counted over each category. Users of one visit only (guests with a new id for each order) could not
+come back and are not counted. Where clearly too few do, the item is not shown to them again.
 """
 
 import math
@@ -25,6 +26,11 @@ LEAST_USERS = 50
 LEAST_SHARES = {"bought": 0.05, "seen": 0.02}
 _Z = 1.96
 
+# Users who came more than once: on two days, or with two baskets.
+_RETURNING = """
+    SELECT "user" FROM acts WHERE is_interaction AND event_us < $as_of GROUP BY "user"
+    HAVING count(DISTINCT event_us // 86400000000) > 1 OR count(DISTINCT basket) FILTER (is_purchase) > 1
+"""
 # A user and an item, from the first deed: bought again in another basket; only looked at, then met on another day.
 _PAIRS = {
     "bought": """
@@ -50,7 +56,8 @@ def repeat_policies(settings: Settings, as_of: datetime, source: str | None, ite
     with open_events(settings, source) as connection:
         for deed, pairs in _PAIRS.items():
             query = f"""
-                SELECT item_id, count(*), count(*) FILTER (again) FROM ({pairs}) JOIN item_codes USING (item)
+                SELECT item_id, count(*), count(*) FILTER (again)
+                FROM ({pairs}) SEMI JOIN ({_RETURNING}) USING ("user") JOIN item_codes USING (item)
                 WHERE first_us < $settled GROUP BY item_id ORDER BY item_id
             """
             moments = {"as_of": microseconds(as_of), "settled": microseconds(as_of - SETTLED)}

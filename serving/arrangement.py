@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from serving.catalogue import Catalogue, first_category
 
@@ -35,7 +36,7 @@ def arrange(
     """
     titles, again = catalogue.title_ids, list[int]()
     order = list[int]()
-    room = _NO_END if limits == NO_LIMITS else _Room(catalogue, limits)
+    room = room_of(catalogue, limits)
     kept = [position for position in given if room.take(position)]
     seen = {titles[position] for position in kept}
     left = k - len(kept)
@@ -54,18 +55,42 @@ def arrange(
     return kept, order
 
 
+class Room(Protocol):
+    """What a slate has room for beside what it holds."""
+
+    def fits(self, position: int) -> bool:
+        """Say whether there is room for an item."""
+        ...
+
+    def take(self, position: int) -> bool:
+        """Count an item in if there is room for it, and say whether there was."""
+        ...
+
+
+def room_of(catalogue: Catalogue, limits: Limits, held: Sequence[int] = ()) -> Room:
+    """Return the room that limits leave beside the items held."""
+    room = NO_END if limits == NO_LIMITS else _Limited(catalogue, limits)
+    for position in held:
+        room.take(position)
+    return room
+
+
 class _NoEnd:
     """Has room for everything."""
+
+    def fits(self, position: int) -> bool:
+        """Say that there is room."""
+        return True
 
     def take(self, position: int) -> bool:
         """Say that there was room."""
         return True
 
 
-_NO_END = _NoEnd()
+NO_END: Room = _NoEnd()
 
 
-class _Room:
+class _Limited:
     """Counts what a slate holds of each brand and category."""
 
     def __init__(self, catalogue: Catalogue, limits: Limits) -> None:
@@ -73,15 +98,21 @@ class _Room:
         self.limits = limits
         self.held: Counter[tuple[str, str]] = Counter()
 
+    def fits(self, position: int) -> bool:
+        """Say whether there is room for an item."""
+        return all(self.held[key] < limit for key, limit in self._limited(position))
+
     def take(self, position: int) -> bool:
         """Count an item in if there is room for it, and say whether there was."""
+        if not self.fits(position):
+            return False
+        self.held.update(key for key, _ in self._limited(position))
+        return True
+
+    def _limited(self, position: int) -> list[tuple[tuple[str, str], int]]:
         item = self.items[position]
         asked = (
             ("brand", item.brand, self.limits.per_brand),
             ("category", first_category(item.category), self.limits.per_category),
         )
-        limited = [((kind, name.casefold()), limit) for kind, name, limit in asked if name and limit is not None]
-        if any(self.held[key] >= limit for key, limit in limited):
-            return False
-        self.held.update(key for key, _ in limited)
-        return True
+        return [((kind, name.casefold()), limit) for kind, name, limit in asked if name and limit is not None]

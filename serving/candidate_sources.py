@@ -4,7 +4,7 @@ import numpy as np
 
 from serving.contract import CandidateSource
 from serving.model_inputs import KnownRow
-from serving.reasons import POPULAR_PLACES, SIMILAR_COSINE
+from serving.reasons import POPULAR_PLACES, POPULAR_TAKES, SIMILAR_COSINE
 from serving.release import Release
 
 #: Distinct items of the history, newest first, that a cold item is likened to.
@@ -16,9 +16,9 @@ def candidate_sources(
 ) -> list[list[CandidateSource]]:
     """Return the sources of each item, by vocabulary index.
 
-    repeat: the user took it before; co_purchase: often bought with an item of the history; popular: among the most
-    taken of its category; text: nobody took it yet, but it means the same as a recent item; model: the model scored it
-    for this user (`scored`).
+    repeat: the user took it before; co_purchase: often in one visit with an item of the history; popular: among the
+    most taken of its category; text: new to the user and taken by nobody in the 28 days before the release, but it
+    means the same as a recent item; model: the model scored it for this user (`scored`).
     """
     own, history = row.past, row.newest.keys()
     at = np.array(positions, np.int64)
@@ -32,9 +32,9 @@ def candidate_sources(
         if together[place]:
             sources.append("co_purchase")
         if taken[place] <= 0:
-            if _means_the_same(release, row, position):
+            if position not in own and _means_the_same(release, row, position):
                 sources.append("text")
-        elif places[place] < POPULAR_PLACES:
+        elif taken[place] >= POPULAR_TAKES and places[place] < POPULAR_PLACES:
             sources.append("popular")
         found.append(sources)
     return found

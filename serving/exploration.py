@@ -5,7 +5,10 @@ under another order can be estimated (inverse propensity: Horvitz and Thompson, 
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from serving.arrangement import NO_END, Room
 
 #: Next best items that places are drawn from.
 POOL_SIZE = 50
@@ -22,21 +25,32 @@ class Exploration:
 NO_EXPLORATION = Exploration()
 
 
-def explore(found: int, k: int, exploration: Exploration, user: str | None) -> tuple[list[int], list[float | None]]:
-    """Draw k places out of `found` items, best first: the first k as they are, those after them as the pool.
+def explore(
+    found: Sequence[int], k: int, exploration: Exploration, user: str | None, room: Room = NO_END
+) -> tuple[list[int], list[float | None]]:
+    """Draw k places out of the items found, best first: the first k as they are, those after them as the pool.
 
-    Returns the rows in the order of the slate, and the propensity of each: the probability of that item in that place,
-    given the places above it. Rows of the pool that are drawn push the last of the first k out.
+    Returns the items in the order of the slate, and the propensity of each: the probability of that item in that place,
+    given the places above it. Items of the pool that are drawn push the last of the first k out. What the `room` has no
+    place for any more is neither drawn nor shown; where none of the first k fits, the place is drawn.
     """
-    pool = list(range(k, min(found, k + POOL_SIZE)))
+    best, pool = list(found[:k]), list(found[k : k + POOL_SIZE])
     chance = random.Random(f"{exploration.seed}\n{user}")
-    rows, propensities, best = list[int](), list[float | None](), 0
-    for _ in range(min(k, found)):
-        if pool and chance.random() < exploration.share:
-            propensities.append(exploration.share / len(pool))
-            rows.append(pool.pop(chance.randrange(len(pool))))
+    shown, propensities = list[int](), list[float | None]()
+    for _ in range(len(best)):
+        fitting = [item for item in pool if room.fits(item)]
+        plain = [item for item in best if room.fits(item)][:1]
+        share = exploration.share if plain else 1.0
+        if fitting and chance.random() < share:
+            item = fitting[chance.randrange(len(fitting))]
+            pool.remove(item)
+            propensities.append(share / len(fitting))
+        elif plain:
+            (item,) = plain
+            best.remove(item)
+            propensities.append(1.0 - share if fitting else 1.0)
         else:
-            propensities.append(1.0 - exploration.share if pool else 1.0)
-            rows.append(best)
-            best += 1
-    return rows, propensities
+            break
+        room.take(item)
+        shown.append(item)
+    return shown, propensities

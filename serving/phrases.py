@@ -15,8 +15,8 @@ WITH_YEAR = 300
 class Phrases:
     """Sentences of one language. `own` tells of a deed at the item itself, `deeds` names one at another item.
 
-    Both are by event type, '' for any other. `together_with` and `like` are told of an item beside another one, whoever
-    looks. `day` is filled with year, month (its name in English) and day.
+    Both are by event type, '' for any other. `together_with`, `looked_at_with` and `like` are told of an item beside
+    another one, whoever looks. `day` is filled with year, month (its name in English) and day.
     """
 
     habit: str
@@ -24,9 +24,11 @@ class Phrases:
     own: Mapping[str, str]
     deeds: Mapping[str, str]
     co_purchase: str
+    co_view: str
     similar: str
     same_kind: str
     together_with: str
+    looked_at_with: str
     like: str
     popular: str
     popular_in: str
@@ -65,9 +67,11 @@ _ENGLISH = Phrases(
         "": "which you chose",
     },
     co_purchase="Often bought with {title}, {deed}.",
+    co_view="Often looked at together with {title}, {deed}.",
     similar="Similar to {title}, {deed}.",
     same_kind="The same kind as one {deed}.",
     together_with="Often bought with {title}.",
+    looked_at_with="Often looked at together with {title}.",
     like="Similar to {title}.",
     popular="Popular this month.",
     popular_in="Popular in {category} this month.",
@@ -105,9 +109,11 @@ _CHINESE = Phrases(
         "": "选过",
     },
     co_purchase="常与您{deed}的“{title}”一起购买。",
+    co_view="常与您{deed}的“{title}”一起浏览。",
     similar="与您{deed}的“{title}”相似。",
     same_kind="与您{deed}的商品同类。",
     together_with="常与“{title}”一起购买。",
+    looked_at_with="常与“{title}”一起浏览。",
     like="与“{title}”相似。",
     popular="本月热销。",
     popular_in="本月“{category}”类热销。",

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from serving.arrangement import NO_LIMITS, Limits, arrange
+from serving.arrangement import NO_LIMITS, Limits, arrange, room_of
 from serving.diversity import diversify
 from serving.exploration import NO_EXPLORATION, POOL_SIZE, Exploration, explore
 from serving.item_index import Ranking
@@ -16,11 +16,15 @@ from serving.shelf_rules import ActiveRules
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """How the places of a slate are given. `diversity` is 0 (by score alone) to 1."""
+    """How the places of a slate are given. `diversity` is 0 (by score alone) to 1.
+
+    So many of the next best items as `tail` says follow the slate, for those who hold a release against a log.
+    """
 
     limits: Limits = NO_LIMITS
     diversity: float = 0.0
     exploration: Exploration = NO_EXPLORATION
+    tail: int = 0
 
 
 NO_WISHES = Wishes()
@@ -47,6 +51,10 @@ class Places:
     pinned: set[int] = field(default_factory=set)
     boosted: set[int] = field(default_factory=set)
     drawn: set[int] = field(default_factory=set)
+
+    def none_drawn(self) -> bool:
+        """Say whether places were to be drawn and there was nothing to draw from."""
+        return bool(self.propensities) and set(self.propensities or ()) == {1.0} and not self.drawn
 
 
 def candidates_for(k: int, wishes: Wishes, active: ActiveRules) -> int:
@@ -77,28 +85,29 @@ def place_items(
     unpinned = ~np.isin(ranking[0], [position for _, position in pins])
     candidates = ranking[0][unpinned].tolist()
     drawing = wishes.exploration.share > 0
-    kept, chosen = arrange(
-        release.catalogue,
-        candidates,
-        k + (POOL_SIZE if drawing else 0),
-        wishes.limits,
-        [position for _, position in pins],
-        asker.own,
-    )
-    room = k - len(kept)
-    found = [candidates[at] for at in chosen]
-    rows, propensities = explore(len(found), room, wishes.exploration, asker.name)
-    others = [found[row] for row in rows]
-    places = Places(others, [], propensities, set(kept), boosted & set(others), set(found[room:]))
+    given = [position for _, position in pins]
+    kept, chosen = arrange(release.catalogue, candidates, k, wishes.limits, given, asker.own)
+    best, pool = [candidates[at] for at in chosen], list[int]()
+    if drawing or wishes.tail:
+        pool = _next_best(release, [*kept, *best], candidates, max(POOL_SIZE * drawing, wishes.tail), asker)
+    room = room_of(release.catalogue, wishes.limits, kept)
+    others, propensities = explore([*best, *pool] if drawing else best, len(best), wishes.exploration, asker.name, room)
+    drawn = set(pool) & set(others)
     for place, position in pins:
-        if position in places.pinned:
-            places.positions.insert(place - 1, position)
+        if position in kept:
+            others.insert(place - 1, position)
             propensities.insert(place - 1, 1.0)
-    places.scores = [scores.get(position) for position in places.positions]
-    places.drawn &= set(places.positions)
-    if not drawing:
-        places.propensities = None
-    return places
+    others += pool[: wishes.tail]
+    told = propensities if drawing else None
+    return Places(others, [scores.get(each) for each in others], told, set(kept), boosted & set(others), drawn)
+
+
+def _next_best(release: Release, shown: list[int], candidates: list[int], count: int, asker: Asker) -> list[int]:
+    """Return the items that come next where nothing is limited, as `arrange` orders them."""
+    there = set(shown)
+    left = [position for position in candidates if position not in there]
+    _, chosen = arrange(release.catalogue, left, len(shown) + count, NO_LIMITS, shown, asker.own)
+    return [left[at] for at in chosen]
 
 
 def _boosted(ranking: Ranking, lift: npt.NDArray[np.int32]) -> tuple[Ranking, set[int]]:

@@ -20,8 +20,6 @@ from serving.online_rows import no_online_rows
 from serving.release import Release, load_release
 from serving.replay import question_of_log, row_of_log, with_rules
 
-MOST = 200
-
 
 def main() -> None:
     """Rank what comes in, line by line."""
@@ -36,11 +34,14 @@ def main() -> None:
 
 
 def plain_items(release: Release, row: Mapping[str, Any], metrics: Metrics) -> list[str]:
-    """Return a release's items for one logged question, no place drawn."""
+    """Return a release's items for one logged question, no place drawn: the slate as asked for, then the next best.
+
+    A question for more places would have other pins in them, and another order where diversity was asked for.
+    """
     question, stored = question_of_log(orjson.loads(row["question"])), row_of_log(orjson.loads(row["features"]))
-    wishes = replace(question.wishes, exploration=NO_EXPLORATION)
-    asked = replace(question, k=min(MOST, 2 * question.k), wishes=wishes)
-    (answer,) = recommend_at_any_rate(release, [asked], datetime.fromisoformat(row["as_of"]), metrics, [stored])
+    wishes = replace(question.wishes, exploration=NO_EXPLORATION, tail=question.k)
+    moment = datetime.fromisoformat(row["as_of"])
+    (answer,) = recommend_at_any_rate(release, [replace(question, wishes=wishes)], moment, metrics, [stored])
     return [item.item_id for item in answer.slate]
 
 

@@ -24,8 +24,9 @@ from serving.release import Release
 #: Distinct recent items that an item may be likened to, and the cosine from which we call it similar.
 RECENT_ITEMS = 30
 SIMILAR_COSINE = 0.35
-#: Places within its first category from which we call an item popular.
+#: Places within its first category up to which we call an item popular, and interactions that make it so at least.
 POPULAR_PLACES = 50
+POPULAR_TAKES = 2
 
 
 #: Items of a user that an item may be often bought with, of which the best are tried; and the newest ones together.
@@ -103,12 +104,17 @@ def reason_for(position: int, evidence: Evidence, citation: Citation | None = No
 
 def popular_reason(position: int, release: Release, language: Language) -> Reason | None:
     """Return the popularity reason, None where the item is not among the most popular of its first category."""
-    if release.popularity[position] <= 0 or release.category_places[position] >= POPULAR_PLACES:
+    if release.popularity[position] < POPULAR_TAKES or release.category_places[position] >= POPULAR_PLACES:
         return None
     category = first_category(release.catalogue.items[position].category)
     phrases = PHRASES[language]
     text = phrases.popular_in.format(category=readable(category)) if category else phrases.popular
     return Reason(kind="popular", text=text)
+
+
+def bought_together(position: int, other: int, release: Release) -> bool:
+    """Say whether people bought an item together with its neighbour; otherwise they only met both in one visit."""
+    return bool(release.neighbour_bought[position][release.neighbour_items[position] == other].any())
 
 
 def readable(text: str) -> str:
@@ -155,7 +161,7 @@ def _cited_reason(position: int, citation: Citation, evidence: Evidence) -> Reas
     if citation.kind == "model":
         return Reason(kind="model", text=phrases.model if because else phrases.whole, because=because)
     (cited,) = citation.items
-    form = phrases.co_purchase
+    form = phrases.co_purchase if bought_together(position, cited, evidence.release) else phrases.co_view
     if citation.kind == "similar":
         form = phrases.same_kind if items[cited].title == items[position].title else phrases.similar
     text = form.format(title=_title(cited, evidence.release), deed=_deed(cited, evidence))

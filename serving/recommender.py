@@ -37,6 +37,7 @@ NOTHING_KNOWN = known_row(UserRow(), {})
 #: Items up to which reasons are close unless asked otherwise: a trial costs as much as scoring all of them.
 CLOSE_ITEMS = 25_000
 UNREADABLE = "The features of users cannot be read now."
+UNDRAWN = "No place was drawn: nothing else fits."
 UNSCORED = "The model could not score this request."
 
 
@@ -212,7 +213,10 @@ def _place(release: Release, draft: Draft, now: datetime) -> None:
     asker = Asker(draft.question.pseudonym, draft.row.past)
     draft.places = place_items(release, draft.active, draft.ranking, draft.k, wishes, allowed, asker)
     if len(draft.places.positions) < draft.k and wishes.limits != NO_LIMITS:
-        draft.notes.append(f"Only {len(draft.places.positions)} items fit the limits.")
+        count = len(draft.places.positions)
+        draft.notes.append(f"Only {count} {'item was' if count == 1 else 'items were'} found within the limits.")
+    if draft.places.none_drawn():
+        draft.notes.append(UNDRAWN)
     # What no model has looked at is no reason for anything.
     heard = draft.source != "popular" and release.scorer.hears_users
     here = shop_time(now, draft.question.timezone)

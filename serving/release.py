@@ -42,8 +42,10 @@ class Release:
     """One loaded release. Arrays are over the vocabulary, n + 1 rows, row 0 padding.
 
     `vectors` float32 [n+1, d] of length 1 (0 where an item has none), `neighbour_items` int32 [n+1, 20] co-purchased
-    items (0 = none), `neighbour_scores` float32 alike, `popularity` float32 [n+1] recent interactions,
-    `category_places` int32 [n+1] how many items of the same first category are more popular. `rules` are the shop's
+    items (0 = none), `neighbour_scores` float32 alike, `neighbour_bought` bool alike (both were bought in one visit, in
+    at least two; False in releases from before that was counted), `popularity` float32 [n+1] recent interactions,
+    `category_places` int32 [n+1] how many others of the same first category are at least as popular: of equals,
+    none stands before another. `rules` are the shop's
     own, tied to this release's items. `nobody_places` int32 [n+1] is where the model puts each item for a user of whom
     nothing is known, 0 the best; n + 1 for one that is not available.
     """
@@ -57,6 +59,7 @@ class Release:
     vectors: npt.NDArray[np.float32]
     neighbour_items: npt.NDArray[np.int32]
     neighbour_scores: npt.NDArray[np.float32]
+    neighbour_bought: npt.NDArray[np.bool_]
     popularity: npt.NDArray[np.float32]
     category_places: npt.NDArray[np.int32]
     online: OnlineRows | None
@@ -88,6 +91,9 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
     with np.load(folder / "neighbours.npz", allow_pickle=False) as neighbours:
         neighbour_items = neighbours["items"].astype(np.int32, copy=False)
         neighbour_scores = neighbours["scores"].astype(np.float32, copy=False)
+        neighbour_bought = np.zeros(neighbour_items.shape, np.bool_)
+        if "bought" in neighbours:
+            neighbour_bought = neighbours["bought"].astype(np.bool_, copy=False)
     catalogue = read_catalogue(folder / "items.jsonl.gz")
     popularity = np.load(folder / "popularity.npy", allow_pickle=False).astype(np.float32)
     return Release(
@@ -102,8 +108,9 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         vectors=_unit_vectors(folder / "vectors.npy"),
         neighbour_items=neighbour_items,
         neighbour_scores=neighbour_scores,
+        neighbour_bought=neighbour_bought,
         popularity=popularity,
-        category_places=_category_places(catalogue, popularity),
+        category_places=category_places(catalogue, popularity),
         online=online,
         rules=bind_rules(None, catalogue, read_policies(folder / POLICIES, catalogue)),
         nobody_places=np.zeros(0, np.int32),
@@ -137,14 +144,15 @@ def _unit_vectors(path: Path) -> npt.NDArray[np.float32]:
     return unit
 
 
-def _category_places(catalogue: Catalogue, popularity: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+def category_places(catalogue: Catalogue, popularity: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Return how many others of its first category are at least as popular as each item."""
     places = np.zeros(len(popularity), np.int32)
     groups: dict[str | None, list[int]] = defaultdict(list)
     for position, item in enumerate(catalogue.items[: len(popularity)]):
         groups[first_category(item.category)].append(position)
     for members in groups.values():
         counts = popularity[members]
-        places[members] = len(counts) - np.searchsorted(np.sort(counts), counts, side="right")
+        places[members] = len(counts) - np.searchsorted(np.sort(counts), counts, side="left") - 1
     return places
 
 
@@ -158,6 +166,7 @@ def _check_vocabulary(release: Release, manifest: dict[str, Any]) -> None:
         "vectors.npy": release.vectors,
         "neighbours.npz items": release.neighbour_items,
         "neighbours.npz scores": release.neighbour_scores,
+        "neighbours.npz bought": release.neighbour_bought,
         "popularity.npy": release.popularity,
     }
     for name, table in tables.items():

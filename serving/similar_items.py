@@ -10,7 +10,7 @@ from serving.contract import Reason, SimilarItems
 from serving.item_index import Ranking
 from serving.phrases import PHRASES, Language
 from serving.placement import Places
-from serving.reasons import SIMILAR_COSINE, readable
+from serving.reasons import SIMILAR_COSINE, bought_together, readable
 from serving.recommender import top_of
 from serving.release import Release
 from serving.slate_items import slate_of
@@ -36,8 +36,11 @@ def similar_items(release: Release, item_id: str, k: int, now: datetime, languag
     ranking = _other_titles_first(release, position, top_of(scores, min(SIMILAR_DEPTH, int((scores > 0).sum()))), k)
     places = Places(ranking[0].tolist(), ranking[1].tolist())
     phrases = PHRASES[language]
-    text = (phrases.like if way == "similar" else phrases.together_with).format(title=title)
-    reasons = [Reason(kind=way, text=text, because=[item_id])] * len(ranking[0])
+    forms = [phrases.like] * len(places.positions)
+    if way == "co_purchase":
+        bought = [bought_together(position, other, release) for other in places.positions]
+        forms = [phrases.together_with if each else phrases.looked_at_with for each in bought]
+    reasons = [Reason(kind=way, text=form.format(title=title), because=[item_id]) for form in forms]
     slate = slate_of(release, places, reasons, [[way]] * len(ranking[0]))
     return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)
 

@@ -35,7 +35,7 @@ def _interactions(events: list[Event]) -> list[Event]:
 
 
 def _basket(event: Event) -> str:
-    return event["basket_id"] or event["event_id"]
+    return event["basket_id"] or event["session_id"] or event["event_id"]
 
 
 def _spend(event: Event) -> float:
@@ -228,16 +228,26 @@ def item_repeat(events: list[Event], items: list[Row], as_of: datetime) -> dict[
 
 def item_co_purchase(events: list[Event], items: list[Row], as_of: datetime) -> dict[str, Row]:
     visits: dict[str, set[str]] = defaultdict(set)
+    bought: dict[str, set[str]] = defaultdict(set)
     for each in _interactions(_recent(events, as_of, 84)):
         if each["basket_id"] or each["session_id"]:
             visits[each["basket_id"] or each["session_id"]].add(each["item_id"])
+            if each["event_type"] == "purchase":
+                bought[each["basket_id"] or each["session_id"]].add(each["item_id"])
     sizes = Counter(item for met in visits.values() for item in met)
     pairs = Counter((a, b) for met in visits.values() if len(met) <= 100 for a in met for b in met if a != b)
     rows = {}
     for item in _known_items(events, items, as_of):
         scores = {b: n / (sizes[a] * sizes[b]) ** 0.5 for (a, b), n in pairs.items() if a == item and n >= 2}
         top = sorted(scores, key=lambda other: (-scores[other], other))[:CO_PURCHASE_LENGTH]
-        rows[item] = {"co_purchase_item_ids": top, "co_purchase_scores": [scores[other] for other in top]}
+        rows[item] = {
+            "co_purchase_item_ids": top,
+            "co_purchase_scores": [scores[other] for other in top],
+            "co_purchase_bought": [
+                sum(len(met) <= 100 and {item, other} <= bought[visit] for visit, met in visits.items())
+                for other in top
+            ],
+        }
     return rows
 
 

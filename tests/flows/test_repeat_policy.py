@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -17,11 +18,12 @@ AS_OF = START + timedelta(days=90)
 CATEGORIES = {"milk": "Food > Dairy", "bread": "Food > Bakery", "tv": "Electronics > TVs", "rare": "Electronics > Rare"}
 
 
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, pa.Table]:
-    """150 users: milk every week, bread once and again, one television each; views of milk come back, of tvs do not."""
-    settings = settings_in(tmp_path_factory.mktemp("repeats"))
-    deeds = []
+def planted(settings: Settings, guests: int = 0) -> pa.Table:
+    """150 users: milk every week, bread once and again, one television each; views of milk come back, of tvs do not.
+
+    Each guest has bought bread once, under an id of its own. Returned are the items.
+    """
+    deeds: list[tuple[int, str, str, int]] = [(1000 + guest, "bread", "purchase", 10) for guest in range(guests)]
     for user in range(150):
         deeds += [(user, "milk", "purchase", week * 7) for week in range(4)]
         deeds += [(user, "bread", "purchase", 1 + user % 9)] + [(user, "bread", "purchase", 40)] * (user % 3 == 0)
@@ -53,12 +55,13 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, pa.Table]:
     for name, table, content in (("events", EVENTS, rows), ("items", ITEMS, items)):
         schema = pa.schema([each for each in arrow_schema(table) if each.name != "window"])
         write_window(settings, Window(name, "planted", "all"), pa.Table.from_pylist(content, schema))
-    return settings, pa.table({"item_id": list(paths), "category": list(paths.values())})
+    return pa.table({"item_id": list(paths), "category": list(paths.values())})
 
 
 @pytest.fixture(scope="module")
-def policies(shop: tuple[Settings, pa.Table]) -> dict:
-    return repeat_policies(shop[0], AS_OF, "planted", shop[1])
+def policies(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    settings = settings_in(tmp_path_factory.mktemp("repeats"))
+    return repeat_policies(settings, AS_OF, "planted", planted(settings))
 
 
 def test_categories_that_people_buy_again_are_told_from_those_they_do_not(policies: dict):
@@ -71,6 +74,11 @@ def test_categories_that_people_buy_again_are_told_from_those_they_do_not(polici
     assert "Electronics > Rare" not in found, "nine buyers say nothing: as its parent"
     assert "Late" not in found, "who bought ten days ago has not had the time"
     assert found[""]["bought"]["show"], "the shop as a whole is bought from again"
+
+
+def test_guests_who_could_never_return_change_no_policy(policies: dict, tmp_path: Path):
+    settings = settings_in(tmp_path)
+    assert repeat_policies(settings, AS_OF, "planted", planted(settings, guests=2000)) == policies
 
 
 def test_a_small_share_of_few_users_is_not_yet_too_small():

@@ -115,10 +115,10 @@ def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings, run
     tables = build_training_tables(shop)
     index = {item_id: number for number, item_id in enumerate(tables.items["item_id"].to_pylist(), 1)}
     with np.load(run.release_folder / "neighbours.npz") as stored:
-        items, scores = stored["items"], stored["scores"]
+        items, scores, bought = stored["items"], stored["scores"], stored["bought"]
     popular = np.load(run.release_folder / "popularity.npy")
     vectors = np.load(run.release_folder / "vectors.npy")
-    assert items.shape == scores.shape == (len(index) + 1, CO_PURCHASE_LENGTH)
+    assert items.shape == scores.shape == bought.shape == (len(index) + 1, CO_PURCHASE_LENGTH)
     assert len(popular) == len(vectors) == len(index) + 1
     assert not vectors[0].any()
     assert popular[0] == 0
@@ -131,6 +131,8 @@ def test_neighbours_and_popularity_are_those_of_a_plain_loop(shop: Settings, run
     electronics, fashion = index["electronics-1"], index["fashion-1"]
     bought_with = {tables.items["item_id"][int(i) - 1].as_py().split("-")[0] for i in items[electronics] if i}
     assert "fashion" in bought_with
+    assert bought.any()
+    assert not bought[items == 0].any()
     assert popular[electronics] + popular[fashion] > 0
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ import pytest
 from serving.contract import Reason
 from serving.history import Habit, Interaction, UserRow
 from serving.model_inputs import known_row
+from serving.online_rows import no_online_rows
 from serving.phrases import Language
 from serving.reasons import citations, gather_evidence, readable, reason_for
-from serving.release import Release
+from serving.release import Release, load_release
+from serving.similar_items import similar_items
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, MILK
 
 NOW = int(AS_OF.timestamp())
@@ -61,6 +64,24 @@ def test_an_item_bought_with_one_of_the_users_names_it_and_the_deed(release: Rel
     assert reason(release, seen(BREAD, "add_to_cart", DAY), MILK) == Reason(
         kind="co_purchase", text="Often bought with Bread, which you put in your basket.", because=[BREAD]
     )
+
+
+def test_items_that_people_only_met_together_are_not_told_as_bought_together(release: Release):
+    looked = replace(release, neighbour_bought=np.zeros_like(release.neighbour_bought))
+    row = seen(BREAD, "view", DAY)
+    assert reason(looked, row, MILK).text == "Often looked at together with Bread, which you looked at."
+    alone = replace(looked, vectors=np.zeros_like(release.vectors))
+    assert similar_items(alone, BREAD, 3, AS_OF).slate[0].reason.text == "Often looked at together with Bread."
+    assert similar_items(alone, BREAD, 3, AS_OF, "zh").slate[0].reason.text == "常与“Bread”一起浏览。"
+
+
+def test_a_release_from_before_purchases_were_counted_says_the_weaker_sentence(shop: Path):
+    path = shop / "r20180101-first" / "neighbours.npz"
+    with np.load(path) as stored:
+        items, scores = stored["items"], stored["scores"]
+    np.savez(path, items=items, scores=scores)
+    old = load_release(shop / "r20180101-first", no_online_rows)
+    assert reason(old, seen(BREAD, "view", DAY), MILK).text.startswith("Often looked at together")
 
 
 def test_an_item_like_a_recent_one_names_it(release: Release):

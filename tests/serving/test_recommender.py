@@ -193,7 +193,7 @@ def test_limits_by_brand_and_category_hold_and_too_few_items_are_said(release: R
         brands = [item.brand for item in answer.slate]
         assert (len(brands), brands.count("Maker")) == (6, 2)
         few = recommend(release, Question(user, 6, wishes=Wishes(Limits(per_category=4))), AS_OF, metrics)
-        assert (len(few.slate), few.notes) == (4, ["Only 4 items fit the limits."])
+        assert (len(few.slate), few.notes) == (4, ["Only 4 items were found within the limits."])
     unlimited = recommend(release, Question(REGULAR, 6), AS_OF, metrics)
     assert ids(recommend(release, Question(REGULAR, 6, wishes=Wishes(Limits(6, 6))), AS_OF, metrics)) == ids(unlimited)
 

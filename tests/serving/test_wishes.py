@@ -9,7 +9,7 @@ import pytest
 from serving.arrangement import Limits
 from serving.diversity import diversify
 from serving.exploration import Exploration, explore
-from serving.history import Interaction, UserRow
+from serving.history import Habit, Interaction, UserRow
 from serving.metrics import make_metrics
 from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
@@ -61,7 +61,7 @@ def test_the_told_propensity_is_how_often_an_item_stands_there():
     draws, share, k = 20_000, 0.3, 3
     counts, told = Counter[tuple[int, ...]](), dict[tuple[int, ...], float]()
     for seed in range(draws):
-        rows, propensities = explore(6, k, Exploration(share, str(seed)), "u")
+        rows, propensities = explore(range(6), k, Exploration(share, str(seed)), "u")
         assert len(set(rows)) == k
         counts[tuple(rows)] += 1
         probability = float(np.prod(propensities))
@@ -76,7 +76,7 @@ def test_what_would_have_happened_can_be_estimated_from_the_log():
     """Inverse propensity: the mean reward of always showing row 4 first, from logs that seldom did."""
     total = 0.0
     for seed in range(20_000):
-        rows, propensities = explore(6, 1, Exploration(0.3, str(seed)), "u")
+        rows, propensities = explore(range(6), 1, Exploration(0.3, str(seed)), "u")
         if rows[0] == 4:
             total += 0.7 / propensities[0]
     assert total / 20_000 == pytest.approx(0.7, rel=0.1)
@@ -112,5 +112,8 @@ def test_each_item_names_the_ways_that_lead_to_it(release: Release):
     assert sources[MILK] == ["model", "repeat", "popular"]
     assert sources[BREAD] == ["model", "co_purchase", "popular"]
     assert sources["i20"] == ["model", "text"], "nobody took it, but it means the same as coffee"
+    bought = replace(row, habits=(Habit("i20", 3.0, NOW - 86_400 * 40),))
+    (answer,) = recommend_many(cold, [Question(STRANGER, COUNT)], AS_OF, make_metrics(), rows=[bought])
+    assert {item.item_id: item.sources for item in answer.slate}["i20"] == ["model", "repeat"], "this user took it"
     anybody = recommend(cold, Question(None, 3), AS_OF, make_metrics())
     assert {tuple(item.sources) for item in anybody.slate} == {("popular",)}

@@ -145,7 +145,7 @@ def write_release(
     np.save(folder / "popularity.npy", popularity())
     partners = np.zeros((COUNT + 1, 20), np.int32)
     partners[1:, 0] = [partner(i) for i in range(1, COUNT + 1)]
-    np.savez(folder / "neighbours.npz", items=partners, scores=(partners > 0).astype(np.float32))
+    np.savez(folder / "neighbours.npz", items=partners, scores=(partners > 0).astype(np.float32), bought=partners > 0)
     with gzip.open(folder / "items.jsonl.gz", "wt") as lines:
         lines.writelines(json.dumps(item) + "\n" for item in ITEMS)
     (folder / "registry.db").write_bytes(registry.read_bytes())

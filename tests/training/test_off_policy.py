@@ -16,7 +16,7 @@ def logged(ranking: list[int], other: list[int], users: int = 20_000, share: flo
     """Slates of three places by `ranking` with places drawn, beside what `other` would have put there."""
     random, rows = np.random.default_rng(11), list[tuple]()
     for user in range(users):
-        order, chances = explore(len(ITEMS), len(LOOKS), Exploration(share, f"{user}"), None)
+        order, chances = explore(range(len(ITEMS)), len(LOOKS), Exploration(share, f"{user}"), None)
         shown = [ITEMS[ranking[row]] for row in order]
         liked = LIKED[[ranking[row] for row in order]] * LOOKS
         clicks = random.random(len(LOOKS)) < liked
@@ -29,7 +29,7 @@ def worth(ranking: list[int], beside: list[int], users: int = 20_000, share: flo
     """Clicks a place of a ranking's choices, given what `beside` has drawn above them."""
     total = 0.0
     for user in range(users):
-        order, _ = explore(len(ITEMS), len(LOOKS), Exploration(share, f"{user}"), None)
+        order, _ = explore(range(len(ITEMS)), len(LOOKS), Exploration(share, f"{user}"), None)
         shown = [beside[row] for row in order]
         choices = [next(item for item in ranking if item not in shown[:place]) for place in range(len(LOOKS))]
         total += float((LIKED[choices] * LOOKS).mean())
