@@ -16,7 +16,7 @@ from flows.sources.list_columns import list_within, look_for_lists, objects_with
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
 from flows.sources.roles import names_item
-from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells
+from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells, words_among_numbers
 from flows.sources.spreadsheets import heading_of, sheets_of
 from flows.sources.text_signs import look_at_text
 
@@ -181,6 +181,7 @@ def _null_words(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
     )
     found = connection.execute(f"select {tests} from {quoted(view)}").fetchone() or ()
     used = [word for word, there in zip(_WORDS, found, strict=False) if there]
+    used += [word for word in words_among_numbers(connection, view, texts) if word not in used]
     if used:
         listed = ", ".join(literal(word) for word in used)
         cleaned = [
