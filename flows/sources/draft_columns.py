@@ -18,6 +18,7 @@ from flows.sources.draft_mistaken import taken_by_name
 from flows.sources.draft_numbers import is_read_alone, numbers_alone, price_with_words, read_numbers
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import names_persons, tells_of_a_person
+from flows.sources.draft_slots import slots_as_rows
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
@@ -60,6 +61,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
         roles = with_all(roles, once)
     if plan.copies:
         relation = (relation or "deeds") + plan.copies.join()
+    relation, roles, filled = slots_as_rows(plan, guess, roles, relation)
     read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
     flags = flags_of(guess, roles)
@@ -81,7 +83,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     columns = numbers_alone(columns, plan, guess, roles)
     told = _own_ids(guess, roles) or _duplicates(guess, roles)
-    left_out = conditions_of_events(guess, roles, flags.conditions)
+    left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled])
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
 
@@ -154,11 +156,14 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
     found: list[Drafted] = counted_in_cell(file, roles)
     quantity = roles.get("quantity")
     units = quoted(quantity.column.name) if quantity else "1"
-    if quantity and not found:
+    in_cell = {name for name, _, _ in found}
+    if quantity and "quantity" not in in_cell:
         low = quantity.column.minimum or 0
         made = f"abs({units})" if low < 0 else units
         found.append(("quantity", f"nullif({made}, 0)", quantity.said))
     price, total = (_money(roles.get(name)) for name in ("unit_price", "line_total"))
+    if "unit_price" in in_cell:
+        price = total = None
     if total and quantity and (price is None or price.confidence == "unsure"):
         made = f"{quoted(total.column.name)} / nullif({units}, 0)"
         made = f"abs({made})" if (quantity.column.minimum or 0) < 0 else made

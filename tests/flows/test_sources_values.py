@@ -143,3 +143,34 @@ def test_a_word_for_a_price_that_names_a_kind_as_well_is_kept(tmp_path: Path) ->
     columns = {"price": [*"12345", "Free"], "genre": ["Free", "Puzzle"]}
     _write(tmp_path / "orders.csv", _sales(**columns))
     assert "nulls" not in _draft(tmp_path)[1]["events"]
+
+
+def test_the_lines_of_an_order_side_by_side_are_rows_each(settings: Settings, tmp_path: Path) -> None:
+    slots = {f"item_id_{n}": [f"p{k + n}" if k % n == 0 else "" for k in range(20)] for n in (1, 2, 3)}
+    orders = [{name: values[row % 20] for name, values in slots.items()} for row in range(60)]
+    _write(tmp_path / "sent.csv", [{"order_id": str(n), **each} for n, each in enumerate(orders)])
+    whose = [{"order_id": str(n), "client_id": f"c{n % 7}", "order_date": _DAYS[n % 28]} for n in range(60)]
+    _write(tmp_path / "orders.csv", whose)
+    _write(tmp_path / "prices.csv", [{"item_id": f"p{n}", "base_price": "3.5"} for n in range(1, 24)])
+    text, mapping = _draft(tmp_path)
+    assert 'unnest(["item_id_1", "item_id_2", "item_id_3"])' in mapping["events"]["from"]
+    events = _try(settings, tmp_path, text)["events"]
+    assert (events.rows, events.rows_held) == (sum(bool(cell) for each in orders for cell in each.values()), 0)
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["Tea:17.18;Rye Bread:83.2", "Tea:9"], ("unit_price", {17.18, 83.2, 9})),
+        (["Tea x2;Rye Bread x1", "Tea x3"], ("quantity", {1, 2, 3})),
+        (["Tea (2);Rye Bread (1)", "Tea (3)"], ("quantity", {1, 2, 3})),
+    ],
+)
+def test_a_number_behind_an_item_in_its_cell_is_no_part_of_it(
+    settings: Settings, tmp_path: Path, cells: list[str], said: tuple[str, set[float]]
+) -> None:
+    _write(tmp_path / "baskets.csv", _sales(product_id=[], products=[*cells, "Rye Bread" + cells[1][3:]]))
+    events = _try(settings, tmp_path, _draft(tmp_path)[0])["events"]
+    assert {pair.after["item_id"] for pair in events.pairs} == {"Tea", "Rye Bread"}
+    assert {float(pair.after[said[0]]) for pair in events.pairs} == said[1]
+    assert events.rows_held == 0
