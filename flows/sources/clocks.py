@@ -7,6 +7,9 @@ from flows.connection import literal
 #: What stands behind the seconds of a time that names its offset: the third group.
 OFFSET = r"(:\d\d(\.\d+)?)(Z| ?UTC| ?[+-]\d\d(:?\d\d)?)$"
 
+#: How Spanish writes the half of the day, `p. m.`: the first group is its letter.
+HALF_OF_DAY = r"([AaPp])\.[ \x{00a0}\x{202f}]?[Mm]\.?"
+
 
 def offsets_of(
     connection: duckdb.DuckDBPyConnection, source: str, formats: tuple[str, ...]
@@ -31,9 +34,10 @@ def offsets_of(
 
 
 def clock_format(connection: duckdb.DuckDBPyConnection, source: str) -> tuple[str, ...]:
-    """The one format of times of day that reads most of them, the likelier first."""
+    """The one format of times of day that reads most of them, the likelier first; `p. m.` counts as `pm`."""
     formats = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+    value = f"regexp_replace(v, {literal(HALF_OF_DAY)}, '\\1m')"
     counts = connection.execute(
-        f"select {', '.join(f'count(try_strptime(v, {literal(each)}))' for each in formats)} from {source}"
+        f"select {', '.join(f'count(try_strptime({value}, {literal(each)}))' for each in formats)} from {source}"
     ).fetchone() or [0]
     return (formats[counts.index(max(counts))],)

@@ -21,7 +21,7 @@ _TWO_DOTS = r"-?\d{1,3}(\.\d{3}){2,}"
 #: Below a thousand there is no sign to write.
 _SHORT = r"-?\d{1,3}"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
-_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp][Mm])?"
+_CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp](\.[ \x{00a0}\x{202f}]?)?[Mm]\.?)?"
 _MONEY = r"^[€$£¥₹\s\x{00a0}\x{202f}]+|[€$£¥₹\s\x{00a0}\x{202f}]+$"
 _BETWEEN = r"[ \x{00a0}\x{202f}'’]"
 _SPACED = r"-?\d{1,3}(([ \x{00a0}\x{202f}]\d{3})+|(['’]\d{3})+)([.,]\d+)?"

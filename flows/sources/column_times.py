@@ -68,21 +68,43 @@ def time_formats_of(connection: duckdb.DuckDBPyConnection, source: str) -> tuple
     filled, digits = row or (0, 0)
     if digits < MOST * filled:
         return ()
-    formats, left = [], filled
-    candidates = ["iso", *TIME_FORMATS, "epoch_s", "epoch_ms"]
+    formats, left = list[str](), filled
+    candidates = ["iso", *TIME_FORMATS, *_with_offsets(connection), "epoch_s", "epoch_ms"]
+    day_first = 0
     while left > (1 - MOST) * filled / 5 and len(formats) < 3:
         counts = connection.execute(
             f"select {', '.join(f'count_if({_fits(each)})' for each in candidates)} from unread_times"
         ).fetchone() or [0]
         most = max(counts)
+        day_first = day_first or _day_first(dict(zip(candidates, counts, strict=True)))
         if not most or (not formats and most < 0.3 * filled):
             break
-        chosen = candidates[counts.index(most)]
+        equal = [each for each, count in zip(candidates, counts, strict=True) if count == most]
+        chosen = next((each for each in equal if day_first * _order(each) > 0), equal[0])
         formats.append(chosen)
         connection.execute(f"delete from unread_times where {_fits(chosen)}")
         left -= most
     connection.execute("drop table unread_times")
     return tuple(formats) if left <= (1 - MOST) * filled else ()
+
+
+def _order(time_format: str) -> int:
+    """1 for a format with the day's number before the month's, -1 for the reverse, 0 for any other."""
+    day, month = time_format.find("%d"), time_format.find("%m")
+    return 0 if min(day, month) < 0 or time_format.startswith("%Y") else 1 if day < month else -1
+
+
+def _day_first(counts: dict[str, int]) -> int:
+    """Above 0 where more values can be read with the day first than with the month first, below 0 in reverse."""
+    return sum(_order(each) * count for each, count in counts.items())
+
+
+def _with_offsets(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Formats of a clock with the offset from UTC behind it, where a value has one."""
+    query = "select bool_or(regexp_matches(v, ':\\d\\d [+-]\\d\\d:?\\d\\d$')) from unread_times"
+    if not (connection.execute(query).fetchone() or (False,))[0]:
+        return []
+    return [f"{each} %z" for each in TIME_FORMATS if each.endswith(("%H:%M", "%H:%M:%S"))]
 
 
 def hours_of(

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from flows.connection import quoted
-from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users, read_prices
+from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users
 from flows.sources.draft_links import Lookup
+from flows.sources.draft_numbers import read_prices
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import private_columns
 from flows.sources.file_guess import FileGuess

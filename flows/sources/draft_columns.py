@@ -15,13 +15,14 @@ from flows.sources.draft_joins import orders_joined
 from flows.sources.draft_kinds import kinds_among
 from flows.sources.draft_links import Lookup
 from flows.sources.draft_mistaken import taken_by_name
+from flows.sources.draft_numbers import is_read_alone, numbers_alone, price_with_words, read_numbers
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import names_persons, tells_of_a_person
+from flows.sources.draft_slots import slots_as_rows
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import NUMBERS, Guess, guess_roles, plain_name
-from flows.sources.sample import Sample
+from flows.sources.roles import Guess, guess_roles, plain_name
 
 _PRIVATE = ("name", "id", "fn")
 #: What a user said: a search or a review, and no note beside an order.
@@ -60,7 +61,8 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
         roles = with_all(roles, once)
     if plan.copies:
         relation = (relation or "deeds") + plan.copies.join()
-    _read_numbers(plan, guess, roles)
+    relation, roles, filled = slots_as_rows(plan, guess, roles, relation)
+    read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
     flags = flags_of(guess, roles)
     type_settings, type_column = ([], flags.event_type) if flags.event_type else event_type_of(guess, roles)
@@ -79,8 +81,9 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
             columns.append((name, roles[name].column.name, roles[name].said))
     beside = plan.orders.sample.columns if relation and plan.orders and guess is plan.lines else ()
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
+    columns = numbers_alone(columns, plan, guess, roles)
     told = _own_ids(guess, roles) or _duplicates(guess, roles)
-    left_out = conditions_of_events(guess, roles, flags.conditions)
+    left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled])
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
 
@@ -124,26 +127,13 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
             continue  # of a deed it is where it was done
         if column and column.filled and not (role == "image" and column.kind == "list"):
             columns.append(
-                _price_with_words(column)
-                if name == "price" and column.unread
+                price_with_words(column)
+                if name == "price" and (column.unread or is_read_alone(items.sample, column))
                 else (name, column.name, roles[role].said)
             )
     if not from_events and "price" in names and names["price"].kind == "text":
-        columns.append(_price_with_words(names["price"]))
+        columns.append(price_with_words(names["price"]))
     return columns
-
-
-def _price_with_words(column: ColumnProfile) -> Drafted:
-    """A price of which some values are words, `Free To Play`: an item without a price is still one."""
-    value = quoted(column.name)
-    if column.signs:
-        value = f"regexp_replace({value}, '[^0-9.,-]', '', 'g')"
-    if column.kind == "comma_number":
-        value = f"replace(replace({value}, '.', ''), ',', '.')"
-    elif column.kind == "grouped_number":
-        value = f"replace({value}, ',', '')"
-    value = f"try_cast({value} as double)"
-    return "price", value, "unsure: some of its values are no numbers; they become null"
 
 
 def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
@@ -162,46 +152,18 @@ def draft_users(users: FileGuess) -> tuple[list[Drafted], list[str]]:
     return [("user_id", own_id(guess.column), guess.said)], traits
 
 
-def _read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None:
-    """Note in the keys of the file that has them which columns are numbers, and how those are written."""
-    for sample in (guess.sample, *((plan.orders.sample,) if plan.orders and guess is plan.lines else ())):
-        for name in ("quantity", "line_total", "unit_price", "discount", "rating"):
-            column = roles[name].column if name in roles else None
-            if column is None or column not in sample.columns or column.kind not in NUMBERS:
-                continue
-            _note_number(sample, column)
-
-
-def _note_number(sample: Sample, column: ColumnProfile) -> None:
-    numbers = sample.keys.setdefault("numbers", [])
-    numbers.extend([column.name] if column.name not in numbers else [])
-    if column.kind == "comma_number":
-        sample.keys.update(decimal=",", thousands=".")
-        sample.reasons["decimal"] = f"{column.name} is written like 1.234,50"
-        if column.dotted:
-            why = "is taken for thousands, 125.000 for 125 thousand; take both signs out if it is a fraction"
-            sample.reasons["decimal"] = f"unsure: {column.name} {why}"
-    elif column.kind == "grouped_number":
-        sample.keys["thousands"] = ","
-        sample.reasons["thousands"] = f"{column.name} is written like 1,234.50"
-
-
-def read_prices(items: FileGuess) -> None:
-    """Note in the keys of a file of items how its prices are written, where it is not as numbers are."""
-    price = items.roles.get("unit_price")
-    if price is not None and price.column.kind in ("comma_number", "grouped_number") and not price.column.unread:
-        _note_number(items.sample, price.column)
-
-
 def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
     found: list[Drafted] = counted_in_cell(file, roles)
     quantity = roles.get("quantity")
     units = quoted(quantity.column.name) if quantity else "1"
-    if quantity and not found:
+    in_cell = {name for name, _, _ in found}
+    if quantity and "quantity" not in in_cell:
         low = quantity.column.minimum or 0
         made = f"abs({units})" if low < 0 else units
         found.append(("quantity", f"nullif({made}, 0)", quantity.said))
     price, total = (_money(roles.get(name)) for name in ("unit_price", "line_total"))
+    if "unit_price" in in_cell:
+        price = total = None
     if total and quantity and (price is None or price.confidence == "unsure"):
         made = f"{quoted(total.column.name)} / nullif({units}, 0)"
         made = f"abs({made})" if (quantity.column.minimum or 0) < 0 else made

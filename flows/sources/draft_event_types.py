@@ -97,12 +97,15 @@ def _types_by_status(column: ColumnProfile) -> tuple[list[tuple[str, str]], Draf
     offered = sorted(word for word in column.words if only_offered(word) and word not in back)
     others = sorted(word for word in column.words if word not in back and word not in offered)
     name = quoted(column.name)
-    cases = f"when {name} in ({', '.join(literal(word) for word in back)}) then 'return'"
+    every = column.nulls and not offered and not others
+    cases = f"when {name} is not null then 'return'"
+    if not every:
+        cases = f"when {name} in ({', '.join(literal(word) for word in back)}) then 'return'"
     if offered:
         cases += f" when {name} in ({', '.join(literal(word) for word in offered)}) then 'offer'"
     made = f"case {cases} else 'purchase' end"
     note = "event_types: an offer, a draft or a payment that is waited for is no purchase"
-    said = f"likely: {column.name} says what came back; taken as bought: {first_words(others)}"
+    said = f"likely: {column.name} says what came back; taken as bought: {first_words(others) or 'rows without'}"
     return _table({"offer": "leave_out"} if offered else {}, note), ("event_type", made, said)
 
 
@@ -148,11 +151,22 @@ def _numbered_types(column: ColumnProfile, file: str) -> tuple[list[tuple[str, s
 
 
 def told_roles(roles: dict[str, Guess]) -> dict[str, Guess]:
-    """The roles without numbers called `type` as the deed where each row has an order: they tell kinds of orders."""
+    """The roles without a deed that is none: where each row has an order, numbers called `type` tell kinds of orders.
+
+    A column that says of a few sales that they came back is a status of all of them.
+    """
     deed, basket = roles.get("event_type"), roles.get("basket_id")
+    if deed and _tells_returns_alone(deed.column) and roles.keys() & {"basket_id", "quantity", "line_total"}:
+        return {**{role: each for role, each in roles.items() if role != "event_type"}, "status": deed}
     if deed is None or basket is None or deed.column.kind != "whole" or plain_name(deed.column.name) != "type":
         return roles
     return roles if basket.column.nulls else {role: each for role, each in roles.items() if role != "event_type"}
+
+
+def _tells_returns_alone(column: ColumnProfile) -> bool:
+    """Whether most rows say nothing in a column, and of the others no word means anything but a return."""
+    meant = {likely_meant_by(word) or ("return" if came_back(word) else None) for word in column.words}
+    return column.nulls > 0.5 * column.rows and meant - {None} == {"return"}
 
 
 def _platform_of(column: ColumnProfile, file: str) -> tuple[str, dict[str, str]]:

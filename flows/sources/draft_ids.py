@@ -1,11 +1,11 @@
 """Who did it and to what, in a drafted mapping of events; and which rows tell neither, so that they are left out."""
 
 import json
-import re
 
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_kinds import kinds_among
+from flows.sources.draft_slots import slots_of
 from flows.sources.draft_times import Drafted
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
@@ -72,6 +72,10 @@ def item_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
     if guess.column.name in file.sample.counted:
         made = f"regexp_replace({quoted(guess.column.name)}, {literal(COUNT_BEFORE)}, '')"
         return "item_id", made, f"{guess.said}; how many stands before each"
+    if guess.column.name in file.sample.numbered:
+        meant, form = file.sample.numbered[guess.column.name]
+        made = f"regexp_replace({quoted(guess.column.name)}, {literal(form)}, '')"
+        return "item_id", made, f"{guess.said}; the number behind each is taken for its {meant.replace('_', ' ')}"
     if _named_instead(roles):
         made = f"coalesce({own_id(guess.column, True)}, {quoted(roles['title'].column.name)})"
         share = guess.column.nulls / guess.column.rows
@@ -94,12 +98,17 @@ def _parts(column: ColumnProfile) -> list[str]:
 
 
 def counted_in_cell(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
-    """The column quantity where the item's own cell says how many, like `2× Tea`; none elsewhere."""
+    """The column quantity or unit_price where the item's own cell says it, like `2× Tea` or `Tea:3.50`; or none."""
     column = roles["item_id"].column if "item_id" in roles else None
-    if column is None or column.name not in file.sample.counted:
+    if column is None:
         return []
-    made = f"try_cast(regexp_extract({quoted(column.name)}, {literal(COUNT_BEFORE)}, 1) as double)"
-    return [("quantity", made, f"likely: {column.name} begins with it")]
+    where, (meant, form) = "begins", ("quantity", COUNT_BEFORE)
+    if column.name in file.sample.numbered:
+        where, (meant, form) = "ends", file.sample.numbered[column.name]
+    elif column.name not in file.sample.counted:
+        return []
+    made = f"try_cast(regexp_extract({quoted(column.name)}, {literal(form)}, 1) as double)"
+    return [(meant, made, f"likely: {column.name} {where} with it")]
 
 
 def conditions_of_events(
@@ -148,20 +157,11 @@ def _stand_in(file: FileGuess, guess: Guess) -> ColumnProfile | None:
 
 def _why_no_item(file: FileGuess) -> str:
     why = "MISSING: no column seems to name items: name it here (SQL over the columns)"
-    if slots := _slots(file):
+    if slots := max(slots_of(file), key=len, default=[]):
         listed = ", ".join(quoted(name) for name in slots)
         why += f"; {slots[0]} to {slots[-1]} look like the lines of an order: with the file in [inputs], "
         why += f"from = 'select *, unnest([{listed}]) as line from INPUT', where = 'line is not null'"
     return why
-
-
-def _slots(file: FileGuess) -> list[str]:
-    """Columns that are numbered through, like line_item_1 and line_item_2."""
-    groups: dict[str, list[str]] = {}
-    for column in file.sample.columns:
-        if re.search(r"(line|item|product|sku).*\d+$", column.name.lower()):
-            groups.setdefault(re.sub(r"\d+$", "", column.name), []).append(column.name)
-    return max((names for names in groups.values() if len(names) > 1), key=len, default=[])
 
 
 def _named_instead(roles: dict[str, Guess]) -> bool:

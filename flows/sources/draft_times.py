@@ -2,14 +2,17 @@
 
 import json
 
-from flows.connection import quoted
+from flows.connection import literal, quoted
+from flows.sources.clocks import HALF_OF_DAY
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_plan import Plan
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import Guess, names_time, plain_name
+from flows.sources.roles import Guess, names_later_time, names_time, plain_name
 
 #: Numbers up to so many are hours, days or turns rather than seconds; so many days are no span of a shop's export.
 _MANY, _YEARS = 10_000, 3_650
+#: How spreadsheets count the days from 1954 to 2064.
+_SERIALS = (20_000, 60_000)
 #: (contract column, SQL expression, why).
 Drafted = tuple[str, str, str]
 
@@ -28,8 +31,8 @@ def time_of_events(
         formats = list(column.time_formats)
         sample = plan.orders.sample if plan.orders and column in plan.orders.sample.columns else guess.sample
         clock = next((each for each in sample.columns if each.kind == "clock"), None)
-        if clock is not None and column.is_day and column.kind == "time" and len(formats) == 1:
-            return _day_and_clock(column, clock)
+        if clock is not None and column.is_day and column.kind == "time" and _can_have_a_clock(column):
+            return _day_and_clock(column, clock, sample.examples.get(clock.name, ""))
         value = json.dumps(formats[0] if len(formats) == 1 else formats)
         settings = [] if formats == ["iso"] else [(_format_note(formats), f"time_format = {value}")]
         return settings, ("event_time", column.name, roles["event_time"].said), _days(column)
@@ -43,7 +46,19 @@ def time_of_events(
         made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(hhmm)}' if hhmm else ''})"
         counted = next(column for column in guess.sample.columns if column.name == day)
         return [], ("event_time", made, f"unsure: {told}"), (counted.maximum or 0.0) - (counted.minimum or 0.0)
-    return _month_and_day(guess) or _seconds(guess) or _by_chance(guess, roles)
+    return _month_and_day(guess) or _serials(guess) or _seconds(guess) or _by_chance(guess, roles)
+
+
+def _serials(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, float] | None:
+    """A time as a spreadsheet counts it: the days since the end of 1899, and the time of day as a part of one."""
+    for column in guess.sample.columns:
+        low, high = column.minimum, column.maximum
+        named = column.kind in ("whole", "number") and names_time(column.name) and not names_later_time(column.name)
+        if named and low is not None and high is not None and _SERIALS[0] <= low <= high <= _SERIALS[1]:
+            why = f"likely: {column.name} counts days as spreadsheets do, from 1899-12-30 on"
+            made = f"after('1899-12-30', days := {quoted(column.name)})"
+            return [], ("event_time", made, why), high - low
+    return None
 
 
 def _seconds(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, float] | None:
@@ -63,8 +78,7 @@ def _seconds(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, float] |
 
 def _by_chance(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted, float]:
     """Where an export has no times at all: a day by chance, the same for a user's deed each time it is read."""
-    named = [each for each in guess.sample.columns if names_time(each.name) and each.kind in ("text", "whole")]
-    if named or not {"user_id", "item_id"} <= roles.keys():
+    if _unread_times(guess) or not {"user_id", "item_id"} <= roles.keys():
         return [], ("event_time", "null::timestamp", _why_no_time(guess)), 0.0
     who, what = (quoted(roles[role].column.name) for role in ("user_id", "item_id"))
     why = (
@@ -99,13 +113,19 @@ def _month_and_day(guess: FileGuess) -> tuple[list[tuple[str, str]], Drafted, fl
     return [(note, 'time_format = "%Y%m%d"')], ("event_time", made, why), 0.0
 
 
+def _unread_times(guess: FileGuess) -> list[str]:
+    """Columns that are named like the time of the deed, but were read as none; a number may be how long it took."""
+    columns = [each for each in guess.sample.columns if each.kind in ("text", "whole") and names_time(each.name)]
+    return [each.name for each in columns if each.kind == "text" or not names_later_time(each.name)]
+
+
 def _why_no_time(guess: FileGuess) -> str:
-    named = [each.name for each in guess.sample.columns if names_time(each.name) and each.kind in ("text", "whole")]
-    if named:
+    if named := _unread_times(guess):
         shown = " and ".join(f"{name} ({guess.sample.examples.get(name, '')!r})" for name in named[:2])
         return (
             f"MISSING: {shown} is named like a time but written in no way that is known: write "
-            f'event_time = "{named[0]}" here and time_format = "%d.%m.%Y %H:%M" above, as it is written'
+            f'event_time = "{named[0]}" here and a time_format above that is like the values, '
+            'as "%d.%m.%Y %H:%M" is like 24.12.2025 17:05'
         )
     return (
         "MISSING: no column of times was found: name it here; where there is none at all: "
@@ -134,17 +154,29 @@ def orders_with_time(orders: FileGuess) -> str:
     return f"(select *, after('2000-01-01', {hours}days := {days}) as ordered_at from orders)"
 
 
-def _day_and_clock(column: ColumnProfile, clock: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted, float]:
-    """A time of a column with the day and one with the time of day."""
-    day, hour = column.time_formats[0], clock.time_formats[0]
+def _can_have_a_clock(column: ColumnProfile) -> bool:
+    """Whether a clock can be written behind each of a column's days."""
+    formats = column.time_formats
+    return len(formats) == 1 or (column.length <= 10 and not any("%H" in each or "%I" in each for each in formats))
+
+
+def _day_and_clock(
+    column: ColumnProfile, clock: ColumnProfile, example: str
+) -> tuple[list[tuple[str, str]], Drafted, float]:
+    """A time of a column with the day and one with the time of day, of which `example` is a value."""
+    days, hour = column.time_formats, clock.time_formats[0]
     # A spreadsheet writes the day with a midnight behind it.
-    date = f"left({quoted(column.name)}, 10)" if day == "iso" and column.length > 10 else quoted(column.name)
-    made = f"{date} || ' ' || {quoted(clock.name)}"
+    date = f"left({quoted(column.name)}, 10)" if days == ("iso",) and column.length > 10 else quoted(column.name)
+    of_day = quoted(clock.name)
+    if "%p" in hour and "." in example:
+        of_day = f"regexp_replace({of_day}, {literal(HALF_OF_DAY)}, '\\1m')"
+    made = f"{date} || ' ' || {of_day}"
     why = f"likely: {column.name} has the day, {clock.name} the time of day"
-    if day == "iso" and hour.startswith("%H"):
+    if days == ("iso",) and hour.startswith("%H"):
         return [], ("event_time", made, why), _days(column)
-    value = f"{'%Y-%m-%d' if day == 'iso' else day} {hour}"
-    return [(_format_note([value]), f"time_format = {json.dumps(value)}")], ("event_time", made, why), _days(column)
+    formats = [f"{'%Y-%m-%d' if day == 'iso' else day} {hour}" for day in days]
+    value = json.dumps(formats[0] if len(formats) == 1 else formats)
+    return [(_format_note(formats), f"time_format = {value}")], ("event_time", made, why), _days(column)
 
 
 def _format_note(formats: list[str]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import duckdb
 
 from flows.connection import literal, quoted
+from flows.sources.column_times import MOST
 from flows.sources.nested_lists import as_json
 from flows.sources.roles import names_item, names_part, plain_name
 
@@ -21,8 +22,13 @@ def look_for_lists(
 ) -> bool:
     """Find the column whose list or object names the items, when no column names one; note how it becomes rows."""
     columns = {row[0]: row[1] for row in connection.execute(f"describe {quoted(view)}").fetchall()}
-    if any(names_item(name) for name in columns if not _separator(connection, view, name)):
+    listed = [name for name in columns if names_item(name) and _is_list_of_words(connection, view, name, columns[name])]
+    if any(names_item(name) for name in columns if name not in listed and not _separator(connection, view, name)):
         return False
+    if listed:
+        keys["unnest"] = listed[0]
+        reasons["unnest"] = f"{listed[0]} is a list; each element is a row"
+        return True
     for name, dtype in columns.items():
         what, inside = _keys_within(connection, view, name, dtype)
         if any(names_item(key) for key in inside):
@@ -144,6 +150,16 @@ def _keys_within(
     found = connection.execute(f"select distinct * from ({query}) order by all").fetchall()
     kinds = {what for what, _ in found}
     return (kinds.pop() if len(kinds) == 1 else None), sorted({key for _, key in found})
+
+
+def _is_list_of_words(connection: duckdb.DuckDBPyConnection, view: str, name: str, dtype: str) -> bool:
+    """Whether nearly all values of a column are lists, as JSON has them or Python prints them, of words or numbers."""
+    chosen = f"select {quoted(name)} from {quoted(view)} where {quoted(name)} is not null limit {_LOOKED_AT}"
+    values = f"select {as_json(connection, name, dtype)} as v from ({chosen})"
+    kinds = "list_transform(cast(v as json[]), lambda part: json_type(part))"
+    plain = f"json_type(v) = 'ARRAY' and not list_has_any({kinds}, ['OBJECT', 'ARRAY'])"
+    query = f"select avg(cast(coalesce(case when {plain} then true end, false) as int)) from ({values})"
+    return bool(((connection.execute(query).fetchone() or (0,))[0] or 0) > MOST)
 
 
 def _separator(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> str:

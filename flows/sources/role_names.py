@@ -76,7 +76,11 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         NUMBERS,
     ),
-    "discount": (("^discount|^rebate|^rabatt|_disc(ount)?$",), NUMBERS),
+    "discount": (
+        ("^(?!.*(before|after|without|excl|incl))(?!.*discount(ed)?_(unit_?)?(price|total|sub_?total))"
+         "(discount|rebate|rabatt|.*_disc(ount)?$)",),
+        NUMBERS,
+    ),
     "currency": (("^currency|^ccy$|_currency$|^waehrung|^devise$|^moneda$|^valuta$",), ("text",)),
     "rating": (("^(rating|stars|score|overall|review_score)$", "_rating$"), NUMBERS),
     "text": (

@@ -28,6 +28,7 @@ __all__ = [
     "guess_roles",
     "meant_by",
     "names_item",
+    "names_later_time",
     "names_part",
     "names_time",
     "plain_name",
@@ -71,6 +72,11 @@ def names_part(name: str) -> bool:
 def names_time(name: str) -> bool:
     """Whether a column's name is one of a moment."""
     return any(re.search(pattern, plain_name(name)) for pattern in NAMES["event_time"][0][:-1])
+
+
+def names_later_time(name: str) -> bool:
+    """Whether a column's name is one of a time that is not the deed's: when it was delivered, or written."""
+    return re.search(LATER_TIMES, plain_name(name)) is not None
 
 
 def role_of_file(stem: str) -> str | None:
@@ -123,7 +129,7 @@ def _place(role: str, rank: int, column: ColumnProfile) -> tuple[bool, float, in
     behind = [place for place, names in enumerate(BEHIND.get(role, ()), 1) if re.search(names, name)]
     # A time of something else goes behind all that are named like the deed's, before those named like none.
     last = len(NAMES[role][0]) - 1.5
-    later = role == "event_time" and rank < last and re.search(LATER_TIMES, name) is not None
+    later = role == "event_time" and rank < last and names_later_time(name)
     hardly = column.nulls > _HARDLY_FILLED * column.rows
     return hardly, last if later else rank, max(behind, default=0), column.nulls > 0.5 * column.rows, column.is_day
 

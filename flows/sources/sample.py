@@ -16,16 +16,25 @@ from flows.sources.list_columns import list_within, look_for_lists, objects_with
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
 from flows.sources.roles import names_item
-from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells
+from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells, words_among_numbers
 from flows.sources.spreadsheets import heading_of, sheets_of
 from flows.sources.text_signs import look_at_text
 
 #: Rows of a file that a draft looks at.
 SAMPLE_ROWS = 20_000
+#: A thing with a number behind it has several numbers: there are less things than this share of the values.
+_OTHERS = 0.8
 #: Words that exports write for nothing.
 _WORDS = ("NA", "N/A", "NULL", "null", "None", "nan", "NaN", "\\N", "-", "(not set)", "#N/A")
 #: What stands before a thing in a cell that says how many there are, like `2× Tea`.
 COUNT_BEFORE = "^(\\d+)\\s*(×\\s*|[xX*]\\s+)"
+#: What stands behind a thing in a cell, with the number in it: column of ours → form, the likelier first.
+_BEHIND = (
+    ("quantity", "\\s+[xX×*]\\s?(\\d+)$"),
+    ("quantity", "\\s*\\((\\d+)\\)$"),
+    ("quantity", "\\s*:\\s*(\\d+)$"),
+    ("unit_price", "\\s*:\\s*(\\d+(\\.\\d+)?)$"),
+)
 
 
 class EmptyFile(ExportRejected):
@@ -45,6 +54,8 @@ class Sample:
     copies: int
     #: Columns whose values begin with how many there are.
     counted: tuple[str, ...] = ()
+    #: Columns whose values end with a number: its meaning among our columns, and its form.
+    numbered: dict[str, tuple[str, str]] = field(default_factory=dict)
     #: A value of each column that has any.
     examples: dict[str, str] = field(default_factory=dict)
     #: Columns whose values reach a person: mail addresses, phone numbers.
@@ -149,13 +160,29 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     counted = tuple(each.name for each in columns if each.kind == "text" and _is_counted(connection, view, each.name))
     examples, personal = _examples(connection, view, columns), personal_columns(connection, view, columns)
     selling = word_that_sells(connection, view, columns)
-    return Sample(file, view, keys, reasons, columns, rows, copies, counted, examples, personal, selling)
+    texts = [each for each in columns if each.kind == "text" and each.name not in counted]
+    behind = {each.name: form for each in texts if (form := _number_behind(connection, view, each))}
+    return Sample(file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling)
 
 
 def _is_counted(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> bool:
     """Whether most values of a column of text begin with a count."""
     query = f"select avg(cast(regexp_matches({quoted(name)}, {literal(COUNT_BEFORE)}) as int)) from {quoted(view)}"
     return bool(((connection.execute(query).fetchone() or (0,))[0] or 0) > MOST)
+
+
+def _number_behind(connection: duckdb.DuckDBPyConnection, view: str, column: ColumnProfile) -> tuple[str, str] | None:
+    """What a number behind most values of a column of text says, and its form; a thing comes with several of them."""
+    value = quoted(column.name)
+    for meant, form in _BEHIND:
+        query = (
+            f"select avg(cast(regexp_matches({value}, {literal(form)}) as int)), "
+            f"count(distinct regexp_replace({value}, {literal(form)}, '')) from {quoted(view)}"
+        )
+        share, things = connection.execute(query).fetchone() or (0, 0)
+        if (share or 0) > MOST and 1 < things < _OTHERS * column.distinct:
+            return meant, form
+    return None
 
 
 def _examples(connection: duckdb.DuckDBPyConnection, view: str, columns: tuple[ColumnProfile, ...]) -> dict[str, str]:
@@ -181,6 +208,7 @@ def _null_words(connection: duckdb.DuckDBPyConnection, view: str) -> list[str]:
     )
     found = connection.execute(f"select {tests} from {quoted(view)}").fetchone() or ()
     used = [word for word, there in zip(_WORDS, found, strict=False) if there]
+    used += [word for word in words_among_numbers(connection, view, texts) if word not in used]
     if used:
         listed = ", ".join(literal(word) for word in used)
         cleaned = [

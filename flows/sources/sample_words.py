@@ -1,5 +1,7 @@
 """What values say beyond their profiles: all words where they are not many, whose rows sell, what reaches a person."""
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +16,8 @@ from flows.sources.roles import TIMES, guess_roles
 _WORDS, _TIMES_EACH = 200, 3
 #: A column reaches persons when this share of its values does.
 _PERSONAL = 0.5
+#: Up to so many words in the place of numbers may mean nothing, in less than this share of the filled rows.
+_FEW, _AMONG = 4, 0.5
 #: Mail addresses, phone numbers with a sign that no number has, addresses of computers.
 _REACHES = (
     r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}",
@@ -71,3 +75,20 @@ def personal_columns(
     )
     shares = connection.execute(f"select {tests} from {quoted(view)}").fetchone() or ()
     return tuple(each.name for each, share in zip(may_be, shares, strict=False) if share > _PERSONAL)
+
+
+def words_among_numbers(connection: duckdb.DuckDBPyConnection, view: str, names: Sequence[str]) -> list[str]:
+    """Words in the place of a value in two or more columns that have numbers or days otherwise: ERROR, UNKNOWN."""
+    found = Counter[str]()
+    for name in names:
+        value = f"trim({quoted(name)})"
+        query = (
+            f"select {value}, count(*) from {quoted(view)} where {quoted(name)} <> '' "
+            f"and not regexp_matches({value}, '[0-9]') group by 1 limit {_FEW + 1}"
+        )
+        words = connection.execute(query).fetchall()
+        filled = connection.execute(f"select count(*) from {quoted(view)} where {quoted(name)} <> ''").fetchone()
+        without = sum(count for _, count in words)
+        if 0 < len(words) <= _FEW and without < _AMONG * (filled or (0,))[0]:
+            found.update(word for word, _ in words if re.fullmatch(r"\w+([ _-]\w+)?", word))
+    return sorted(word for word, columns in found.items() if columns > 1)
