@@ -46,22 +46,7 @@ class EventsDraft:
 
 def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     """Draft the events of one file, or of the lines of orders."""
-    roles = dict(told_roles(guess.roles))
-    relation = None
-    if guess is plan.lines and plan.orders:
-        people = plan.people
-        roles = {**({} if plan.of_days else _of_order(plan.orders)), **guess.roles}
-        roles |= {name: plan.orders.roles[name] for name in ("event_time", "user_id") if name in plan.orders.roles}
-        relation = orders_joined(plan.orders, guess, orders_with_time(plan.orders))
-        if people:
-            relation += f" left join people using ({quoted(plan.orders.roles['user_id'].column.name)})"
-            roles["user_id"] = people.roles["user_id"]
-    elif not plan.copies and len(plan.events) == 1 and (once := said_once(guess, roles)):
-        plan.filled_in, relation = True, filled_in(once, roles["basket_id"].column.name)
-        roles = with_all(roles, once)
-    if plan.copies:
-        relation = (relation or "deeds") + plan.copies.join()
-    relation, roles, filled = slots_as_rows(plan, guess, roles, relation)
+    relation, roles, filled = slots_as_rows(plan, guess, *_with_joins(plan, guess))
     read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
     flags = flags_of(guess, roles)
@@ -86,6 +71,26 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled])
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
+
+
+def _with_joins(plan: Plan, guess: FileGuess) -> tuple[dict[str, Guess], str | None]:
+    """The roles of a file of deeds with those of the files joined to it, and the SQL that joins; None for no join."""
+    roles = dict(told_roles(guess.roles))
+    relation = None
+    if guess is plan.lines and plan.orders:
+        people = plan.people
+        roles = {**({} if plan.of_days else _of_order(plan.orders)), **roles}
+        roles |= {name: plan.orders.roles[name] for name in ("event_time", "user_id") if name in plan.orders.roles}
+        relation = orders_joined(plan.orders, guess, orders_with_time(plan.orders))
+        if people:
+            relation += f" left join people using ({quoted(plan.orders.roles['user_id'].column.name)})"
+            roles["user_id"] = people.roles["user_id"]
+    elif not plan.copies and len(plan.events) == 1 and (once := said_once(guess, roles)):
+        plan.filled_in, relation = True, filled_in(once, roles["basket_id"].column.name)
+        roles = with_all(roles, once)
+    if plan.copies:
+        relation = (relation or "deeds") + plan.copies.join()
+    return roles, relation
 
 
 def _is_a_note(roles: dict[str, Guess]) -> bool:

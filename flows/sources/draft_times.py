@@ -124,8 +124,8 @@ def _why_no_time(guess: FileGuess) -> str:
         shown = " and ".join(f"{name} ({guess.sample.examples.get(name, '')!r})" for name in named[:2])
         return (
             f"MISSING: {shown} is named like a time but written in no way that is known: write "
-            f'event_time = "{named[0]}" here and a time_format above that is like the values, '
-            'as "%d.%m.%Y %H:%M" is like 24.12.2025 17:05'
+            f'event_time = "{named[0]}" here and time_format = "..." above, in signs for the values, '
+            "as %d.%m.%Y %H:%M is for 24.12.2025 17:05"
         )
     return (
         "MISSING: no column of times was found: name it here; where there is none at all: "

@@ -18,6 +18,9 @@ _WORDS, _TIMES_EACH = 200, 3
 _PERSONAL = 0.5
 #: Up to so many words in the place of numbers may mean nothing, in less than this share of the filled rows.
 _FEW, _AMONG = 4, 0.5
+#: What such words say; others, like a size among numbers of sizes, mean something.
+_NOTHING = r"(?i)(unknown|error|missing|undefined|invalid|unavailable|(not|un)[ _-]?(available|known|specified|set)"
+_NOTHING += r"|unbekannt|fehler|fehlt|inconnu|manquant|erreur|desconocido|desconhecido|sconosciuto|onbekend)"
 #: Mail addresses, phone numbers with a sign that no number has, addresses of computers.
 _REACHES = (
     r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}",
@@ -90,5 +93,5 @@ def words_among_numbers(connection: duckdb.DuckDBPyConnection, view: str, names:
         filled = connection.execute(f"select count(*) from {quoted(view)} where {quoted(name)} <> ''").fetchone()
         without = sum(count for _, count in words)
         if 0 < len(words) <= _FEW and without < _AMONG * (filled or (0,))[0]:
-            found.update(word for word, _ in words if re.fullmatch(r"\w+([ _-]\w+)?", word))
+            found.update(word for word, _ in words if re.fullmatch(_NOTHING, word))
     return sorted(word for word, columns in found.items() if columns > 1)

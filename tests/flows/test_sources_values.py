@@ -111,7 +111,7 @@ def test_a_time_in_an_unknown_form_proposes_no_form_that_it_has_not(tmp_path: Pa
     _write(tmp_path / "orders.csv", _sales(sold_at=[], order_date=["week 7 of 2020"]))
     text, _ = _draft(tmp_path)
     assert "'week 7 of 2020'" in text
-    assert 'time_format above that is like the values, as "%d.%m.%Y %H:%M" is like 24.12.2025 17:05' in text
+    assert 'time_format = "..." above, in signs for the values, as %d.%m.%Y %H:%M is for 24.12.2025 17:05' in text
 
 
 @pytest.mark.parametrize("units", ["1.0", "1,500.50"])
@@ -139,8 +139,11 @@ def test_words_among_numbers_mean_nothing_in_other_columns_too(settings: Setting
     assert not {pair.after["item_id"] for pair in _try(settings, tmp_path, text)["items"].pairs} & set(words)
 
 
-def test_a_word_for_a_price_that_names_a_kind_as_well_is_kept(tmp_path: Path) -> None:
-    columns = {"price": [*"12345", "Free"], "genre": ["Free", "Puzzle"]}
+@pytest.mark.parametrize(
+    "columns",
+    [{"price": [*"12345", "Free"], "genre": ["Free", "Puzzle"]}, {"size": ["S", *"2345"], "size of shoe": ["S", "41"]}],
+)
+def test_words_among_numbers_that_mean_something_are_kept(tmp_path: Path, columns: dict[str, list[str]]) -> None:
     _write(tmp_path / "orders.csv", _sales(**columns))
     assert "nulls" not in _draft(tmp_path)[1]["events"]
 
