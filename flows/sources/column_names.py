@@ -17,33 +17,47 @@ _NOUN_FIRST = {
     "customer": "cliente pelanggan klient klienta клиента клиент контрагент",
     "buyer": "comprador compradora pembeli acheteur покупателя покупатель",
     "recipient": "penerima destinatario destinataire получателя получатель",
+    "item": "barang",
     "product": "produto producto produit prodotto produk товара товар номенклатуры номенклатура номенклатура",
     "name": "nome nombre nom nama nazwa имя название наименование",
     "quantity": "quantidade cantidad quantite quantita jumlah ilosc количество",
     "price": "preco precio prix prezzo harga cena цена",
     "value": "valor",
-    "shipping": "pengiriman",
+    "shipping": "pengiriman envio spedizione",
     "delivery": "entrega livraison доставки",
     "total": "totale сумма итого",
-    "status": "statut stato статус",
+    "status": "statut stato situacao situacion статус",
     "category": "categoria categorie kategori kategoria категория",
+    "description": "descricao descripcion descrizione deskripsi opis описание",
+    "title": "titre titulo titolo titel",
+    "line": "ligne linea linha riga",
+    "firstname": "prenom imie",
+    "lastname": "sobrenome apellido apellidos cognome nazwisko фамилия",
+    "street": "rue calle rua ulica улица",
+    "billing": "facturation facturacion faturamento fatturazione",
     "phone": "telefone telefono telepon telefon телефон",
     "address": "endereco direccion adresse indirizzo alamat adres адрес",
-    "currency": "moeda moneda devise valuta waluta валюта",
+    "currency": "moeda moneda devise valuta waluta uang валюта",
 }
 #: Words that these languages share with English, where they come first as well; not so in Member Número.
-_SHARED = {"no", "id", "sku", "username", "email", "status", "total", "data"}
+_SHARED = {"no", "id", "sku", "username", "email", "mail", "status", "total", "data"}
 #: The same of languages without blanks between words, the longest first where one has the other within.
 _UNSPACED = {
+    "お名前": "customer name", "コード": "code", "名称": "name",
     "注文者": "buyer", "注文日時": "order datetime", "注文日": "order date", "注文": "order", "番号": "number",
     "日時": "datetime", "日付": "date", "顧客": "customer", "会員": "member", "購入者": "buyer",
     "送付先": "recipient", "商品": "product", "数量": "quantity", "個数": "quantity", "単価": "unit price",
     "価格": "price", "合計": "total", "ステータス": "status", "カテゴリー": "category", "カテゴリ": "category",
     "電話": "phone", "住所": "address", "郵便": "postal", "メールアドレス": "email", "姓": "lastname", "名": "name",
     "订单": "order", "编号": "number", "日期": "date", "时间": "time", "客户": "customer", "用户": "user",
-    "买家": "buyer", "收货人": "recipient", "名称": "name", "单价": "unit price", "送料": "shipping", "价格": "price",
+    "买家": "buyer", "收货人": "recipient", "单价": "unit price", "送料": "shipping", "价格": "price",
     "总价": "total", "状态": "status", "类别": "category", "类目": "category", "手机": "phone", "电话": "phone",
-    "地址": "address", "邮箱": "email", "号": "number",
+    "地址": "address", "邮箱": "email", "编码": "code", "号": "number",
+    "주문일시": "order datetime", "주문일": "order date", "주문": "order", "번호": "number",
+    "상품": "product", "코드": "code",
+    "회원": "member", "고객": "customer", "수량": "quantity", "단가": "unit price",
+    "가격": "price", "카테고리": "category",
+    "브랜드": "brand", "상태": "status", "주소": "address", "전화": "phone", "이메일": "email", "명": "name",
 }  # fmt: skip
 #: Fields of SAP's tables of sales.
 _SAP = {
@@ -74,7 +88,8 @@ def plain_name(name: str) -> str:
         return _SAP[words[0]]
     kept = [word for word in words if word not in _PREPOSITIONS] or words
     if _ENGLISH.keys() & set(kept):
-        turned = kept[0] in _ENGLISH or kept[0] in _SHARED
+        # clienteId is put together the English way.
+        turned = (kept[0] in _ENGLISH or kept[0] in _SHARED) and (kept[-1] != "id" or "_" in name or " " in name)
         kept = [_ENGLISH.get(word, word) for word in (reversed(kept) if turned else kept)]
     return "_".join(kept)
 

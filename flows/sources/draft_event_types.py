@@ -98,12 +98,14 @@ def _types_by_status(column: ColumnProfile) -> tuple[list[tuple[str, str]], Draf
     others = sorted(word for word in column.words if word not in back and word not in offered)
     name = quoted(column.name)
     every = column.nulls and not offered and not others
-    cases = f"when {name} is not null then 'return'"
-    if not every:
-        cases = f"when {name} in ({', '.join(literal(word) for word in back)}) then 'return'"
-    if offered:
-        cases += f" when {name} in ({', '.join(literal(word) for word in offered)}) then 'offer'"
-    made = f"case {cases} else 'purchase' end"
+    whole = f"when {name} is not null then 'return'"
+    told = {"return": back, "offer": offered}
+    cases = [
+        f"when {name} in ({', '.join(literal(word) for word in words)}) then '{meant}'"
+        for meant, words in told.items()
+        if words
+    ]
+    made = f"case {whole if every else ' '.join(cases)} else 'purchase' end"
     note = "event_types: an offer, a draft or a payment that is waited for is no purchase"
     said = f"likely: {column.name} says what came back; taken as bought: {first_words(others) or 'rows without'}"
     return _table({"offer": "leave_out"} if offered else {}, note), ("event_type", made, said)

@@ -1,6 +1,8 @@
 """Which file of an export is what: events, orders with lines, items, users, words to look up; and how they join."""
 
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import alike
@@ -9,7 +11,8 @@ from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_v
 from flows.sources.draft_unnamed import deeds_by_ids
 from flows.sources.event_words import meant_by_file
 from flows.sources.file_guess import EVENT_ROLES, FileGuess, guess_file
-from flows.sources.roles import Guess, guess_roles
+from flows.sources.role_names import PERSON
+from flows.sources.roles import Guess, guess_roles, plain_name
 from flows.sources.sample import SAMPLE_ROWS, Sample
 
 
@@ -55,7 +58,7 @@ def make_plan(samples: list[Sample]) -> Plan:
     if len(plan.events) == 1 and (calendar := calendar_of(plan.events[0], told)):
         plan.orders, plan.lines, plan.of_days = calendar, plan.events.pop(), True
         by_kind = {kind: [each for each in found if each.files != calendar.files] for kind, found in by_kind.items()}
-    users = sorted(by_kind.get("users", []), key=lambda guess: -len(guess.names))
+    users = sorted(by_kind.get("users", []), key=lambda guess: (not _called_people(guess), -len(guess.names)))
     if users and plan.orders and "user_id" in plan.orders.roles:
         plan.people = _people(plan.orders, users[0])
     plan.users = users.pop(0) if users else None
@@ -204,6 +207,11 @@ def _likeliest(guesses: list[FileGuess]) -> list[FileGuess]:
     guess = guesses[said.index(max(said))]
     headless = "names" in guess.sample.keys
     return [guess if headless else replace(guess, roles=guess_roles(guess.sample.columns, EVENT_ROLES, guess.roles))]
+
+
+def _called_people(guess: FileGuess) -> bool:
+    """Whether a file is called after people: `dim_customers.csv`, not the targets of each of them."""
+    return any(re.search(rf"(^|_){PERSON}s?$", plain_name(Path(file).name.partition(".")[0])) for file in guess.files)
 
 
 def _people(orders: FileGuess, users: FileGuess) -> FileGuess | None:

@@ -14,12 +14,13 @@ _WORDS = {
     "strasse", "birth", "birthday", "birthdate", "dob", "iban", "ip", "ipaddress", "firstname", "lastname", "surname",
     "lname", "fname", "geburtsdatum", "vorname", "nachname", "lat", "lng", "latitude", "longitude", "zip", "zipcode",
     "postcode", "postal", "plz", "recipient", "cpf", "cnpj", "инн", "dni", "nif", "ssn", "passport",
+    "documento", "ktp", "npwp",
 }  # fmt: skip
 #: Words of a column's name that tell of what opens an account or a card.
 _SECRETS = {"password", "passwd", "pwd", "passwort", "salt", "token", "secret", "pan", "cvv"}
 _ENDINGS = (
     "first_name", "last_name", "contact_name", "company_name", "full_name", "user_name", "username", "customer_name",
-    "reviewer_name", "kundenname", "tax_identifier_value", "tax_id",
+    "reviewer_name", "kundenname", "tax_identifier_value", "tax_id", "contact_number", "contact_no",
 )  # fmt: skip
 #: Who is meant where a column has a name or a city: the buyer's, but not that of a method of shipping.
 _WHOSE = {"buyer", "ship", "shipping", "recipient", "delivery", "billing", "contact", "receiver", "consignee"}

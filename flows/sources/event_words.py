@@ -20,13 +20,13 @@ EVENT_WORDS = {
     "purchase": (
         "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
         "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge",
-        "checkout_completed",
+        "checkout_completed", "invoice", "rechnung", "facture", "factura", "fattura",
     ),
     "return": (
         "return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation", "refunded", "voided",
         "order_refunded", "storniert", "retoure", "storno", "rejected", "cancelado", "cancelada", "annule", "annulee",
         "annullato", "anulowane", "anulowano", "отменен", "отменена", "キャンセル", "取消", "batal", "dibatalkan",
-        "reembolsado", "rembourse", "remboursee", "rimborsato",
+        "gutschrift", "stornorechnung", "reembolsado", "rembourse", "remboursee", "rimborsato",
     ),
     "like": (
         "like", "liked", "wanted", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add",
@@ -67,6 +67,9 @@ _OFFERED = {
     "unpaid",
 }
 _WAITING = {"pending", "payment", "awaiting", "wc", "on", "hold"}
+#: A status that has a word of both waits for money: aguardando pagamento, pendiente de pago.
+_AWAITED = {"aguardando", "pendente", "pendiente", "attente", "ausstehend", "menunggu", "oczekuje"}
+_PAYMENT = {"pagamento", "pago", "paiement", "zahlung", "pembayaran", "platnosc"}
 #: With these a word of return does not speak of all that was bought.
 _NOT_ALL = {"not", "no", "non", "never", "nicht", "partially", "partial", "partly", "teilweise"}
 #: Words that a note shows of many.
@@ -105,7 +108,8 @@ def came_back(status: str) -> bool:
 def only_offered(status: str) -> bool:
     """Whether a status says that nothing was bought so far: a draft, an offer, a payment that is waited for."""
     words = set(plain_words(status))
-    return bool(words & _OFFERED) or ("pending" in words and words <= _WAITING)
+    unpaid = bool(words & _AWAITED) and bool(words & _PAYMENT)
+    return bool(words & _OFFERED) or unpaid or ("pending" in words and words <= _WAITING)
 
 
 def first_words(words: Iterable[str]) -> str:

@@ -9,9 +9,9 @@ PERSON = (
     "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
     "|client|cliente|card|profile)"
 )
-_ID = "(id|code|no|nr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
+_ID = "(id|code|no|nr|nbr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
 BASKET = (
-    "(order|invoice|basket|transaction|receipt|bill|ticket|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
+    "(order|invoice|basket|transaction|txn|trx|receipt|bill|ticket|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
     "|commande|pedido|factura|ordine|fattura)"
 )
 #: Kinds of columns that hold numbers, and times.
@@ -25,14 +25,14 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user_id": (
         (f"^{PERSON}_(unique|pseudo|reference|ref)_{_ID}$",
          f"^{PERSON}_?{_ID}?$|^(customer|kunden|member|loyalty|club|bonus)_?(card|karte)(_?{_ID})?$",
-         f"^uid$|{PERSON}_?{_ID}(_hash)?$",
+         f"^uid$|{PERSON}_?{_ID}(_hash)?$|^(id|code|key)_{PERSON}$",
          "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
-         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|buyer|profile|person)_e?_?mail(_address)?$",
+         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|delivery|shipping|recipient|buyer|profile|person)_e?_?mail(_address)?$",
          "(profile|user|reviewer|screen|nick|member|customer)_?name$"),
         _WORDS,
     ),
     "item_id": (
-        (f"^(parent_)?{THING}_?{_ID}$", f"^(parent_)?{THING}s?$",
+        (f"^(parent_)?{THING}_?{_ID}$|^(id|code|key)_{THING}$", f"^(parent_)?{THING}s?$",
          f"{THING}_?{_ID}(_hash)?$|(^|_)(sku|asin|ean|gtin|upc|isbn)$",
          f"^{THING}_?(name|desc|description|bezeichnung|purchased|bought|sold)$|^(?!.*(device|mobile|phone)).*_model$"),
         _WORDS,
@@ -59,19 +59,19 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "quantity": (
         ("^(line_?item_|item_|order_)?(qty|quantity|units|pieces|menge|anzahl|stueck|cantidad|quantite|quantita)$",
-         "qty|quantity|^(item|product)_count$|^units?_(sold|sales)$"
+         "qty|quantity|(anzahl|menge)$|^(item|product)_count$|^units?_(sold|sales)$"
          "|^(?!.*(volume|amount|date|price|value|sales))\\w+s_sold$", "^amount$|^count$"),
         NUMBERS,
     ),
     "unit_price": (
-        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$",
+        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
          "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
-         "|^spend$|^purchase(_?amount|$)|^store_sales$"
+         "|^spend$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
          "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         NUMBERS,
@@ -90,7 +90,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
     "title": (
         (f"^({THING}|app)_?(title|name|bezeichnung)$|^title$",
-         f"^((properties|products|items|line_items)_)?name$|_{THING}_?(title|name)$",
+         f"^((properties|products|items|line_items)_)?name$|(^|_)line_?(title|name)$|_{THING}_?(title|name)$",
          "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
         ("text",),
     ),

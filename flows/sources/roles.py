@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flows.sources.column_names import plain_name
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.event_words import came_back, first_words, likely_meant_by, meant_by
+from flows.sources.event_words import came_back, first_words, likely_meant_by, meant_by, only_offered
 from flows.sources.role_names import (
     BASKET,
     BEHIND,
@@ -154,7 +154,7 @@ def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:
     if role == "line_total" and re.fullmatch("purchase|sales?", plain_name(column.name)):
         return (column.maximum or 0) > 1  # else it says whether, not how much
     if role == "status":
-        return any(came_back(word) for word in column.words)
+        return any(came_back(word) or only_offered(word) for word in column.words)
     if role == "event_time" and rank == len(NAMES[role][0]) - 1:
         return column.kind == "time"
     if role == "basket_id" and plain_name(column.name) == "order" and column.kind == "whole":
