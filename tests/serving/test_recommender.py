@@ -206,11 +206,9 @@ def test_similar_items_are_of_the_same_shelf_and_never_the_item_itself(release: 
 
 
 def test_each_title_comes_once_before_any_comes_again(release: Release):
-    items = list(release.catalogue.items)
-    items[2], items[3] = replace(items[2], title="Milk"), replace(items[3], title="Milk")
-    twins = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
-    titles = [item.title for item in similar_items(twins, MILK, 5, AS_OF).slate]
-    assert (set(titles[:-2]), titles[-2:]) == ({"Cheddar", "Cream", "Feta"}, ["Milk", "Milk"])
+    twins = with_titles(release, {2: "Milk", 3: "Milk"})
+    shown = [item.title for item in similar_items(twins, MILK, 5, AS_OF).slate]
+    assert (set(shown[:-2]), shown[-2:]) == ({"Cheddar", "Cream", "Feta"}, ["Milk", "Milk"])
 
 
 def test_an_item_without_a_vector_falls_back_to_what_is_bought_with_it(release: Release):
