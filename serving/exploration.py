@@ -39,14 +39,14 @@ def explore(
     shown, propensities = list[int](), list[float | None]()
     for _ in range(len(best)):
         fitting = [item for item in pool if room.fits(item)]
-        plain = [item for item in best if room.fits(item)][:1]
-        share = exploration.share if plain else 1.0
+        plain = next((item for item in best if room.fits(item)), None)
+        share = 1.0 if plain is None else exploration.share
         if fitting and chance.random() < share:
             item = fitting[chance.randrange(len(fitting))]
             pool.remove(item)
             propensities.append(share / len(fitting))
-        elif plain:
-            (item,) = plain
+        elif plain is not None:
+            item = plain
             best.remove(item)
             propensities.append(1.0 - share if fitting else 1.0)
         else:

@@ -84,22 +84,22 @@ def place_items(
     scores = dict(zip(ranking[0].tolist(), ranking[1].tolist(), strict=True))
     unpinned = ~np.isin(ranking[0], [position for _, position in pins])
     candidates = ranking[0][unpinned].tolist()
-    drawing = wishes.exploration.share > 0
     given = [position for _, position in pins]
     kept, chosen = arrange(release.catalogue, candidates, k, wishes.limits, given, asker.own)
-    best, pool = [candidates[at] for at in chosen], list[int]()
-    if drawing or wishes.tail:
-        pool = _next_best(release, [*kept, *best], candidates, max(POOL_SIZE * drawing, wishes.tail), asker)
-    room = room_of(release.catalogue, wishes.limits, kept)
-    others, propensities = explore([*best, *pool] if drawing else best, len(best), wishes.exploration, asker.name, room)
-    drawn = set(pool) & set(others)
+    others, propensities, drawn = [candidates[at] for at in chosen], None, set[int]()
+    if wishes.exploration.share > 0:
+        pool = _next_best(release, [*kept, *others], candidates, POOL_SIZE, asker)
+        room = room_of(release.catalogue, wishes.limits, kept)
+        others, propensities = explore([*others, *pool], len(others), wishes.exploration, asker.name, room)
+        drawn = set(pool) & set(others)
     for place, position in pins:
         if position in kept:
             others.insert(place - 1, position)
-            propensities.insert(place - 1, 1.0)
-    others += pool[: wishes.tail]
-    told = propensities if drawing else None
-    return Places(others, [scores.get(each) for each in others], told, set(kept), boosted & set(others), drawn)
+            if propensities is not None:
+                propensities.insert(place - 1, 1.0)
+    if wishes.tail:
+        others += _next_best(release, others, candidates, wishes.tail, asker)
+    return Places(others, [scores.get(each) for each in others], propensities, set(kept), boosted & set(others), drawn)
 
 
 def _next_best(release: Release, shown: list[int], candidates: list[int], count: int, asker: Asker) -> list[int]:

@@ -24,6 +24,7 @@ _NUMBERED = (
 )
 #: Words that are left out one by one; of more, a condition names those that are taken.
 _LEFT_OUT_BY_WORD = 12
+_INVOICES = {"invoice", "rechnung", "facture", "factura", "fattura"}
 #: Words in the names of columns about what was looked at or heard, and for how long.
 _WATCHED = {"watch", "watched", "watching", "listen", "listened", "play", "plays", "played", "dur", "duration", "dwell"}
 
@@ -60,9 +61,10 @@ def _told_types(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, st
     column = roles["event_type"].column
     meant = {word: ours for word in sorted(column.words) if (ours := likely_meant_by(word))}
     bought = [word for word, ours in meant.items() if ours == "purchase"]
-    later = [word for word in bought if "fulfilled" in plain_words(word)]
+    again = {"fulfilled"} | ({"payment"} if any(_INVOICES & set(plain_words(word)) for word in bought) else set())
+    later = [word for word in bought if again & set(plain_words(word))]
     if len(later) < len(bought):
-        # What is fulfilled was ordered before: it counts once.
+        # What is fulfilled was ordered before, and an invoice that is paid was one before: it counts once.
         meant = {word: ours for word, ours in meant.items() if word not in later}
     note = "event_types: the shop's word = ours"
     if "purchase" not in meant.values() and guess.sample.selling:

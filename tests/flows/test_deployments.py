@@ -15,7 +15,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from flows.automations import upsert_automations
 from flows.deployments import RUNS_AT_ONCE, deployment_ids
 from flows.services import PROJECT, WORK_POOL, service_states, start_services
-from flows.settings import HEARTBEAT_SECONDS, Settings
+from flows.settings import HEARTBEAT_SECONDS, Settings, environment_for_children
 
 SCHEDULED = (
     "ingest-hourly",
@@ -53,7 +53,7 @@ def test_scheduled_runs_really_appear(name: str):
         time.sleep(0.5)
 
 
-def test_the_server_holds_what_prefect_yaml_says():
+def test_the_server_holds_what_prefect_yaml_says(deployed: Settings):
     declared = yaml.safe_load((PROJECT / "prefect.yaml").read_text())["deployments"]
     with get_client(sync_client=True) as client:
         held = {each.name: each for each in client.read_deployments()}
@@ -64,7 +64,9 @@ def test_the_server_holds_what_prefect_yaml_says():
         there = held[each["name"]]
         assert there.tags == each["tags"]
         assert {s.schedule.cron for s in there.schedules} == {s["cron"] for s in each.get("schedules", [])}
-        assert int(there.job_variables["env"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == HEARTBEAT_SECONDS
+        environment = there.job_variables["env"]
+        assert int(environment["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"]) == HEARTBEAT_SECONDS
+        assert environment.items() <= environment_for_children(deployed).items()
         assert set(each.get("parameters", {})) <= set(there.parameter_openapi_schema["properties"])
 
 

@@ -96,6 +96,13 @@ def test_documents_are_bought_or_come_back_by_their_type(tmp_path: Path):
     assert _draft(tmp_path, lines=lines)["events"]["event_types"] == {"Gutschrift": "return", "Rechnung": "purchase"}
 
 
+def test_an_invoice_that_is_paid_is_bought_once(tmp_path: Path):
+    lines = _lines("date", "invoice_no", "customer_id", "product_id", "qty")
+    for n, line in enumerate(lines):
+        line["event_type"] = "Payment" if n % 2 else "Invoice"
+    assert _draft(tmp_path, lines=lines)["events"]["event_types"] == {"Invoice": "purchase", "Payment": "leave_out"}
+
+
 def test_what_waits_for_its_payment_is_not_bought_yet(tmp_path: Path):
     lines = _lines("dataPedido", "pedidoId", "clienteId", "produtoId", "quantidade")
     for n, line in enumerate(lines):
