@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import orjson
 import pytest
 
@@ -19,6 +18,7 @@ from serving.plain_slates import plain_items
 from serving.recommender import UNDRAWN, Question, recommend, recommend_many
 from serving.release import Release
 from serving.shelf_rules import bind_rules
+from tests.serving.propensities import assert_true_propensities
 from tests.serving.tiny_shop import AS_OF, STRANGER
 from training.off_policy import matches
 
@@ -62,18 +62,14 @@ def test_under_caps_the_told_propensity_is_how_often_an_item_stands_there(releas
     shelves = [None, "a", "a", "b", "a", "b", "b", "c"]
     items = tuple(Item(f"x{at}", f"X {at}", shelf, None, None, None) for at, shelf in enumerate(shelves))
     catalogue = replace(release.catalogue, items=items)
-    draws, counts, told = 20_000, Counter[tuple[int, ...]](), dict[tuple[int, ...], float]()
-    for seed in range(draws):
+
+    def draw(seed: int) -> tuple[list[int], list[float | None]]:
         room = room_of(catalogue, Limits(per_category=2))
         shown, propensities = explore(range(1, 8), 3, Exploration(0.4, str(seed)), "u", room)
         assert max(Counter(shelves[item] for item in shown).values()) <= 2
-        counts[tuple(shown)] += 1
-        probability = float(np.prod(propensities))
-        assert told.setdefault(tuple(shown), probability) == pytest.approx(probability)
-    assert sum(told.values()) == pytest.approx(1.0), "every slate that can come, came"
-    for shown, probability in told.items():
-        error = 4.5 * np.sqrt(probability * (1 - probability) / draws)
-        assert counts[shown] / draws == pytest.approx(probability, abs=error)
+        return shown, propensities
+
+    assert_true_propensities(draw)
 
 
 def test_where_the_caps_leave_nothing_to_draw_the_answer_says_so(release: Release):

@@ -1,6 +1,5 @@
 """Diversity, exploration and sources: what they change, and that the told probabilities are the true ones."""
 
-from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +13,7 @@ from serving.metrics import make_metrics
 from serving.placement import Wishes
 from serving.recommender import Question, recommend, recommend_many
 from serving.release import Release
+from tests.serving.propensities import assert_true_propensities
 from tests.serving.tiny_shop import AS_OF, BREAD, COFFEE, COUNT, MILK, REGULAR, STRANGER
 
 NOW = int(AS_OF.timestamp())
@@ -58,18 +58,12 @@ def test_diversity_is_the_plain_formula():
 
 
 def test_the_told_propensity_is_how_often_an_item_stands_there():
-    draws, share, k = 20_000, 0.3, 3
-    counts, told = Counter[tuple[int, ...]](), dict[tuple[int, ...], float]()
-    for seed in range(draws):
-        rows, propensities = explore(range(6), k, Exploration(share, str(seed)), "u")
-        assert len(set(rows)) == k
-        counts[tuple(rows)] += 1
-        probability = float(np.prod(propensities))
-        assert told.setdefault(tuple(rows), probability) == pytest.approx(probability)
-    assert sum(told.values()) == pytest.approx(1.0), "every slate that can come, came"
-    for rows, probability in told.items():
-        error = 4.5 * np.sqrt(probability * (1 - probability) / draws)
-        assert counts[rows] / draws == pytest.approx(probability, abs=error)
+    def draw(seed: int) -> tuple[list[int], list[float | None]]:
+        rows, propensities = explore(range(6), 3, Exploration(0.3, str(seed)), "u")
+        assert len(set(rows)) == 3
+        return rows, propensities
+
+    assert_true_propensities(draw)
 
 
 def test_what_would_have_happened_can_be_estimated_from_the_log():
