@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: settings in a temporary folder, and the real parts that a test may ask for."""
 
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 
 import psycopg
@@ -35,16 +37,21 @@ property_settings.register_profile("any machine", deadline=None, suppress_health
 property_settings.load_profile("any machine")
 
 
+#: Ports for our servers, in an order of this process's own. They lie below those that the system gives to whoever asks
+#: for any (from 32768 on), so that a port of a server that starts minutes later is still free then.
+PORTS = iter(random.Random(os.urandom(8)).sample(range(12_000, 32_000), 20_000))
+
+
 def free_ports(count: int) -> list[int]:
-    """Ports that nobody listens on now; all are held open together so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()
+    """Ports that nobody listens on now, and that nobody is given again in this process."""
+    return list(islice(filter(_is_free, PORTS), count))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe, suppress(OSError):
+        probe.bind(("127.0.0.1", port))
+        return True
+    return False
 
 
 def settings_in(home: Path, **variables: str) -> Settings:
