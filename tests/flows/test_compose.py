@@ -99,3 +99,11 @@ def test_a_deploy_makes_the_bucket_of_a_store_elsewhere_and_says_when_prefect_is
     assert done.exit_code == 1
     assert f"Expected a Prefect server at PREFECT_API_URL, {nobody}, but it cannot be asked" in done.output
     object_client(empty).head_bucket(Bucket="never-made")
+
+
+def test_an_image_is_built_from_what_its_recipe_copies_and_nothing_else_of_the_folder():
+    copied = re.findall(r"^COPY (.+) \S+$", DOCKERFILE, re.MULTILINE)
+    ignored = (PROJECT / ".dockerignore").read_text().splitlines()
+    assert "*" in ignored
+    let_through = {line.removeprefix("!") for line in ignored if line.startswith("!")}
+    assert {name for line in copied for name in line.split()} == let_through
