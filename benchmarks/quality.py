@@ -43,8 +43,10 @@ from training.sequence_settings import SequenceSettings, settings_for
 #: Width of the blend's Transformer.
 WIDTH = 64
 TRANSFORMER = f"transformer {WIDTH}"
+#: Items up to which EASE, whose time and memory grow with their cube and square, is a part of the blend.
+EASE_ITEMS = 6_000
 #: Counted up whenever the same rows and settings come to other figures: what was kept before is then not taken up.
-FIGURES = 3
+FIGURES = 4
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
@@ -63,6 +65,8 @@ def fit_counted(sequences: Sequences, text: np.ndarray) -> tuple[Results, dict[s
         "item-kNN": sequence_knn.item_knn,
         "text": lambda data: sequence_neighbours.text_nearness(data, text),
     }
+    if sequences.item_count <= EASE_ITEMS:
+        fits["EASE"] = sequence_neighbours.ease
     return results, {name: _timed(results, name, sequences, fit) for name, fit in fits.items()}
 
 

@@ -39,6 +39,14 @@ def test_the_benchmark_takes_few_users_few_items_very_long_histories_no_pairs_an
     assert "| blend |" in table(results)
 
 
+def test_ease_is_a_part_of_the_blend_where_its_square_of_items_is_cheap(
+    cycle: Sequences, text: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert set(fit_counted(cycle, text)[1]) == {"item-kNN", "text", "EASE"}
+    monkeypatch.setattr(quality, "EASE_ITEMS", cycle.item_count - 1)
+    assert set(fit_counted(cycle, text)[1]) == {"item-kNN", "text"}
+
+
 def test_a_seed_that_was_kept_is_not_run_again(tmp_path: Path) -> None:
     runs = [{"blend": {"n10": 0.5}}, {"blend": {"n10": 0.7}}]
     assert kept(tmp_path, "one", lambda: runs.pop(0)) == {"blend": {"n10": 0.5}}
