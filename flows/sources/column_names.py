@@ -55,7 +55,8 @@ _UNSPACED = {
     "地址": "address", "邮箱": "email", "编码": "code", "号": "number",
     "주문일시": "order datetime", "주문일": "order date", "주문": "order", "번호": "number",
     "상품": "product", "코드": "code",
-    "회원": "member", "고객": "customer", "수량": "quantity", "단가": "unit price",
+    "会员": "member", "會員": "member", "訂單": "order", "編號": "number", "구매자": "buyer", "수령인": "recipient",
+    "휴대폰": "phone", "회원": "member", "고객": "customer", "수량": "quantity", "단가": "unit price",
     "가격": "price", "카테고리": "category",
     "브랜드": "brand", "상태": "status", "주소": "address", "전화": "phone", "이메일": "email", "명": "name",
 }  # fmt: skip

@@ -65,6 +65,8 @@ _OFFERED = {
     "abandoned",
     "failed",
     "unpaid",
+    "aberto",
+    "aberta",
 }
 _WAITING = {"pending", "payment", "awaiting", "wc", "on", "hold"}
 #: A status that has a word of both waits for money: aguardando pagamento, pendiente de pago.

@@ -7,7 +7,7 @@ THING = (
 )
 PERSON = (
     "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
-    "|client|cliente|card|profile)"
+    "|client|cliente|card|profile|(?<!sales)(?<!sales_)person)"
 )
 _ID = "(id|code|no|nr|nbr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
 BASKET = (
@@ -64,7 +64,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         NUMBERS,
     ),
     "unit_price": (
-        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
+        ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
          "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
@@ -91,7 +91,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "title": (
         (f"^({THING}|app)_?(title|name|bezeichnung)$|^title$",
          f"^((properties|products|items|line_items)_)?name$|(^|_)line_?(title|name)$|_{THING}_?(title|name)$",
-         "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
+         "^description$|^(item|product)_?(desc(ription)?|detail)$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
         ("text",),
     ),
     "description": (
@@ -118,7 +118,10 @@ TWO_SURE = ("user_id", "item_id", "basket_id")
 #: Role → names that go behind the others of the role that are named as well, each group behind the one before.
 BEHIND: dict[str, tuple[str, ...]] = {
     "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device"),
-    "unit_price": ("(^|_)(original|list|regular|old|full|before|awal)(_|$)",),
+    "unit_price": (
+        "^(price|preis)$",
+        "(^|_)(original|list|regular|old|full|before|awal)(_|$)",
+    ),
     "line_total": ("price$",),
 }
 #: Times that are not those of the deed: when rows were written, or what was due.
