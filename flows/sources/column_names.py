@@ -9,7 +9,7 @@ _UMLAUTS = str.maketrans(
 _PREPOSITIONS = {"do", "da", "de", "del", "du", "des", "of", "the", "di"}
 #: Words of languages that put the thing before what it is of: numero do pedido, nomor pesanan, номер заказа.
 _NOUN_FIRST = {
-    "order": "pedido commande ordine pesanan zamowienia zamowienie заказа заказ",
+    "order": "orden pedido commande ordine pesanan zamowienia zamowienie заказа заказ",
     "number": "numero nomor numer номер",
     "code": "codigo codice kode kod код",
     "date": "fecha tanggal дата",
@@ -26,7 +26,7 @@ _NOUN_FIRST = {
     "shipping": "pengiriman envio spedizione",
     "delivery": "entrega livraison доставки",
     "total": "totale сумма итого",
-    "status": "statut stato situacao situacion статус",
+    "status": "statut stato situacao situacion статус estado etat durum durumu statusu",
     "category": "categoria categorie kategori kategoria категория",
     "description": "descricao descripcion descrizione deskripsi opis описание",
     "title": "titre titulo titolo titel",
@@ -73,6 +73,12 @@ _RUN_TOGETHER = (
     "|date|delivery|description|discount|email|group|invoice|item|key|line|name|net|number|ordered|ordering|order|payment"
     "|phone|price|product|quantity|requested|sales|shipping|status|street|symbol|time|total|type|unit|user|zip|id"
 )
+_CURRENCIES = (
+    "AED|ARS|AUD|BDT|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KES|KRW|KZT|LKR|MXN|MYR|NGN|NOK"
+    "|NZD|PEN|PHP|PKR|PLN|RON|RUB|SAR|SEK|SGD|THB|TL|TRY|TWD|UAH|USD|VND|ZAR"
+)
+#: What stands behind the name of an amount: its currency, or whether taxes are in it.
+_WRITTEN_AS = re.compile(rf"(?<=\w) ?\(({_CURRENCIES}|Rp\.?|Rs\.?|[€$£¥₹]|(?i:(inc|exc)l?(uding|\.)?\b[^)]*))\)$")
 _ENGLISH = {word: english for english, words in _NOUN_FIRST.items() for word in words.split()}
 
 
@@ -82,7 +88,7 @@ def plain_name(name: str) -> str:
     `Größe` is groesse, `Product(s)` products; a type behind a colon is none of the name. Words of other languages
     become English ones in English order: `Número do Pedido` and 注文番号 are order_number, so is SAP's VBELN.
     """
-    words = plain_words(re.sub(r"(?<=\w):\w+$", "", name).replace("(s)", "s"))
+    words = plain_words(_WRITTEN_AS.sub("", re.sub(r"(?<=\w):\w+$", "", name).replace("(s)", "s")))
     if len(words) == 1 and name.isupper() and re.fullmatch(f"({_RUN_TOGETHER}){{2,}}", words[0]):
         words = re.findall(_RUN_TOGETHER, words[0])
     if len(words) == 1 and words[0] in _SAP:

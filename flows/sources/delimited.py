@@ -67,7 +67,13 @@ def header_of(file: ExportFile, dialect: Dialect) -> tuple[list[str], str]:
             )
         return list(dialect.names), delimiter
     names = [field.strip() or f"column{place}" for place, field in enumerate(fields, 1)]
-    if not "".join(fields).strip() or len(set(names)) != len(names):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice and "".join(fields).strip():
+        raise ExportRejected(
+            f"{file.name}: expected a first line with distinct column names, but {', '.join(twice)} came more than once. "
+            "Nothing was written. Name the columns anew: `names` in the mapping, and `skip` for the lines above the rows."
+        )
+    if not "".join(fields).strip():
         raise ExportRejected(
             f"{file.name}: expected a first line with distinct column names, but came {first[:200]!r}. Nothing was "
             "written. Is the file empty or without a header? For one without a header set `names` in the mapping."

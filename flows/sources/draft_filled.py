@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from flows.connection import quoted
+from flows.sources.draft_undone import undone_by
 from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess
 
@@ -24,8 +25,11 @@ def said_once(guess: FileGuess, roles: dict[str, Guess]) -> list[str]:
         and column.filled < 0.95 * column.rows
         and abs(column.filled - basket.distinct) <= _ALIKE * basket.distinct
     }
+    if once.keys() & {"event_time", "status"}:
+        names = [*once.values(), *(each.column.name for each in undone_by(guess.sample.columns) if each.column.nulls)]
+        return list(dict.fromkeys(names))
     # A user alone lacks in the lines of guests, too.
-    return list(once.values()) if once.keys() & {"event_time", "status"} else []
+    return []
 
 
 def filled_in(names: list[str], basket: str) -> str:

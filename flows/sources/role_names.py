@@ -27,8 +27,8 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          f"^{PERSON}_?{_ID}?$|^(customer|kunden|member|loyalty|club|bonus)_?(card|karte)(_?{_ID})?$",
          f"^uid$|{PERSON}_?{_ID}(_hash)?$|^(id|code|key)_{PERSON}$",
          "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
-         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|delivery|shipping|recipient|buyer|profile|person)_e?_?mail(_address)?$",
-         "(profile|user|reviewer|screen|nick|member|customer)_?name$"),
+         "^((contact|from|payer|order|account)_)?e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|delivery|shipping|recipient|buyer|profile|person)_e?_?mail(_address)?$",
+         "(profile|user|reviewer|screen|nick|member|customer|buyer|client)_?name$"),
         _WORDS,
     ),
     "item_id": (
@@ -39,7 +39,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "event_time": (
         (f"^(event|order(ed)?|invoice|purchase|transaction|order_purchase|created|sold|trans|rental|beleg|bestell)_?{_DAY}$",
-         f"^{_DAY}(_epoch)?(_(s|ms|us|ns|utc))?$",
+         f"^{_DAY}(_epoch)?(_(s|ms|us|ns|utc))?$|^(order|sold|purchas|creat|plac)ed_on$|^date_(add|order|creat|purchas)(ed)?$",
          f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)(_epoch)?(_(s|ms|us|utc))?$|(date|datum)$", ".*"),
         TIMES,
     ),
@@ -65,15 +65,15 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "unit_price": (
         ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
-         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
+         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_(unit|item|piece)|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
-         "|^spend$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
+         "|^spend$|^sold_for$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
          "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
-         "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
+         "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand|fee)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         NUMBERS,
     ),
     "discount": (
@@ -87,7 +87,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
         ("text",),
     ),
-    "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
+    "status": (("(^|_)(status|state|situation)$",), ("text",)),
     "title": (
         (f"^({THING}|app)_?(title|name|bezeichnung)$|^title$",
          f"^((properties|products|items|line_items)_)?name$|(^|_)line_?(title|name)$|_{THING}_?(title|name)$",
@@ -117,7 +117,7 @@ OF_OBJECTS = r"^(category|price|image)_(l\d|level_?\d|name|amount|value|src|url)
 TWO_SURE = ("user_id", "item_id", "basket_id")
 #: Role → names that go behind the others of the role that are named as well, each group behind the one before.
 BEHIND: dict[str, tuple[str, ...]] = {
-    "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device"),
+    "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device", "^card"),
     "unit_price": (
         "^(price|preis)$",
         "(^|_)(original|list|regular|old|full|before|awal)(_|$)",
