@@ -4,7 +4,7 @@ import re
 import unicodedata
 
 _UMLAUTS = str.maketrans(
-    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ł": "l", "Ł": "L"}
+    {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "ł": "l", "Ł": "L", "ı": "i"}
 )
 _PREPOSITIONS = {"do", "da", "de", "del", "du", "des", "of", "the", "di"}
 #: Words of languages that put the thing before what it is of: numero do pedido, nomor pesanan, номер заказа.
@@ -18,7 +18,7 @@ _NOUN_FIRST = {
     "buyer": "comprador compradora pembeli acheteur покупателя покупатель",
     "recipient": "penerima destinatario destinataire получателя получатель",
     "item": "barang",
-    "product": "produto producto produit prodotto produk товара товар номенклатуры номенклатура номенклатура",
+    "product": "produto producto produit prodotto produk produktu товара товар номенклатуры номенклатура номенклатура",
     "name": "nome nombre nom nama nazwa имя название наименование",
     "quantity": "quantidade cantidad quantite quantita jumlah ilosc количество",
     "price": "preco precio prix prezzo harga cena цена",
@@ -37,13 +37,15 @@ _NOUN_FIRST = {
     "billing": "facturation facturacion faturamento fatturazione",
     "phone": "telefone telefono telepon telefon телефон",
     "address": "endereco direccion adresse indirizzo alamat adres адрес",
+    "type": "тип tipo typ",
+    "document": "документа",
     "currency": "moeda moneda devise valuta waluta uang валюта",
 }
 #: Words that these languages share with English, where they come first as well; not so in Member Número.
 _SHARED = {"no", "id", "sku", "username", "email", "mail", "status", "total", "data"}
 #: The same of languages without blanks between words, the longest first where one has the other within.
 _UNSPACED = {
-    "お名前": "customer name", "コード": "code", "名称": "name",
+    "кол-во": "quantity", "Кол-во": "quantity", "お名前": "customer name", "コード": "code", "名称": "name",
     "注文者": "buyer", "注文日時": "order datetime", "注文日": "order date", "注文": "order", "番号": "number",
     "日時": "datetime", "日付": "date", "顧客": "customer", "会員": "member", "購入者": "buyer",
     "送付先": "recipient", "商品": "product", "数量": "quantity", "個数": "quantity", "単価": "unit price",
@@ -80,6 +82,14 @@ _CURRENCIES = (
 #: What stands behind the name of an amount: its currency, or whether taxes are in it.
 _WRITTEN_AS = re.compile(rf"(?<=\w) ?\(({_CURRENCIES}|Rp\.?|Rs\.?|[€$£¥₹]|(?i:(inc|exc)l?(uding|\.)?\b[^)]*))\)$")
 _ENGLISH = {word: english for english, words in _NOUN_FIRST.items() for word in words.split()}
+#: Words of languages that put the thing behind what it is of, as English does: Sipariş Numarası.
+_NOUN_LAST = {
+    "siparis": "order", "numarasi": "number", "ueruen": "product", "adi": "name", "adet": "quantity",
+    "miktar": "quantity",
+    "muesteri": "customer", "alici": "buyer", "tarihi": "date", "tutari": "total", "fiyati": "price", "birim": "unit",
+    "satis": "sales", "stok": "stock", "kodu": "code", "barkod": "ean", "marka": "brand", "statuesue": "status",
+    "indirim": "discount", "telefonu": "phone", "adresi": "address", "posta": "mail", "артикул": "article",
+}  # fmt: skip
 
 
 def plain_name(name: str) -> str:
@@ -93,7 +103,7 @@ def plain_name(name: str) -> str:
         words = re.findall(_RUN_TOGETHER, words[0])
     if len(words) == 1 and words[0] in _SAP:
         return _SAP[words[0]]
-    kept = [word for word in words if word not in _PREPOSITIONS] or words
+    kept = [_NOUN_LAST.get(word, word) for word in words if word not in _PREPOSITIONS] or words
     if _ENGLISH.keys() & set(kept):
         # clienteId is put together the English way.
         turned = (kept[0] in _ENGLISH or kept[0] in _SHARED) and (kept[-1] != "id" or "_" in name or " " in name)

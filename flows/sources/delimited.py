@@ -70,8 +70,9 @@ def header_of(file: ExportFile, dialect: Dialect) -> tuple[list[str], str]:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice and "".join(fields).strip():
         raise ExportRejected(
-            f"{file.name}: expected a first line with distinct column names, but {', '.join(twice)} came more than once. "
-            "Nothing was written. Name the columns anew: `names` in the mapping, and `skip` for the lines above the rows."
+            f"{file.name}: expected a first line with distinct column names, but {', '.join(twice)} came more than "
+            f"once in {first[:200]!r}. Nothing was written. Set `names` in the mapping, a name of its own for "
+            f"each column, and skip = {dialect.skip + 1} to pass over this line."
         )
     if not "".join(fields).strip():
         raise ExportRejected(

@@ -47,6 +47,7 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
         own = _own_id(sample, roles) | _order_of_shopify(sample)
         roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
         roles = _amounts_by_rows(sample, _baskets_of_lines(sample, _without_row_numbers(sample, roles)))
+        roles = roles if "user_id" in roles else {**roles, **_user_by_mail(sample)}
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:
         known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
@@ -112,6 +113,14 @@ def _baskets_of_lines(sample: Sample, roles: dict[str, Guess]) -> dict[str, Gues
         return roles
     why = f"{named.column.name} differs in each row, so it names the line and not the order"
     return {**roles, "basket_id": Guess("basket_id", better, why, "likely", (named.column.name,))}
+
+
+def _user_by_mail(sample: Sample) -> dict[str, Guess]:
+    """The role of the one column whose values are mail addresses, where no column is named as users are."""
+    mails = [name for name in sample.personal if sample.examples.get(name, "").count("@") == 1]
+    if len(mails) != 1:
+        return {}
+    return {"user_id": Guess("user_id", sample.column(mails[0]), "its values are mail addresses", "unsure")}
 
 
 def _amounts_by_rows(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:

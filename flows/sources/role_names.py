@@ -106,7 +106,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "brand": (
         ("^brand(_name)?$|^(?!.*(card|pay)).*_brand$",
-         "^brand(?!.*(card|pay))|^(manufacturer|vendor|maker|publisher|store|marke|hersteller)(_name)?$"),
+         "^brand(?!.*(card|pay))|^(manufacturer|vendor|maker|publisher|store|marke|hersteller|producent)(_name)?$"),
         ("text", "whole"),
     ),
     "image": (("image|img|picture|photo",), ("text",)),

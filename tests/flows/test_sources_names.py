@@ -41,7 +41,10 @@ def _lines(*names: str, **more: object) -> list[dict[str, object]]:
     ("商品コード", "product_code"), ("お名前", "customer_name"), ("订单编号", "order_number"),
     ("商品名称", "product_name"), ("会员编号", "member_number"), ("訂單編號", "order_number"),
     ("구매자 휴대폰", "buyer_phone"),
-    ("상품코드", "product_code"),
+    ("상품코드", "product_code"), ("Sipariş Numarası", "order_number"), ("Ürün Adı", "product_name"),
+    ("Birim Fiyatı", "unit_price"), ("Kod produktu", "product_code"), ("Тип документа", "document_type"),
+    ("Кол-во", "quantity"), ("Price (INR)", "price"), ("Subtotal (inc tax)", "subtotal"),
+    ("Email (Billing)", "email_billing"), ("Keeping Unit (SKU)", "keeping_unit_sku"),
     ("주문번호", "order_number"), ("회원번호", "member_number"),
 ])  # fmt: skip
 def test_names_of_more_languages_are_read(name: str, plain: str):
