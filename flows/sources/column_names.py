@@ -81,6 +81,8 @@ _CURRENCIES = (
 )
 #: What stands behind the name of an amount: its currency, or whether taxes are in it.
 _WRITTEN_AS = re.compile(rf"(?<=\w) ?\(({_CURRENCIES}|Rp\.?|Rs\.?|[€$£¥₹]|(?i:(inc|exc)l?(uding|\.)?\b[^)]*))\)$")
+#: A path to the lines of an order, before the name of what each line has: Order Lines/Quantity.
+_OF_LINES = re.compile(r"(?i)^(order|invoice|sale|pos)?[ _]?(lines?|line items?)[ _]?(ids)?\s*/\s*(?=\w)")
 _ENGLISH = {word: english for english, words in _NOUN_FIRST.items() for word in words.split()}
 #: Words of languages that put the thing behind what it is of, as English does: Sipariş Numarası.
 _NOUN_LAST = {
@@ -98,6 +100,7 @@ def plain_name(name: str) -> str:
     `Größe` is groesse, `Product(s)` products; a type behind a colon is none of the name. Words of other languages
     become English ones in English order: `Número do Pedido` and 注文番号 are order_number, so is SAP's VBELN.
     """
+    name = _OF_LINES.sub("", name)
     words = plain_words(_WRITTEN_AS.sub("", re.sub(r"(?<=\w):\w+$", "", name).replace("(s)", "s")))
     if len(words) == 1 and name.isupper() and re.fullmatch(f"({_RUN_TOGETHER}){{2,}}", words[0]):
         words = re.findall(_RUN_TOGETHER, words[0])

@@ -144,11 +144,12 @@ def only_offered(status: str) -> bool:
 def not_bought(name: str, words: Iterable[str]) -> tuple[list[str], list[str]]:
     """The words of a status, by its plain name, that say what came back, and those for what was not bought so far.
 
-    Goods that are still to be sent were bought all the same; a payment that waits is none.
+    Goods that are still to be sent were bought all the same, unless the status speaks of payments too; a payment that
+    waits is none.
     """
     every = sorted(words)
     back = [word for word in every if came_back(word)]
-    if re.search(_OF_GOODS, name):
+    if re.search(_OF_GOODS, name) and not any("paid" in plain_words(word) for word in every):
         return back, []
     waits = re.search(_OF_PAYMENT, name) is not None
     left = [word for word in every if word not in back]

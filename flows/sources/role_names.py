@@ -54,7 +54,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "basket_id": (
         (f"^{BASKET}_?{_ID}$", f"^{BASKET}$",
-         f"{BASKET}_?(increment_)?{_ID}$|^increment_id$|^{_ID}_{BASKET}$", f"^cart(_?{_ID})?$"),
+         f"{BASKET}_?(increment_)?({_ID}|reference|ref)$|^increment_id$|^{_ID}_{BASKET}$", f"^cart(_?{_ID})?$"),
         _WORDS,
     ),
     "quantity": (
@@ -91,7 +91,8 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "title": (
         (f"^({THING}|app)_?(title|name|bezeichnung)$|^title$",
          f"^((properties|products|items|line_items)_)?name$|(^|_)line_?(title|name)$|_{THING}_?(title|name)$",
-         "^description$|^(item|product)_?(desc(ription)?|detail)$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
+         "^description$|^(item|product)_?(desc(ription)?|detail)$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$",
+         "^(menu_)?(item|product|produkt|produit|prodotto|article|artikel|articulo)$"),
         ("text",),
     ),
     "description": (

@@ -5,6 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from flows.sources.delimited import ExportRejected
@@ -87,3 +88,21 @@ def test_a_name_that_comes_twice_in_the_first_line_is_told(tmp_path: Path):
     (tmp_path / "sales.csv").write_text("order,state,item,state\n1,new,a,Wien\n")
     with pytest.raises(ExportRejected, match=r"but state came more than once in 'order,state,item,state'.*skip = 1"):
         draft_source([str(tmp_path / "sales.csv")], "shop", tmp_path)
+
+
+def test_an_order_whose_number_stands_in_its_first_line_alone_is_filled_in_below(tmp_path: Path):
+    lines = [{"Order Reference": f"S{n // 2}", "Order Date": f"2026-02-{1 + n // 2 % 28:02} 10:00:00",
+              "Customer": f"c{n // 2 % 9}", "Order Lines/Product": f"Tea {n % 7}", "Order Lines/Quantity": 1 + n % 3}
+             for n in range(80)]  # fmt: skip
+    below = dict.fromkeys(("Order Reference", "Order Date", "Customer"), "")
+    mapping = _draft(tmp_path, [row | (below if n % 2 else {}) for n, row in enumerate(lines)], "sale.order.csv")
+    columns = mapping["events"]["columns"]
+    assert columns["item_id"] == "Order Lines/Product"
+    deeds = duckdb.sql(f"select * from read_csv('{tmp_path / 'sale.order.csv'}', all_varchar = true)")  # noqa: F841
+    user = columns["user_id"] if columns["user_id"].startswith("coalesce") else f'"{columns["user_id"]}"'
+    filled = duckdb.sql(f'select "{columns["basket_id"]}", {user} from ({mapping["events"]["from"]})').fetchall()
+    assert sorted(filled) == sorted((row["Order Reference"], row["Customer"]) for row in lines)
+
+
+def test_beside_an_id_a_column_called_item_is_the_title(tmp_path: Path):
+    assert _draft(tmp_path, _rows(Item=("Tea", "Mug", "Cup")))["items"]["columns"]["title"] == "Item"

@@ -35,6 +35,8 @@ def _types(mapping: dict[str, Any], **row: str | None) -> str:
 def test_goods_that_are_still_to_be_sent_were_bought(tmp_path: Path):
     mapping = _draft(tmp_path, **{"Fulfillment Status": ("pending", "fulfilled")})
     assert mapping["events"]["columns"]["event_type"] == "'purchase'"
+    mapping = _draft(tmp_path, **{"Fulfillment Status": ("pending", "paid", "shipped")})
+    assert _types(mapping, **{"Fulfillment Status": "pending"}) == "leave_out"
 
 
 def test_an_order_state_says_what_came_back(tmp_path: Path):
