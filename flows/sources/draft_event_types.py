@@ -47,10 +47,9 @@ def event_type_of(
         return _told_and_undone(guess, roles, columns)
     if meant_by_file(guess.files[0]) == "return":
         return [], ("event_type", "'return'", "likely: by the name of the file")
-    if "status" in roles or _are_sales(roles):
-        by_rows = [roles["status"].column] if "status" in roles else []
-        if undone := undone_by([*by_rows, *columns]):
-            return _types_by_status(undone, "'purchase'")
+    status = roles["status"].column if "status" in roles else None
+    if (status or _are_sales(roles)) and (undone := undone_by(columns, status)):
+        return _types_by_status(undone, "'purchase'")
     quantity = roles["quantity"].column if "quantity" in roles else None
     if quantity and (quantity.minimum or 0) < 0:
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"

@@ -27,13 +27,16 @@ class Undone:
     bought: tuple[str, ...] = ()
 
 
-def undone_by(columns: Sequence[ColumnProfile]) -> list[Undone]:
-    """All columns that say of some rows that they were called off or not bought yet, those of a status first."""
+def undone_by(columns: Sequence[ColumnProfile], told: ColumnProfile | None = None) -> list[Undone]:
+    """All columns that say of some rows that they were called off or not bought yet, those of a status first.
+
+    `told`: a status that is known to be one, whatever it is called.
+    """
     found: dict[str, Undone] = {}
-    for column in columns:
+    for column in [*([told] if told else []), *columns]:
         if column.name in found:
             continue
-        status = names_status(column.name) and column.kind == "text"
+        status = column is told or (names_status(column.name) and column.kind == "text")
         back, offered = not_bought(plain_name(column.name), column.words) if status else ([], [])
         if back or offered:
             bought = tuple(sorted(column.words - {*back, *offered}))

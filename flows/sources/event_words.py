@@ -99,8 +99,33 @@ _OF_PAYMENT, _OF_GOODS = "payment|financial|pago|pagamento|paiement|zahlung|odem
 _NOT_ALL = {"not", "no", "non", "never", "nicht", "partially", "partial", "partly", "teilweise"}
 #: Words that a note shows of many.
 _SHOWN = 12
-_UNSPACED_RETURNS = ("キャンセル", "取消", "退款", "退货", "返品", "返金", "취소", "반품", "환불")
-_UNSPACED_OFFERS = ("결제대기", "입금대기", "미결제", "未払", "未入金", "入金待ち", "支払待ち", "待付款", "未付款")
+_UNSPACED_RETURNS = (
+    "キャンセル",
+    "取消",
+    "退款",
+    "退货",
+    "返品",
+    "返金",
+    "취소",
+    "반품",
+    "환불",
+    "ยกเลิก",
+    "คืนเงิน",
+    "คืนสินค้า",
+)
+_UNSPACED_OFFERS = (
+    "결제대기",
+    "입금대기",
+    "미결제",
+    "未払",
+    "未入金",
+    "入金待ち",
+    "支払待ち",
+    "待付款",
+    "未付款",
+    "รอชำระ",
+    "ยังไม่ได้ชำระ",
+)
 
 
 def meant_by(word: str) -> str | None:

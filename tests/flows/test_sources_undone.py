@@ -77,6 +77,14 @@ def test_a_status_of_which_nothing_is_known_is_told(tmp_path: Path, states: tupl
     assert "unsure: nothing of order_status_id is known to say what was called off" in text
 
 
+def test_a_column_that_says_of_a_few_sales_that_they_came_back_goes_with_a_status(tmp_path: Path):
+    types = ("", "", "", "Cancel", "", "Return/Refund")
+    mapping = _draft(tmp_path, **{"Cancelation/Return Type": types, "Order Status": ("จัดส่งแล้ว", "ยกเลิกแล้ว")})
+    assert _types(mapping, **{"Cancelation/Return Type": "Cancel", "Order Status": "จัดส่งแล้ว"}) == "return"
+    assert _types(mapping, **{"Cancelation/Return Type": None, "Order Status": "ยกเลิกแล้ว"}) == "return"
+    assert _types(mapping, **{"Cancelation/Return Type": None, "Order Status": "จัดส่งแล้ว"}) == "purchase"
+
+
 def test_all_rows_of_a_file_of_returns_came_back(tmp_path: Path):
     mapping = _draft(tmp_path, "returns.csv", status=("Unit returned to inventory", "Reimbursed"))
     assert mapping["events"]["columns"]["event_type"] == "'return'"
