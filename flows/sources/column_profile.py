@@ -22,11 +22,11 @@ _TWO_DOTS = r"-?\d{1,3}(\.\d{3}){2,}"
 _SHORT = r"-?\d{1,3}"
 _GROUPED = r"-?\d{1,3}(,\d{3})+(\.\d+)?"
 _CLOCK = r"\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?( ?[AaPp](\.[ \x{00a0}\x{202f}]?)?[Mm]\.?)?"
-_MONEY = r"^[€$£¥₹\s\x{00a0}\x{202f}]+|[€$£¥₹\s\x{00a0}\x{202f}]+$"
+_MONEY = r"^(-?)[€$£¥₹\s\x{00a0}\x{202f}]+|[€$£¥₹\s\x{00a0}\x{202f}]+$"
 _BETWEEN = r"[ \x{00a0}\x{202f}'’]"
 _SPACED = r"-?\d{1,3}(([ \x{00a0}\x{202f}]\d{3})+|(['’]\d{3})+)([.,]\d+)?"
 #: SQL for a value without signs of money around it, and without blanks or apostrophes between its thousands.
-_PLAIN = f"regexp_replace(v, '{_MONEY}', '', 'g')"
+_PLAIN = f"regexp_replace(v, '{_MONEY}', '\\1', 'g')"
 _BARE = (
     f"(case when regexp_full_match({_PLAIN}, {literal(_SPACED)}) "
     f"then regexp_replace({_PLAIN}, {literal(_BETWEEN)}, '', 'g') else {_PLAIN} end)"

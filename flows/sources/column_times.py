@@ -17,7 +17,8 @@ TIME_FORMATS = (
     "%Y-%m-%d %I:%M:%S %p", "%m-%d-%Y", "%d %B %Y", "%B %d, %Y", "%m %d, %Y", "%a, %d %b %Y %H:%M:%S",
     "%a %b %d %H:%M:%S %z %Y", "%a %b %d %H:%M:%S %Y", "%m-%d-%y", "%d-%m-%y", "%m-%d-%y %H:%M", "%d-%m-%y %H:%M",
     "%b-%d-%Y", "%b-%d-%y", "%b-%d-%Y %H:%M", "%b-%d-%y %H:%M", "%b-%d-%y %H:%M:%S", "%m-%d-%Y %H:%M",
-    "%m-%d-%Y %H:%M:%S",
+    "%m-%d-%Y %H:%M:%S", "%b %d, %Y %H:%M:%S", "%b %d, %Y %H:%M", "%m/%d/%y %I:%M %p", "%d/%m/%y %I:%M %p",
+    "%d/%m/%y %H:%M", "%Y年%m月%d日", "%Y年%m月%d日 %H:%M", "%Y年%m月%d日 %H:%M:%S",
 )  # fmt: skip
 #: A whole number between these (1990 to 2100) may count seconds; a thousand times as much, milliseconds; and so on.
 EPOCHS = {"epoch_s": 1, "epoch_ms": 1_000, "epoch_us": 1_000_000, "epoch_ns": 1_000_000_000}

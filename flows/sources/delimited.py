@@ -67,7 +67,14 @@ def header_of(file: ExportFile, dialect: Dialect) -> tuple[list[str], str]:
             )
         return list(dialect.names), delimiter
     names = [field.strip() or f"column{place}" for place, field in enumerate(fields, 1)]
-    if not "".join(fields).strip() or len(set(names)) != len(names):
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice and "".join(fields).strip():
+        raise ExportRejected(
+            f"{file.name}: expected a first line with distinct column names, but {', '.join(twice)} came more than "
+            f"once in {first[:200]!r}. Nothing was written. Set `names` in the mapping, a name of its own for "
+            f"each column, and skip = {dialect.skip + 1} to pass over this line."
+        )
+    if not "".join(fields).strip():
         raise ExportRejected(
             f"{file.name}: expected a first line with distinct column names, but came {first[:200]!r}. Nothing was "
             "written. Is the file empty or without a header? For one without a header set `names` in the mapping."

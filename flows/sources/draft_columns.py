@@ -50,7 +50,8 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     read_numbers(plan, guess, roles)
     time_settings, time_column, days = time_of_events(plan, guess, roles)
     flags = flags_of(guess, roles)
-    type_settings, type_column = ([], flags.event_type) if flags.event_type else event_type_of(guess, roles)
+    beside = plan.orders.sample.columns if relation and plan.orders and guess is plan.lines else ()
+    type_settings, type_column = ([], flags.event_type) if flags.event_type else event_type_of(guess, roles, beside)
     columns = [
         time_column,
         user_of_events(guess, roles, plan.nobody),
@@ -64,7 +65,6 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     for name in ("currency", "text"):
         if name in roles and not (name == "text" and _is_a_note(roles)):
             columns.append((name, roles[name].column.name, roles[name].said))
-    beside = plan.orders.sample.columns if relation and plan.orders and guess is plan.lines else ()
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     columns = numbers_alone(columns, plan, guess, roles)
     told = _own_ids(guess, roles) or _duplicates(guess, roles)

@@ -1,13 +1,15 @@
 """What users did in a drafted file of events: by a column of words or numbers, a status, a sign, or the file's name."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from flows.connection import literal, quoted
 from flows.sources.column_names import plain_words
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_times import Drafted
-from flows.sources.event_words import came_back, first_words, likely_meant_by, meant_by_file, only_offered
+from flows.sources.draft_undone import Undone, undone_by, unread_status
+from flows.sources.event_words import came_back, first_words, likely_meant_by, meant_by_file
 from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, plain_name
 
@@ -25,24 +27,36 @@ _NUMBERED = (
 #: Words that are left out one by one; of more, a condition names those that are taken.
 _LEFT_OUT_BY_WORD = 12
 _INVOICES = {"invoice", "rechnung", "facture", "factura", "fattura"}
+_SALES, _PURCHASES = {"sale", "sales", "sold"}, {"purchase", "purchases"}
 #: Words in the names of columns about what was looked at or heard, and for how long.
 _WATCHED = {"watch", "watched", "watching", "listen", "listened", "play", "plays", "played", "dur", "duration", "dwell"}
 
 
-def event_type_of(guess: FileGuess, roles: dict[str, Guess]) -> tuple[list[tuple[str, str]], Drafted]:
-    """Settings that say what the shop's words mean (why, line of TOML), and the column event_type."""
+def event_type_of(
+    guess: FileGuess, roles: dict[str, Guess], beside: Sequence[ColumnProfile] = ()
+) -> tuple[list[tuple[str, str]], Drafted]:
+    """Settings that say what the shop's words mean (why, line of TOML), and the column event_type.
+
+    `beside`: columns of the orders that the file's lines are joined with.
+    """
+    columns = [*guess.sample.columns, *beside]
     if "event_type" in roles:
         column = roles["event_type"].column
         if column.kind == "whole":
             return _numbered_types(column, Path(guess.files[0]).name)
-        return _told_types(guess, roles), ("event_type", column.name, roles["event_type"].said)
-    if "status" in roles:
-        return _types_by_status(roles["status"].column)
+        return _told_and_undone(guess, roles, columns)
+    if meant_by_file(guess.files[0]) == "return":
+        return [], ("event_type", "'return'", "likely: by the name of the file")
+    status = roles["status"].column if "status" in roles else None
+    if (status or _are_sales(roles)) and (undone := undone_by(columns, status)):
+        return _types_by_status(undone, "'purchase'")
     quantity = roles["quantity"].column if "quantity" in roles else None
     if quantity and (quantity.minimum or 0) < 0:
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
         return [], ("event_type", made, "likely: a quantity below zero is a return")
     named = meant_by_file(guess.files[0])
+    if named in (None, "purchase") and _are_sales(roles) and (untold := unread_status(columns)):
+        return [], ("event_type", "'purchase'", untold)
     # A file of baskets is of what was bought, not of what lies in a cart; one of details with amounts as well.
     amounts = roles.keys() & {"basket_id", "quantity", "line_total"}
     bought = ("basket_id" in roles and named == "add_to_cart") or bool(amounts and named == "view")
@@ -61,6 +75,11 @@ def _told_types(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, st
     column = roles["event_type"].column
     meant = {word: ours for word in sorted(column.words) if (ours := likely_meant_by(word))}
     bought = [word for word, ours in meant.items() if ours == "purchase"]
+    sold = [word for word in bought if _SALES & set(plain_words(word))]
+    if 0 < len(sold) < len(bought):
+        # Where a shop writes down its sales, a purchase is its own.
+        meant = {word: ours for word, ours in meant.items() if not _PURCHASES & set(plain_words(word))}
+        bought = [word for word in bought if word in meant]
     again = {"fulfilled"} | ({"payment"} if any(_INVOICES & set(plain_words(word)) for word in bought) else set())
     later = [word for word in bought if again & set(plain_words(word))]
     if len(later) < len(bought):
@@ -93,23 +112,37 @@ def _json(word: str) -> str:
     return json.dumps(word, ensure_ascii=False)
 
 
-def _types_by_status(column: ColumnProfile) -> tuple[list[tuple[str, str]], Drafted]:
+def _are_sales(roles: dict[str, Guess]) -> bool:
+    """Whether each row tells of something bought: it has an order, a number of pieces or what they cost."""
+    return bool(roles.keys() & {"basket_id", "quantity", "line_total"})
+
+
+def _told_and_undone(
+    guess: FileGuess, roles: dict[str, Guess], columns: Sequence[ColumnProfile]
+) -> tuple[list[tuple[str, str]], Drafted]:
+    """The event types that words tell; of sales, those are taken out that another column says were called off."""
+    column = roles["event_type"].column
+    settings = _told_types(guess, roles)
+    meant = {likely_meant_by(word) for word in column.words}
+    undone = [each for each in undone_by(columns) if each.column.name != column.name]
+    if not undone or not meant & {"purchase"} or not meant <= {"purchase", "return", None}:
+        return settings, ("event_type", column.name, roles["event_type"].said)
+    left_out, (_, made, said) = _types_by_status(undone, quoted(column.name))
+    if left_out:
+        settings = [(why, line.replace(" }", ', "offer" = "leave_out" }')) for why, line in settings] or left_out
+    return settings, ("event_type", made, f"{roles['event_type'].said}; {said}")
+
+
+def _types_by_status(undone: list[Undone], else_: str) -> tuple[list[tuple[str, str]], Drafted]:
     """What came back by a status, and what was bought; an offer or a draft is neither and left out."""
-    back = sorted(word for word in column.words if came_back(word))
-    offered = sorted(word for word in column.words if only_offered(word) and word not in back)
-    others = sorted(word for word in column.words if word not in back and word not in offered)
-    name = quoted(column.name)
-    every = column.nulls and not offered and not others
-    whole = f"when {name} is not null then 'return'"
-    told = {"return": back, "offer": offered}
-    cases = [
-        f"when {name} in ({', '.join(literal(word) for word in words)}) then '{meant}'"
-        for meant, words in told.items()
-        if words
-    ]
-    made = f"case {whole if every else ' '.join(cases)} else 'purchase' end"
+    back = " or ".join(each.back for each in undone if each.back)
+    offered = " or ".join(each.offered for each in undone if each.offered)
+    cases = [f"when {test} then '{meant}'" for meant, test in (("return", back), ("offer", offered)) if test]
+    made = f"case {' '.join(cases)} else {else_} end"
     note = "event_types: an offer, a draft or a payment that is waited for is no purchase"
-    said = f"likely: {column.name} says what came back; taken as bought: {first_words(others) or 'rows without'}"
+    names = " and ".join(each.column.name for each in undone)
+    bought = first_words(word for each in undone for word in each.bought) or "all other rows"
+    said = f"likely: {names} {'says' if len(undone) == 1 else 'say'} what came back; taken as bought: {bought}"
     return _table({"offer": "leave_out"} if offered else {}, note), ("event_type", made, said)
 
 

@@ -11,7 +11,8 @@ from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, plain_name
 
 #: The words of a flag for yes, and those for no.
-_YES, _NO = {"1", "true", "t", "yes", "y"}, {"0", "false", "f", "no", "n"}
+_YES = {"1", "true", "t", "yes", "y", "ja", "j", "oui", "si", "sí", "s", "sim", "tak", "evet", "да", "はい"}
+_NO = {"0", "false", "f", "no", "n", "nein", "non", "não", "nao", "nie", "hayır", "нет", "いいえ"}
 _AROUND = r"^(is|has|was|did|if)_|_(flag|yn|ind|indicator)$"
 #: Names of flags that say that a deed came about at all.
 _CAME_ABOUT = r"^(is_)?(authori[sz]ed|approved|successful|success|valid|paid|completed|accepted)(_flag)?$"
@@ -30,7 +31,7 @@ class Flags:
 
 def flags_of(guess: FileGuess, roles: dict[str, Guess]) -> Flags:
     """Read the flags of a file of events; where a column of words says what was done, only whether it came about."""
-    found = [(each, yes) for each in guess.sample.columns if (yes := _yes(each))]
+    found = [(each, yes) for each in guess.sample.columns if (yes := word_for_yes(each))]
     conditions = [
         (f"{each.name} says that it came about (unsure)", f"{quoted(each.name)} = {literal(yes)}")
         for each, yes in found
@@ -50,8 +51,8 @@ def flags_of(guess: FileGuess, roles: dict[str, Guess]) -> Flags:
     return Flags(("event_type", made, f"likely: {names} say what was done"), conditions)
 
 
-def _yes(column: ColumnProfile) -> str:
-    """The word for yes of a column that says yes or no; '' of any other."""
+def word_for_yes(column: ColumnProfile) -> str:
+    """Return the word for yes of a column that says yes or no; '' of any other."""
     words = {word.lower(): word for word in column.words}
     yes = [words[word] for word in words if word in _YES]
     return yes[0] if column.distinct == 2 and len(yes) == 1 and words.keys() & _NO else ""

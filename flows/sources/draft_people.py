@@ -8,7 +8,11 @@ from flows.sources.file_guess import FileGuess
 from flows.sources.roles import plain_name
 
 #: Ids that stand for nobody, from this share of the rows on.
-_NOBODY = {"0", "-1", "0.0", "guest", "gast", "anonymous", "unknown", "none", "nobody"}
+_NOBODY = {
+    "0", "-1", "0.0", "guest", "gast", "anonymous", "unknown", "none", "nobody", "walkin", "walk_in",
+    "walk_in_customer", "cash_customer", "guest_customer", "consumidor_final", "laufkunde",
+    "laufkundschaft", "barverkauf",
+}  # fmt: skip
 _SOME = 0.02
 #: Any one id, from this share on, where it comes so many times as often as the next and many users are told.
 _MOST, _TIMES, _MANY = 0.05, 20, 50

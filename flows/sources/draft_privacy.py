@@ -14,7 +14,7 @@ _WORDS = {
     "strasse", "birth", "birthday", "birthdate", "dob", "iban", "ip", "ipaddress", "firstname", "lastname", "surname",
     "lname", "fname", "geburtsdatum", "vorname", "nachname", "lat", "lng", "latitude", "longitude", "zip", "zipcode",
     "postcode", "postal", "plz", "recipient", "cpf", "cnpj", "инн", "dni", "nif", "ssn", "passport",
-    "documento", "ktp", "npwp",
+    "documento", "ktp", "npwp", "cashier", "salesperson", "waiter", "kassierer",
 }  # fmt: skip
 #: Words of a column's name that tell of what opens an account or a card.
 _SECRETS = {"password", "passwd", "pwd", "passwort", "salt", "token", "secret", "pan", "cvv"}
@@ -23,7 +23,22 @@ _ENDINGS = (
     "reviewer_name", "kundenname", "tax_identifier_value", "tax_id", "contact_number", "contact_no",
 )  # fmt: skip
 #: Who is meant where a column has a name or a city: the buyer's, but not that of a method of shipping.
-_WHOSE = {"buyer", "ship", "shipping", "recipient", "delivery", "billing", "contact", "receiver", "consignee"}
+_WHOSE = {
+    "buyer",
+    "client",
+    "cashier",
+    "employee",
+    "seller",
+    "payer",
+    "ship",
+    "shipping",
+    "recipient",
+    "delivery",
+    "billing",
+    "contact",
+    "receiver",
+    "consignee",
+}
 _OF_THEM = {"name", "city", "town"}
 _NOT_THEIRS = {"method", "service", "carrier", "option", "type", "status"}
 #: Words by which a file is known to have persons.

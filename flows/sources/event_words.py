@@ -20,13 +20,17 @@ EVENT_WORDS = {
     "purchase": (
         "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
         "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge",
-        "checkout_completed", "invoice", "rechnung", "facture", "factura", "fattura",
+        "checkout_completed", "invoice", "rechnung", "facture", "factura", "fattura", "продажа", "venta", "vente",
+        "vendita", "verkauf", "sprzedaz", "satis", "penjualan",
     ),
     "return": (
         "return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation", "refunded", "voided",
         "order_refunded", "storniert", "retoure", "storno", "rejected", "cancelado", "cancelada", "annule", "annulee",
         "annullato", "anulowane", "anulowano", "отменен", "отменена", "キャンセル", "取消", "batal", "dibatalkan",
-        "gutschrift", "stornorechnung", "reembolsado", "rembourse", "remboursee", "rimborsato",
+        "gutschrift", "stornorechnung", "reembolsado", "rembourse", "remboursee", "rimborsato", "anulado", "anulada",
+        "devuelto", "devolucion", "devolvido", "devolucao", "estornado", "retourne", "retour", "reso", "zwrot",
+        "zwrocone", "zwrocono", "возврат", "возвращен", "отмена", "отменено", "iptal", "iade", "geannuleerd",
+        "geretourneerd", "terugbetaald", "zurueckgegeben", "erstattet", "dikembalikan", "rto", "ملغي", "مسترجع",
     ),
     "like": (
         "like", "liked", "wanted", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add",
@@ -41,7 +45,7 @@ EVENT_WORDS = {
 _NEUTRAL = {
     "completed", "complete", "submitted", "confirmed", "success", "successful", "succeeded", "made", "new", "event",
     "ecommerce", "commerce", "user", "customer", "by", "buyer", "seller", "to", "the", "a", "an", "af", "fb", "mp",
-    "mobile", "web", "app", "online", "placed", "created", "received", "fulfilled", "performed", "done",
+    "mobile", "web", "app", "online", "placed", "created", "received", "fulfilled", "performed", "done", "express",
 }  # fmt: skip
 #: Words of what was not done, not yet, or undone.
 _NOT_DONE = {
@@ -50,7 +54,7 @@ _NOT_DONE = {
     "not", "unsuccessful", "attempted",
 }  # fmt: skip
 #: Words beside the one that says what was done.
-_DONE_TO = {"product", "item", "interact", "goods", "article", "sku", "listing"}
+_DONE_TO = {"product", "item", "interact", "goods", "article", "sku", "listing", "line"}
 #: Words of what is looked at: the page of an order is no order.
 _LOOKED_AT = {"detail", "page", "content", "screen"}
 #: Words of a status that is no sale yet; a few words alone, for others wait as well.
@@ -65,16 +69,63 @@ _OFFERED = {
     "abandoned",
     "failed",
     "unpaid",
+    "aberto",
+    "aberta",
+    "incomplete",
+    "impaye",
+    "impago",
+    "onbetaald",
+    "unbezahlt",
+    "nieoplacone",
+    "brouillon",
+    "borrador",
+    "rascunho",
+    "entwurf",
+    "черновик",
 }
-_WAITING = {"pending", "payment", "awaiting", "wc", "on", "hold"}
+_WAITING = {"pending", "payment", "awaiting", "wc", "on", "hold", "holded"}
 #: A status that has a word of both waits for money: aguardando pagamento, pendiente de pago.
-_AWAITED = {"aguardando", "pendente", "pendiente", "attente", "ausstehend", "menunggu", "oczekuje"}
-_PAYMENT = {"pagamento", "pago", "paiement", "zahlung", "pembayaran", "platnosc"}
+_AWAITED = {
+    "aguardando", "pendente", "pendiente", "attente", "ausstehend", "menunggu", "oczekuje", "awaiting", "belum",
+    "ожидает", "bekliyor", "بانتظار",
+}  # fmt: skip
+_PAYMENT = {
+    "pagamento", "pago", "paiement", "zahlung", "pembayaran", "platnosc", "payment", "bayar", "dibayar", "оплаты",
+    "odeme", "الدفع",
+}  # fmt: skip
+#: Names of a status of payments, and of one that says how far the goods are.
+_OF_PAYMENT, _OF_GOODS = "payment|financial|pago|pagamento|paiement|zahlung|odeme", "fulfil|ship|deliver|tracking"
 #: With these a word of return does not speak of all that was bought.
 _NOT_ALL = {"not", "no", "non", "never", "nicht", "partially", "partial", "partly", "teilweise"}
 #: Words that a note shows of many.
 _SHOWN = 12
-_UNSPACED_RETURNS = ("キャンセル", "取消", "退款", "返品", "返金")
+_UNSPACED_RETURNS = (
+    "キャンセル",
+    "取消",
+    "退款",
+    "退货",
+    "返品",
+    "返金",
+    "취소",
+    "반품",
+    "환불",
+    "ยกเลิก",
+    "คืนเงิน",
+    "คืนสินค้า",
+)
+_UNSPACED_OFFERS = (
+    "결제대기",
+    "입금대기",
+    "미결제",
+    "未払",
+    "未入金",
+    "入金待ち",
+    "支払待ち",
+    "待付款",
+    "未付款",
+    "รอชำระ",
+    "ยังไม่ได้ชำระ",
+)
 
 
 def meant_by(word: str) -> str | None:
@@ -107,9 +158,27 @@ def came_back(status: str) -> bool:
 
 def only_offered(status: str) -> bool:
     """Whether a status says that nothing was bought so far: a draft, an offer, a payment that is waited for."""
+    if any(sign in status for sign in _UNSPACED_OFFERS):
+        return True
     words = set(plain_words(status))
     unpaid = bool(words & _AWAITED) and bool(words & _PAYMENT)
-    return bool(words & _OFFERED) or unpaid or ("pending" in words and words <= _WAITING)
+    waiting = bool(words & {"pending", "hold", "holded"}) and words <= _WAITING
+    return bool(words & _OFFERED) or unpaid or waiting
+
+
+def not_bought(name: str, words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """The words of a status, by its plain name, that say what came back, and those for what was not bought so far.
+
+    Goods that are still to be sent were bought all the same, unless the status speaks of payments too; a payment that
+    waits is none.
+    """
+    every = sorted(words)
+    back = [word for word in every if came_back(word)]
+    if re.search(_OF_GOODS, name) and not any("paid" in plain_words(word) for word in every):
+        return back, []
+    waits = re.search(_OF_PAYMENT, name) is not None
+    left = [word for word in every if word not in back]
+    return back, [word for word in left if only_offered(word) or (waits and set(plain_words(word)) & _AWAITED)]
 
 
 def first_words(words: Iterable[str]) -> str:

@@ -46,7 +46,8 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
         roles = guess_roles(sample.columns, EVENT_ROLES)
         own = _own_id(sample, roles) | _order_of_shopify(sample)
         roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
-        roles = _baskets_of_lines(sample, _without_row_numbers(sample, roles))
+        roles = _amounts_by_rows(sample, _baskets_of_lines(sample, _without_row_numbers(sample, roles)))
+        roles = roles if "user_id" in roles else {**roles, **_user_by_mail(sample)}
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:
         known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
@@ -112,6 +113,35 @@ def _baskets_of_lines(sample: Sample, roles: dict[str, Guess]) -> dict[str, Gues
         return roles
     why = f"{named.column.name} differs in each row, so it names the line and not the order"
     return {**roles, "basket_id": Guess("basket_id", better, why, "likely", (named.column.name,))}
+
+
+def _user_by_mail(sample: Sample) -> dict[str, Guess]:
+    """The role of the one column whose values are mail addresses, where no column is named as users are."""
+    mails = [name for name in sample.personal if sample.examples.get(name, "").count("@") == 1]
+    if len(mails) != 1:
+        return {}
+    return {"user_id": Guess("user_id", sample.column(mails[0]), "its values are mail addresses", "unsure")}
+
+
+def _amounts_by_rows(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """Roles in which the price of a piece and that of a line are what the rows tell, and neither is an order's."""
+    told = {role: each for role in ("unit_price", "line_total") if (each := roles.get(role))}
+    wanted = {"unit_price": "piece", "line_total": "line"}
+    if not any(sample.amounts.get(each.column.name, wanted[role]) != wanted[role] for role, each in told.items()):
+        return roles
+    kept = {role: each for role, each in roles.items() if role not in told}
+    names = dict.fromkeys(name for each in told.values() for name in (each.column.name, *each.others)) | dict.fromkeys(
+        sample.amounts
+    )
+    for role, what in wanted.items():
+        ours = (told[role].column.name, *told[role].others) if role in told else ()
+        said = [name for name in names if sample.amounts.get(name) == what]
+        unsaid = [name for name in ours if name not in sample.amounts]
+        if chosen := next((name for name in (*said, *unsaid) if name in sample.amounts or not said), None):
+            grows = "it grows with the number of pieces" if what == "line" else "it is the same for one piece and more"
+            why = grows if chosen in said else told[role].why
+            kept[role] = Guess(role, sample.column(chosen), why, "likely", ())
+    return kept
 
 
 def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:

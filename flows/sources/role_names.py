@@ -7,7 +7,7 @@ THING = (
 )
 PERSON = (
     "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
-    "|client|cliente|card|profile)"
+    "|client|cliente|card|profile|(?<!sales)(?<!sales_)person)"
 )
 _ID = "(id|code|no|nr|nbr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
 BASKET = (
@@ -27,8 +27,8 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
          f"^{PERSON}_?{_ID}?$|^(customer|kunden|member|loyalty|club|bonus)_?(card|karte)(_?{_ID})?$",
          f"^uid$|{PERSON}_?{_ID}(_hash)?$|^(id|code|key)_{PERSON}$",
          "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
-         "^e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|delivery|shipping|recipient|buyer|profile|person)_e?_?mail(_address)?$",
-         "(profile|user|reviewer|screen|nick|member|customer)_?name$"),
+         "^((contact|from|payer|order|account)_)?e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|delivery|shipping|recipient|buyer|profile|person)_e?_?mail(_address)?$",
+         "(profile|user|reviewer|screen|nick|member|customer|buyer|client)_?name$"),
         _WORDS,
     ),
     "item_id": (
@@ -39,7 +39,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "event_time": (
         (f"^(event|order(ed)?|invoice|purchase|transaction|order_purchase|created|sold|trans|rental|beleg|bestell)_?{_DAY}$",
-         f"^{_DAY}(_epoch)?(_(s|ms|us|ns|utc))?$",
+         f"^{_DAY}(_epoch)?(_(s|ms|us|ns|utc))?$|^(order|sold|purchas|creat|plac)ed_on$|^date_(add|order|creat|purchas)(ed)?$",
          f"purchase.*(time|date)|(^|_)({_DAY}|day|dat)(_epoch)?(_(s|ms|us|utc))?$|(date|datum)$", ".*"),
         TIMES,
     ),
@@ -54,7 +54,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "basket_id": (
         (f"^{BASKET}_?{_ID}$", f"^{BASKET}$",
-         f"{BASKET}_?(increment_)?{_ID}$|^increment_id$|^{_ID}_{BASKET}$", f"^cart(_?{_ID})?$"),
+         f"{BASKET}_?(increment_)?({_ID}|reference|ref)$|^increment_id$|^{_ID}_{BASKET}$", f"^cart(_?{_ID})?$"),
         _WORDS,
     ),
     "quantity": (
@@ -64,16 +64,16 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         NUMBERS,
     ),
     "unit_price": (
-        ("^(unit_?|line_?item_?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
-         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_unit|(^|_)price(_amount)?$)"
+        ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
+         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_(unit|item|piece)|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
-         "|^spend$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
+         "|^spend$|^sold_for$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
          "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
-         "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand)).*(total|revenue)(_(amount|price|value))?$|^amount"),
+         "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand|fee)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         NUMBERS,
     ),
     "discount": (
@@ -87,11 +87,12 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
         ("text",),
     ),
-    "status": (("^(order_|item_|financial_)?status$|^state$|_status$",), ("text",)),
+    "status": (("(^|_)(status|state|situation)$",), ("text",)),
     "title": (
         (f"^({THING}|app)_?(title|name|bezeichnung)$|^title$",
          f"^((properties|products|items|line_items)_)?name$|(^|_)line_?(title|name)$|_{THING}_?(title|name)$",
-         "^description$|^(item|product)_?desc(ription)?$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$"),
+         "^description$|^(item|product)_?(desc(ription)?|detail)$|^bezeichnung$|^(nombre|nom|nome|titre|titulo|titel)$",
+         "^(menu_)?(item|product|produkt|produit|prodotto|article|artikel|articulo)$"),
         ("text",),
     ),
     "description": (
@@ -106,7 +107,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "brand": (
         ("^brand(_name)?$|^(?!.*(card|pay)).*_brand$",
-         "^brand(?!.*(card|pay))|^(manufacturer|vendor|maker|publisher|store|marke|hersteller)(_name)?$"),
+         "^brand(?!.*(card|pay))|^(manufacturer|vendor|maker|publisher|store|marke|hersteller|producent)(_name)?$"),
         ("text", "whole"),
     ),
     "image": (("image|img|picture|photo",), ("text",)),
@@ -117,8 +118,11 @@ OF_OBJECTS = r"^(category|price|image)_(l\d|level_?\d|name|amount|value|src|url)
 TWO_SURE = ("user_id", "item_id", "basket_id")
 #: Role → names that go behind the others of the role that are named as well, each group behind the one before.
 BEHIND: dict[str, tuple[str, ...]] = {
-    "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device"),
-    "unit_price": ("(^|_)(original|list|regular|old|full|before|awal)(_|$)",),
+    "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device", "^card"),
+    "unit_price": (
+        "^(price|preis)$",
+        "(^|_)(original|list|regular|old|full|before|awal)(_|$)",
+    ),
     "line_total": ("price$",),
 }
 #: Times that are not those of the deed: when rows were written, or what was due.

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from flows.sources.column_names import plain_name
 from flows.sources.column_profile import ColumnProfile
-from flows.sources.event_words import came_back, first_words, likely_meant_by, meant_by, only_offered
+from flows.sources.event_words import first_words, likely_meant_by, meant_by, not_bought
 from flows.sources.role_names import (
     BASKET,
     BEHIND,
@@ -27,9 +27,11 @@ __all__ = [
     "Guess",
     "guess_roles",
     "meant_by",
+    "names_amount",
     "names_item",
     "names_later_time",
     "names_part",
+    "names_status",
     "names_time",
     "plain_name",
     "role_of_file",
@@ -72,6 +74,17 @@ def names_part(name: str) -> bool:
 def names_time(name: str) -> bool:
     """Whether a column's name is one of a moment."""
     return any(re.search(pattern, plain_name(name)) for pattern in NAMES["event_time"][0][:-1])
+
+
+def names_status(name: str) -> bool:
+    """Whether a column's name is one of a status."""
+    return re.search(NAMES["status"][0][0], plain_name(name)) is not None
+
+
+def names_amount(name: str) -> bool:
+    """Whether a column's name is one of a price or of what was paid."""
+    patterns = (*NAMES["unit_price"][0], *NAMES["line_total"][0])
+    return any(re.search(pattern, plain_name(name)) for pattern in patterns)
 
 
 def names_later_time(name: str) -> bool:
@@ -118,7 +131,7 @@ def _fitting(role: str, columns: Sequence[ColumnProfile]) -> list[tuple[int, Col
     if role == "event_type":
         poor = {column.name for _, column in found if len(_meanings(column)) < 2}
     else:
-        most = {"event_time": 0.1, "title": 0.5}.get(role, 1.0)
+        most = {"event_time": 0.1, "title": 0.5, "basket_id": 0.1}.get(role, 1.0)
         poor = {column.name for _, column in found if column.nulls > most * column.rows}
     return sorted(found, key=lambda pair: (pair[1].name in poor, *_place(role, *pair)))
 
@@ -150,11 +163,12 @@ def _content_fits(role: str, rank: int, column: ColumnProfile) -> bool:
         return numbered or len(told) > (rank > 0 and len(column.words) > _MANY_WORDS)
     if role == "item_id" and column.kind in NUMBERS and plain_name(column.name).endswith("s"):
         # Few small numbers of things are how many there were.
-        return not ((column.minimum or 0) <= 1 and column.distinct <= max(20, 0.01 * column.filled))
+        few = (column.minimum or 0) <= 1 or column.distinct == 1
+        return not (few and column.distinct <= max(20, 0.01 * column.filled))
     if role == "line_total" and re.fullmatch("purchase|sales?", plain_name(column.name)):
         return (column.maximum or 0) > 1  # else it says whether, not how much
     if role == "status":
-        return any(came_back(word) or only_offered(word) for word in column.words)
+        return any(not_bought(plain_name(column.name), column.words))
     if role == "event_time" and rank == len(NAMES[role][0]) - 1:
         return column.kind == "time"
     if role == "basket_id" and plain_name(column.name) == "order" and column.kind == "whole":

@@ -16,6 +16,7 @@ from flows.sources.list_columns import list_within, look_for_lists, objects_with
 from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
 from flows.sources.roles import names_item
+from flows.sources.sample_amounts import amounts_of
 from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells, words_among_numbers
 from flows.sources.spreadsheets import heading_of, sheets_of
 from flows.sources.text_signs import look_at_text
@@ -62,6 +63,8 @@ class Sample:
     personal: tuple[str, ...] = ()
     #: The word for a deed whose rows alone name an order or an amount, and the column that does, where no word says so.
     selling: tuple[str, str] | None = None
+    #: Column → of what its amounts are, where the rows tell it: a piece, a line or an order.
+    amounts: dict[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""
@@ -162,7 +165,10 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     selling = word_that_sells(connection, view, columns)
     texts = [each for each in columns if each.kind == "text" and each.name not in counted]
     behind = {each.name: form for each in texts if (form := _number_behind(connection, view, each))}
-    return Sample(file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling)
+    amounts = amounts_of(connection, view, columns)
+    return Sample(
+        file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling, amounts
+    )
 
 
 def _is_counted(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> bool:

@@ -27,6 +27,8 @@ _SCRIPTS = {
 }
 #: Of Japanese text at least this share is no Chinese sign.
 _KANA = 0.05
+#: So many words with a sign amid their letters are read by the wrong one of two like encodings: zamówienie z³o¿one.
+_BROKEN = 3
 #: Share of the letters that are of one script.
 _ONE_SCRIPT = 0.95
 
@@ -38,7 +40,7 @@ def look_at_text(name: str, keys: dict[str, Any], reasons: dict[str, str]) -> bo
     if encoding not in ("utf-8", "utf-16"):
         keys["encoding"] = encoding
         reasons["encoding"] = "it has bytes that are no UTF-8; cp1252 and latin-1 differ in few signs: look at accents"
-        if encoding not in ("cp1252", "latin-1"):
+        if encoding not in ("cp1252", "latin-1", "cp1250"):
             reasons["encoding"] = f"it is no UTF-8; read as {encoding} its letters are of one script: look at words"
     text = head.decode(encoding, errors="replace").lstrip("\ufeff")
     every = [line.rstrip("\r") for line in text.split("\n")[:_LINES]]
@@ -129,6 +131,8 @@ def encoding_of(head: bytes) -> str:
                 and not (encoding == "cp1251" and _words_are_mixed(text))
             ):
                 return encoding
+    if len(re.findall(r"(?<=[^\W\d_])[³¿¹¶](?=[^\W\d_])", head.decode("cp1252", errors="replace"))) >= _BROKEN:
+        return "cp1250"
     western = any(0x80 <= byte <= 0x9F for byte in head) and _decoded(head, "cp1252") is not None
     return "cp1252" if western else "latin-1"
 
@@ -163,6 +167,12 @@ def _letters_are(text: str, script: tuple[str, ...]) -> bool:
         if letter > "\x7f" and letter.isalpha() and not "\uff01" <= letter <= "\uff5e":
             counts[unicodedata.name(letter, "").split()[0].removesuffix("-HIRAGANA")] += count
     every = sum(counts.values())
-    kana = sum(count for name, count in counts.items() if name in ("HIRAGANA", "KATAKANA"))
-    enough = _KANA * every if "HIRAGANA" in script else 0
-    return every > 0 and sum(counts[name] for name in set(script)) >= _ONE_SCRIPT * every and kana >= enough
+    has_kana = "HIRAGANA" not in script or _has_kana(text) or _has_kana(text.partition("\n")[0])
+    return every > 0 and sum(counts[name] for name in set(script)) >= _ONE_SCRIPT * every and has_kana
+
+
+def _has_kana(text: str) -> bool:
+    """Whether some of the letters beyond ASCII are Japanese alone; of values that are names few may be."""
+    letters = [letter for letter in text if letter > "\x7f" and letter.isalpha()]
+    kana = sum("\u3041" <= letter <= "\u30ff" for letter in letters)
+    return kana > 0 and kana >= _KANA * len(letters)

@@ -39,8 +39,12 @@ def _lines(*names: str, **more: object) -> list[dict[str, object]]:
     ("id_barang", "item_id"), ("descricao_produto", "product_description"), ("situacao", "status"),
     ("Titre Ligne de commande", "order_line_title"), ("Prénom livraison", "delivery_firstname"),
     ("商品コード", "product_code"), ("お名前", "customer_name"), ("订单编号", "order_number"),
-    ("商品名称", "product_name"),
-    ("상품코드", "product_code"),
+    ("商品名称", "product_name"), ("会员编号", "member_number"), ("訂單編號", "order_number"),
+    ("구매자 휴대폰", "buyer_phone"),
+    ("상품코드", "product_code"), ("Sipariş Numarası", "order_number"), ("Ürün Adı", "product_name"),
+    ("Birim Fiyatı", "unit_price"), ("Kod produktu", "product_code"), ("Тип документа", "document_type"),
+    ("Кол-во", "quantity"), ("Price (INR)", "price"), ("Subtotal (inc tax)", "subtotal"),
+    ("Email (Billing)", "email_billing"), ("Keeping Unit (SKU)", "keeping_unit_sku"),
     ("주문번호", "order_number"), ("회원번호", "member_number"),
 ])  # fmt: skip
 def test_names_of_more_languages_are_read(name: str, plain: str):
@@ -129,3 +133,27 @@ def test_names_streets_and_phones_of_buyers_are_private_in_more_languages(tmp_pa
     }  # fmt: skip
     lines = _lines("order_date", "order_id", "customer_id", "product_id", "qty", **theirs)
     assert set(_draft(tmp_path, lines=lines)["private"]) == set(theirs)
+
+
+def test_a_price_whose_name_says_line_goes_before_one_that_says_nothing(tmp_path: Path):
+    lines = _lines("Date", "Numéro de commande", "customer_id", "Sku", "Quantité")
+    lines = [line | {"Prix": 7 + n % 5, "Prix ligne de commande": 3 + n % 2} for n, line in enumerate(lines)]
+    assert _draft(tmp_path, lines=lines)["events"]["columns"]["unit_price"] == "Prix ligne de commande"
+
+
+def test_what_is_open_in_portuguese_is_not_bought_yet(tmp_path: Path):
+    lines = _lines("dataPedido", "pedidoId", "clienteId", "produtoId", "quantidade")
+    lines = [line | {"situacao": ("Em aberto", "Entregue", "ABERTO")[n % 3]} for n, line in enumerate(lines)]
+    made = _draft(tmp_path, lines=lines)["events"]["columns"]["event_type"]
+    assert made == "case when \"situacao\" in ('ABERTO', 'Em aberto') then 'offer' else 'purchase' end"
+
+
+def test_the_detail_of_a_product_is_its_title(tmp_path: Path):
+    lines = _lines("transaction_date", "transaction_id", "customer_id", "product_id", "qty")
+    lines = [line | {"product_type": "Tea", "product_detail": f"Tea {line['product_id']}"} for line in lines]
+    assert "product_detail" in str(_draft(tmp_path, lines=lines)["items"])
+
+
+def test_a_person_is_a_user_and_a_salesperson_is_none(tmp_path: Path):
+    lines = [line | {"salesperson_id": "s1"} for line in _lines("date", "order_id", "person", "sku", "qty")]
+    assert _draft(tmp_path, lines=lines)["events"]["columns"]["user_id"] == "person"
