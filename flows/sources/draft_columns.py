@@ -113,7 +113,8 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
     titles = _titles(items, names)
     if titles:
         title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
-        columns.append(("title", title, "likely: what a shopper reads, by its name and words"))
+        told = items.roles["title"].said if "names" in items.sample.keys and "title" in items.roles else ""
+        columns.append(("title", title, told or "likely: what a shopper reads, by its name and words"))
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)

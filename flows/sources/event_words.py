@@ -19,7 +19,7 @@ EVENT_WORDS = {
     ),
     "purchase": (
         "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
-        "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge",
+        "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge", "pay",
         "checkout_completed", "invoice", "rechnung", "facture", "factura", "fattura",
     ),
     "return": (
