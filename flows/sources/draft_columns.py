@@ -67,7 +67,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
             columns.append((name, roles[name].column.name, roles[name].said))
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     columns = numbers_alone(columns, plan, guess, roles)
-    told = _own_ids(guess, roles) or _duplicates(guess, roles)
+    told = _own_ids(guess, roles) or _duplicates(guess, roles, type_column[1])
     left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled])
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
@@ -113,7 +113,8 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
     titles = _titles(items, names)
     if titles:
         title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
-        columns.append(("title", title, "likely: what a shopper reads, by its name and words"))
+        told = items.roles["title"].said if "names" in items.sample.keys and "title" in items.roles else ""
+        columns.append(("title", title, told or "likely: what a shopper reads, by its name and words"))
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
@@ -208,9 +209,12 @@ def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]
     return []
 
 
-def _duplicates(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
+def _duplicates(guess: FileGuess, roles: dict[str, Guess], made: str) -> list[tuple[str, str]]:
+    """The setting duplicates; `made` is the SQL of what was done."""
     copies, deeds = guess.sample.copies, roles.get("event_type")
-    sold = deeds is None or {likely_meant_by(word) for word in deeds.column.words} <= {"purchase", "return"}
+    sold = made not in ("'review'", "'view'")
+    if deeds is not None:
+        sold = {likely_meant_by(word) for word in deeds.column.words} <= {"purchase", "return"}
     if sold and roles.keys() & {"basket_id", "quantity", "unit_price", "line_total"}:
         note = (
             f"the sample has {copies:,} rows that another one equals" if copies else "one sale may have two like lines"
@@ -242,6 +246,9 @@ def _title_names(names: dict[str, ColumnProfile]) -> list[str]:
         "name",
         "description",
         "product_title",
+        "product_display_name",
+        "headline",
+        "caption",
         "sub_commodity_desc",
     )
     return [name for name in likely if name in names]

@@ -1,6 +1,7 @@
 """What users did in a drafted file of events: by a column of words or numbers, a status, a sign, or the file's name."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def event_type_of(
         return [], ("event_type", f"'{named}'", "likely: by the name of the file; no column says it")
     if "rating" in roles:
         return [], ("event_type", "'review'", "unsure: there are ratings; one could take those of 4 and 5 as a like")
+    if "text" in roles and re.search("text|review|comment", plain_name(roles["text"].column.name)):
+        return [], ("event_type", "'review'", "unsure: no column says what the user did; there are texts of theirs")
     # Within a session, a price alone is that of what was looked at.
     if amounts or ("unit_price" in roles and "session_id" not in roles):
         return [], ("event_type", "'purchase'", "unsure: no column says what the user did")
@@ -161,6 +164,8 @@ def _untold_deed(guess: FileGuess, roles: dict[str, Guess]) -> Drafted:
     """The column event_type where nothing names the deed: days are of tills, unless something was watched or heard."""
     why = "unsure: no column says what the user did"
     parts = {part for column in guess.sample.columns for part in plain_name(column.name).split("_")}
+    if {"review_id", "is_recommended"} & {plain_name(column.name) for column in guess.sample.columns}:
+        return "event_type", "'review'", f"{why}; its rows seem to be reviews"
     if watched := sorted(parts & _WATCHED):
         return "event_type", "'view'", f"{why}; {watched[0]} is said of what is looked at or heard"
     if "event_time" in roles and roles["event_time"].column.is_day and "session_id" not in roles:

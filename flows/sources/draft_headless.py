@@ -1,5 +1,6 @@
 """The roles of the columns of a file without a header: by what they hold, by their order, and by the file's name."""
 
+import re
 from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
@@ -11,8 +12,10 @@ from flows.sources.sample import Sample
 _FEW_ROWS = 50
 #: A first column of which more than this share of values differ names orders rather than users.
 _OF_ORDERS = 0.6
-#: An id has more values than kinds of things have.
-_KINDS = 20
+#: An id has more values than kinds of things have; so few words tell kinds of rows.
+_KINDS, _FEW_WORDS = 20, 5
+#: Ids as a large shop writes them: of things, and of people.
+_THINGS, _PEOPLE = r"B0[0-9A-Z]{8}|\d{9}[0-9X]", r"A[0-9A-Z]{9,}"
 
 
 class _Left:
@@ -39,22 +42,30 @@ class _Left:
 def roles_without_names(sample: Sample) -> dict[str, Guess]:
     """Return role → guess: of users or items where the file is named so and each row names another, else of events."""
     path, first = Path(sample.file), sample.columns[0]
+    if len(sample.columns) == 1:
+        return {}
     owner = role_of_file(path.name.partition(".")[0]) or role_of_file(path.suffix.removeprefix("."))
     texts = [column for column in sample.columns if column.kind == "text"]
     if owner == "user_id" and first.distinct == first.rows > 1:
         return {"user_id": Guess("user_id", first, "the first column, by the name of its file", "likely")}
     if owner == "item_id" and texts and first.distinct == first.rows > 1:
-        told = next((column for column in texts if column.distinct > 0.5 * column.rows), texts[0])
         named = {"item_id": Guess("item_id", first, "the first column, by the name of its file", "likely")}
-        return named | {"title": Guess("title", told, "the first column of words that differ", "unsure")}
+        return named | {"title": _title(texts)}
     roles = _roles_of_events(sample)
     texts = [column for column in texts if "event_type" not in roles]
     # A catalogue has a row for each item; where its first column comes again, they are users with what they did.
     if "event_time" not in roles and texts and (first.distinct == first.filled or sample.rows < _FEW_ROWS):
         confidence = "likely" if owner == "item_id" else "unsure"
         roles = {"item_id": Guess("item_id", first, "the first column of a file without times", confidence)}
-        roles["title"] = Guess("title", texts[0], "the first column of words", "unsure")
+        roles["title"] = _title(texts)
     return roles
+
+
+def _title(texts: list[ColumnProfile]) -> Guess:
+    """The first column of words that differ from row to row, else the one with most of them."""
+    most = max(texts, key=lambda column: column.distinct)
+    told = next((column for column in texts if column.distinct > 0.5 * column.rows), most)
+    return Guess("title", told, "the first column of words that differ", "unsure")
 
 
 def _roles_of_events(sample: Sample) -> dict[str, Guess]:
@@ -70,8 +81,11 @@ def _roles_of_events(sample: Sample) -> dict[str, Guess]:
     if not _take_orders(left):
         _leave_row_numbers(left)
         _take_rating(left, sample.file)
-        for role, why in (("user_id", "the first column that is left"), ("item_id", "the next column that is left")):
-            fitting = left.columns if role == "user_id" else [each for each in left.columns if _may_be_item(each)]
+        _take_known_ids(left, sample)
+        turns = (("user_id", "the first column that is left"), ("item_id", "the next column that is left"))
+        for role, why in [turn for turn in turns if turn[0] not in left.roles]:
+            may_be = _may_be_user if role == "user_id" else _may_be_item
+            fitting = [each for each in left.columns if may_be(each)]
             if fitting:
                 left.take(role, fitting[0], f"no name says so; {why}")
     return left.roles
@@ -87,6 +101,21 @@ def _leave_row_numbers(left: _Left) -> None:
     numbered = numbered and first.distinct == first.rows == span + 1
     if numbered and any(_KINDS < each.distinct < _OF_ORDERS * each.filled for each in others):
         left.columns.remove(first)
+
+
+def _take_known_ids(left: _Left, sample: Sample) -> None:
+    """Take things before people, where the ids of both are written as a large shop writes them."""
+    if len(left.columns) > 1:
+        first, second = left.columns[:2]
+        things, people = (sample.examples.get(each.name, "") for each in (first, second))
+        if re.fullmatch(_THINGS, things) and first.length == 10 and re.fullmatch(_PEOPLE, people):
+            left.take("item_id", first, "its ids are written as those of things are", "likely", among=[])
+            left.take("user_id", second, "its ids are written as those of people are", "likely", among=[])
+
+
+def _may_be_user(column: ColumnProfile) -> bool:
+    """Whether a column may name users: a few words in many rows say what kind of a row each is."""
+    return column.rows < _FEW_ROWS or column.kind != "text" or column.distinct > _FEW_WORDS
 
 
 def _may_be_item(column: ColumnProfile) -> bool:
@@ -133,7 +162,7 @@ def _take_rating(left: _Left, file: str) -> None:
     ratings = [
         each
         for each in left.columns[1 if few else 2 :]
-        if each.kind in NUMBERS and each.distinct <= 10 and (each.maximum or 99) <= 10
+        if each.kind in NUMBERS and 1 < each.distinct <= 10 and 0 <= (each.minimum or 0) <= (each.maximum or 99) <= 10
     ]
     if ratings and "event_type" not in left.roles and meant_by_file(file) in (None, "review"):
         left.take("rating", ratings[0], "few small numbers, as ratings are")

@@ -19,7 +19,8 @@ _SOME = 0.05
 #: Kinds of things from which on a category can stand in for items.
 _KINDS = 3
 #: Words in the names of columns with the numbers of kinds.
-_CODES = {"cat", "subcat", "category", "subcategory"}
+_CODES = {"cat", "cate", "subcat", "category", "subcategory"}
+_MAKERS = {"brand", "company", "manufacturer"}
 
 
 def own_id(column: ColumnProfile, within: bool = False) -> str:
@@ -87,7 +88,11 @@ def _kinds_by_number(file: FileGuess) -> Drafted | None:
     """The column item_id of the numbers of kinds and of kinds within these, where things have none of their own."""
     parts = [each for each in file.sample.columns if each.kind == "whole" and _CODES & set(_parts(each))]
     parts = sorted([each for each in parts if each.distinct > 1], key=lambda each: "subcat" in plain_name(each.name))
+    makers = [each for each in file.sample.columns if each.kind == "whole" and _MAKERS & set(_parts(each))]
     if not any("subc" in plain_name(each.name) for each in parts):
+        # A kind of one maker is nearly a thing.
+        parts = [*parts, *(each for each in makers if each.distinct > 1)] if parts and makers else []
+    if not parts:
         return None
     why = "unsure: no column names items; numbers of kinds are the nearest, so kinds of things are recommended"
     return "item_id", " || '-' || ".join(quoted(each.name) for each in parts), why
@@ -121,6 +126,9 @@ def conditions_of_events(
     notes = [why for why, _ in known]
     conditions = [f"({condition})" if " or " in condition else condition for _, condition in known]
     item, user, price = (roles[name].column if name in roles else None for name in ("item_id", "user_id", "unit_price"))
+    if file.sample.blank and (there := _always_filled(file, roles)):
+        notes.append(f"{file.sample.blank:,} rows of the sample are empty")
+        conditions.append(f"{quoted(there)} is not null")
     deed = roles["event_type"].column if "event_type" in roles else None
     deedless = deed.nulls if deed and deed.nulls >= _SOME * deed.rows else 0
     if deed and deedless:
@@ -140,6 +148,13 @@ def conditions_of_events(
     if not conditions:
         return []
     return [(f"where: {'; '.join(notes)}", f"where = {json.dumps(' and '.join(conditions), ensure_ascii=False)}")]
+
+
+def _always_filled(file: FileGuess, roles: dict[str, Guess]) -> str | None:
+    """A column of the file that has a value wherever a row has any, one that has a role before others."""
+    known = [guess.column.name for guess in roles.values()]
+    filled = [each.name for each in file.sample.columns if not each.nulls]
+    return next(iter(sorted(filled, key=lambda name: name not in known)), None)
 
 
 def _item_or_search(item: ColumnProfile, deed: ColumnProfile | None) -> str:

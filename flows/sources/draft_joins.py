@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_kinds import kinds_among
 from flows.sources.draft_links import NEARLY_ALL
 from flows.sources.file_guess import ITEM_ROLES, FileGuess
 from flows.sources.roles import Guess, guess_roles, plain_name
@@ -105,6 +106,17 @@ def orders_of_lines(deeds: FileGuess, lines: Sequence[FileGuess]) -> FileGuess |
         if named.distinct < named.filled and named.share_in(basket) >= NEARLY_ALL:
             roles = {role: guess for role, guess in deeds.roles.items() if role != "item_id"}
             return replace(deeds, kind="orders", why="each row is an order, its lines lie elsewhere", roles=roles)
+    return None
+
+
+def lines_of_kinds(orders: FileGuess, others: Sequence[FileGuess]) -> FileGuess | None:
+    """A file of the lines of orders that name kinds of things alone, with how many or how much; None where none is."""
+    key = orders.roles["basket_id"].column
+    for each in others:
+        named = each.roles["basket_id"].column if "basket_id" in each.roles else None
+        told = each.roles.keys() & {"quantity", "line_total", "unit_price"} and kinds_among(each.sample.columns)
+        if named and told and named.distinct < named.filled and named.share_in(key) >= NEARLY_ALL:
+            return replace(each, kind="lines", why="each row is a line of an order, and names a kind of things")
     return None
 
 

@@ -15,6 +15,7 @@ _LEVELS = r"(category_)?(level|lvl|l)_?\d"
 #: Words in the names of columns that sort other things: colours, places, people.
 _NO_KINDS = {
     "colour", "color", "city", "state", "country", "region", "user", "customer", "age", "member", "store", "shipping",
+    "device", "browser",
 }  # fmt: skip
 _CATEGORY_ENDINGS = ("product_type", "product_line", "group_name", "type_name", "class", "class_name", "_style")
 

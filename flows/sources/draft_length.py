@@ -10,8 +10,12 @@ MOST_LINES = 30
 
 
 def shortened(text: str) -> str:
-    """The same mapping, in fewer lines where it has more than MOST_LINES: headings first, then the users in one."""
-    for shorter in (_without_headings, _users_in_one_line):
+    """The same mapping, in fewer lines where it has more than MOST_LINES: headings first, then the users in one.
+
+    At last the columns of a section are one line, those of the last section first.
+    """
+    shorter_ones = [_without_headings, _users_in_one_line, *[_last_columns_in_one_line] * text.count("columns]")]
+    for shorter in shorter_ones:
         if lines_of(text) > MOST_LINES:
             text = shorter(text)
     return text
@@ -48,6 +52,27 @@ def _users_in_one_line(text: str) -> str:
     # The note above the first section goes with it.
     start = head.rfind("\n\n", 0, begin.start()) + 1
     return "\n".join([head[:start].rstrip(), "", *notes, line, *(above + between)[start:].splitlines(), rest])
+
+
+def _last_columns_in_one_line(text: str) -> str:
+    """The last section whose columns are a line each with all of them in one, below what is said of each."""
+    lines = text.splitlines()
+    places = [place for place, line in enumerate(lines) if line.startswith("columns.")]
+    if not places:
+        return text
+    begin = next(at for at in range(places[-1], -1, -1) if not lines[at].startswith(("columns.", "#"))) + 1
+    notes: list[str] = []
+    written: dict[str, str] = {}
+    for line in lines[begin : places[-1] + 1]:
+        if line.startswith("#"):
+            notes.append(line)
+        else:
+            name, _, value = line.removeprefix("columns.").partition(" = ")
+            sure, _, why = notes.pop().partition(": ") if notes else ("", "", "")
+            notes += [f"{sure}: {name}: {why}"] if why else []
+            written[name] = value
+    told = ", ".join(f"{name} = {value}" for name, value in written.items())
+    return "\n".join([*lines[:begin], *notes, f"columns = {{ {told} }}", *lines[places[-1] + 1 :]]) + "\n"
 
 
 def _inline(value: Any) -> str:

@@ -13,6 +13,8 @@ NEARLY_ALL = 0.9
 #: Numbers are named by accident: there the key's values must come as well, at least this share of them.
 _SOME = 0.3
 _FEW_VALUES = 10
+#: An id of which less than this share differs comes again and again.
+_OFTEN = 0.6
 _OWN_NUMBER = re.compile(r"(id|index|row|row_(no|num|number|id)|unnamed_\d+|)")
 
 
@@ -23,7 +25,7 @@ def named_by_values(guesses: list[FileGuess]) -> list[FileGuess]:
     found, used = [], dict[str, ColumnProfile]()
     for guess in guesses:
         # Orders have their lines elsewhere; where no file has them, they may name one thing each.
-        wanted = guess.kind == "other" or (guess.kind == "orders" and not told)
+        wanted = guess.kind == "other" or (not told and (guess.kind == "orders" or _users_come_again(guess)))
         linked = _linked(guess, [(other, key) for other, key in keys if other is not guess]) if wanted else None
         if linked is not None:
             column, other, key = linked
@@ -42,11 +44,26 @@ def _with_key(guess: FileGuess, key: ColumnProfile) -> FileGuess:
     return replace(guess, kind="items", roles=guess_roles(guess.sample.columns, ITEM_ROLES, known))
 
 
+def _users_come_again(guess: FileGuess) -> bool:
+    """Whether a file that names users has several rows for most, as files of what they did have."""
+    user = guess.roles["user_id"].column if guess.kind == "users" else None
+    return user is not None and user.distinct < _OFTEN * user.filled
+
+
 def _keys(guess: FileGuess) -> list[ColumnProfile]:
-    """The columns that name each row of a file that is not of users or deeds."""
-    if guess.kind not in ("items", "other") or guess.roles.keys() & {"user_id", "session_id"}:
+    """The columns that name each row of a file that is not of users or deeds; things may name whose they are."""
+    somebody = {guess.roles[role].column.name for role in guess.roles.keys() & {"user_id", "session_id"}}
+    if guess.kind not in ("items", "other", "users") or (somebody and not _is_of_things(guess)):
         return []
-    return [each for each in guess.sample.columns if _is_id(each) and each.distinct == each.filled >= _FEW_VALUES]
+    keys = [each for each in guess.sample.columns if _is_id(each) and each.distinct == each.filled >= _FEW_VALUES]
+    return [each for each in keys if each.name not in somebody]
+
+
+def _is_of_things(guess: FileGuess) -> bool:
+    """Whether a file that names somebody tells of things all the same: they have a title or a brand."""
+    user = guess.roles.get("user_id")
+    own = guess.kind == "users" and user is not None and user.column.distinct == user.column.filled
+    return not own and bool(guess_roles(guess.sample.columns, ("title", "brand")))
 
 
 def _is_id(column: ColumnProfile) -> bool:
@@ -68,7 +85,7 @@ def _linked(
     ]
     if not fits:
         return None
-    return max(fits, key=lambda fit: fit[0])[1:]
+    return max(fits, key=lambda fit: (fit[0], fit[1].name == fit[3].name))[1:]
 
 
 def _may_name(column: ColumnProfile) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import alike
-from flows.sources.draft_joins import Between, between, orders_of_lines, orders_with_times, titled
+from flows.sources.draft_joins import Between, between, lines_of_kinds, orders_of_lines, orders_with_times, titled
 from flows.sources.draft_links import Lookup, calendar_of, looked_up, named_by_values, told_by_events
 from flows.sources.draft_unnamed import deeds_by_ids
 from flows.sources.event_words import meant_by_file
@@ -81,6 +81,10 @@ def _take_deeds(
     if lines and not orders and (of_times := orders_with_times(lines[0], by_kind.get("other", []))):
         orders = [of_times]
         by_kind["other"] = [each for each in by_kind["other"] if each.files != of_times.files]
+    alone = orders and not lines and not plan.events
+    if alone and (of_kinds := lines_of_kinds(orders[0], by_kind.get("other", []))):
+        lines = [of_kinds]
+        by_kind["other"] = [each for each in by_kind["other"] if each.files != of_kinds.files]
     if orders and lines:
         plan.orders, plan.lines = orders.pop(0), lines.pop(0)
     elif plan.events and (more := _fuller(lines, plan.events)):
@@ -201,8 +205,8 @@ def _agreeing(guess: FileGuess, catalogue: ColumnProfile) -> FileGuess:
 def _likeliest(guesses: list[FileGuess]) -> list[FileGuess]:
     """The file that says most of what an event needs, where none says it all; none where nothing fits."""
     needed = ("user_id", "item_id", "session_id", "basket_id", "event_type")
-    said = [sum(role in guess.roles for role in needed) for guess in guesses]
-    if not any(said):
+    said = [(sum(role in guess.roles for role in needed), "event_time" in guess.roles) for guess in guesses]
+    if not any(roles for roles, _ in said):
         return []
     guess = guesses[said.index(max(said))]
     headless = "names" in guess.sample.keys

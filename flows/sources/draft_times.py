@@ -42,7 +42,7 @@ def time_of_events(
         return of_three
     day = _named(guess, "day", "day_no", "day_number")
     if day:
-        hhmm = _named(guess, "trans_time", "time", "hhmm")
+        hhmm = _named(guess, "trans_time", "time", "hhmm", "time_transaction", "transaction_time")
         made = f"after('2000-01-01', days := {quoted(day)}{f', clock := {quoted(hhmm)}' if hhmm else ''})"
         counted = next(column for column in guess.sample.columns if column.name == day)
         return [], ("event_time", made, f"unsure: {told}"), (counted.maximum or 0.0) - (counted.minimum or 0.0)

@@ -1,12 +1,13 @@
 """Who did it and to what, where columns are named after the shop's own trade: by their ids and how they repeat."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.file_guess import EVENT_ROLES, FileGuess, kind_of
-from flows.sources.roles import Guess, guess_roles, plain_name
+from flows.sources.roles import Guess, guess_roles, plain_name, role_of_file
 
 #: An id of at least so many values, each of which comes again, may name users or items.
 _FEW = 10
@@ -37,17 +38,38 @@ def _with_ids(guess: FileGuess, guesses: Sequence[FileGuess]) -> FileGuess | Non
     """The file as events, with a user or an item by their ids; None where it tells no deeds."""
     own = {role: each for role, each in guess.roles.items() if role in ("user_id", "item_id")}
     roles = guess_roles(guess.sample.columns, EVENT_ROLES, own)
-    if "event_time" not in roles or not own.keys() & {"user_id", "item_id"}:
-        return None
+    counted = {plain_name(each.name) for each in guess.sample.columns} & {"timestamp", "time_stamp", "ts"}
+    timed = "event_time" in roles or bool(counted)
     taken = {each.column.name for each in roles.values()}
     ids = [each for each in guess.sample.columns if each.name not in taken and _repeats(each)]
-    if "item_id" not in roles:
+    others = [each for each in guesses if each is not guess]
+    if "user_id" not in roles and timed and (bare := _bare_id(guess.roles, ids)):
+        roles |= bare
+        own |= bare
+        ids = [each for each in ids if each is not bare["user_id"].column]
+    if not own.keys() & {"user_id", "item_id"}:
+        return None
+    if not timed:
+        people = [each for each in others if role_of_file(Path(each.sample.file).name.partition(".")[0]) == "user_id"]
+        left = [each for each in guess.sample.columns if each.name not in taken]
+        roles |= {} if "user_id" in roles else _user_with_a_file(left, people)
+    elif "item_id" not in roles:
         somebody = own["user_id"].others if "user_id" in own else ()
         roles |= _item([each for each in ids if each.name not in somebody])
     elif "user_id" not in roles:
-        roles |= _user(ids, [each for each in guesses if each is not guess])
+        roles |= _user(ids, others)
     kind, why = kind_of(guess.sample, roles)
-    return replace(guess, kind=kind, why=why, roles=roles) if kind == "events" else None
+    known = kind == "events" or (timed and roles.keys() - guess.roles.keys() >= {"user_id"})
+    return replace(guess, kind=kind, why=why, roles=roles) if known else None
+
+
+def _bare_id(told: Collection[str], ids: Sequence[ColumnProfile]) -> dict[str, Guess]:
+    """An `id` or `uuid` alone that comes again, where nothing else names a user or a visit: whose deeds they are."""
+    if set(told) & {"user_id", "session_id", "basket_id"}:
+        return {}
+    bare = next((each for each in ids if plain_name(each.name) in ("id", "uuid", "guid")), None)
+    why = "no column is named as users are; it comes again and again"
+    return {"user_id": Guess("user_id", bare, why, "unsure")} if bare else {}
 
 
 def _repeats(column: ColumnProfile) -> bool:
@@ -65,14 +87,22 @@ def _item(ids: Sequence[ColumnProfile]) -> dict[str, Guess]:
     return {"item_id": Guess("item_id", most, why, "unsure")} if most else {}
 
 
-def _user(ids: Sequence[ColumnProfile], others: Sequence[FileGuess]) -> dict[str, Guess]:
-    """The id that another file, which is not of items, has one row for; else the only one that there is."""
-    for column in ids:
+def _user_with_a_file(columns: Sequence[ColumnProfile], others: Sequence[FileGuess]) -> dict[str, Guess]:
+    """The column that another file, which is not of items, has one row for each value of."""
+    for column in columns:
         for other in others:
             there = next((each for each in other.sample.columns if each.name == column.name), None)
-            if there and other.kind != "items" and there.distinct == there.filled and column.share_in(there) > 0.5:
+            owns = there and other.kind != "items" and there.distinct == there.filled >= _FEW
+            if there and owns and column.share_in(there) > 0.5:
                 why = f"{other.sample.file.rpartition('/')[2]} has a row for each of its values"
                 return {"user_id": Guess("user_id", column, why, "unsure")}
+    return {}
+
+
+def _user(ids: Sequence[ColumnProfile], others: Sequence[FileGuess]) -> dict[str, Guess]:
+    """The id that another file, which is not of items, has one row for; else the only one that there is."""
+    if told := _user_with_a_file(ids, others):
+        return told
     fitting = [each for each in ids if not re.search(_OF_OTHERS, plain_name(each.name))]
     buyers = [each for each in fitting if not re.search(_OF_SHOPS, plain_name(each.name))] or fitting
     why = "no column is named as users are; it is the only other id that comes again"

@@ -12,6 +12,7 @@ EVENT_WORDS = {
         "view", "viewed", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "item_view",
         "product_viewed", "viewed_product", "view_product", "product_click", "product_clicked", "item_viewed",
         "visit", "browse", "browsing", "play", "played", "watch", "watched", "listen", "listened", "clicked", "seen",
+        "quickview", "clickout",
     ),
     "add_to_cart": (
         "add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "add_to_basket", "basket_add",
@@ -19,9 +20,9 @@ EVENT_WORDS = {
     ),
     "purchase": (
         "purchase", "purchased", "buy", "transaction", "order", "bought", "sale", "checkout", "paid", "order_completed",
-        "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge",
-        "checkout_completed", "invoice", "rechnung", "facture", "factura", "fattura", "продажа", "venta", "vente",
-        "vendita", "verkauf", "sprzedaz", "satis", "penjualan",
+        "placed_order", "ordered_product", "rental", "rented", "order_placed", "payment", "charge", "pay",
+        "checkout_completed", "booking", "booked", "invoice", "rechnung", "facture", "factura", "fattura", "продажа",
+        "venta", "vente", "vendita", "verkauf", "sprzedaz", "satis", "penjualan",
     ),
     "return": (
         "return", "refund", "returned", "cancel", "cancelled", "canceled", "cancellation", "refunded", "voided",
@@ -34,7 +35,7 @@ EVENT_WORDS = {
     ),
     "like": (
         "like", "liked", "wanted", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add",
-        "save", "product_added_to_wishlist",
+        "save", "product_added_to_wishlist", "bookmark", "bookmarked",
     ),
     "share": ("share",),
     "follow": ("follow", "subscribe"),
@@ -46,6 +47,7 @@ _NEUTRAL = {
     "completed", "complete", "submitted", "confirmed", "success", "successful", "succeeded", "made", "new", "event",
     "ecommerce", "commerce", "user", "customer", "by", "buyer", "seller", "to", "the", "a", "an", "af", "fb", "mp",
     "mobile", "web", "app", "online", "placed", "created", "received", "fulfilled", "performed", "done", "express",
+    "for",
 }  # fmt: skip
 #: Words of what was not done, not yet, or undone.
 _NOT_DONE = {
@@ -138,7 +140,10 @@ def likely_meant_by(word: str) -> str | None:
     stems = _stems(word)
     if known := _meaning(stems):
         return known
-    meant = _meaning(stems - _DONE_TO - _LOOKED_AT)
+    left = stems - _DONE_TO - _LOOKED_AT - _NEUTRAL
+    if not left and stems & _DONE_TO and stems & _LOOKED_AT:
+        return "view"  # the page of a thing: item_detail
+    meant = _meaning(left)
     return None if meant in ("purchase", "return") and stems & _LOOKED_AT else meant
 
 

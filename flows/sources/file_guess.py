@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flows.sources.draft_files import glob_of
 from flows.sources.draft_headless import roles_without_names
+from flows.sources.event_words import first_words, meant_by
 from flows.sources.roles import Guess, guess_roles, plain_name, role_of_file
 from flows.sources.sample import Sample
 
@@ -48,11 +49,24 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
         roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
         roles = _amounts_by_rows(sample, _baskets_of_lines(sample, _without_row_numbers(sample, roles)))
         roles = roles if "user_id" in roles else {**roles, **_user_by_mail(sample)}
+        roles = _deeds_by_words(sample, roles)
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:
         known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None
         roles = guess_roles(sample.columns, ITEM_ROLES, known)
     return FileGuess(sample, kind, why, roles, files, glob_of(files, every) or files[0])
+
+
+def _deeds_by_words(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """Roles with a column whose words are all of deeds, views and purchases among them, whatever it is called."""
+    taken = {guess.column.name for guess in roles.values()}
+    for column in sample.columns:
+        meant = {meant_by(word) for word in column.words}
+        told = {"view", "purchase"} <= meant and None not in meant and len(column.words) == column.distinct
+        if told and column.kind == "text" and "event_type" not in roles and column.name not in taken:
+            why = f"its words are {first_words(column.words)}"
+            return {**roles, "event_type": Guess("event_type", column, why, "likely")}
+    return roles
 
 
 def kind_of(sample: Sample, roles: dict[str, Guess]) -> tuple[str, str]:
@@ -92,7 +106,7 @@ def _pairs(roles: dict[str, Guess]) -> bool:
 def _without_row_numbers(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
     """Roles in which no column that differs from row to row names items, where users have one that does not."""
     named = roles.get("item_id")
-    if named is None or not roles.keys() & {"user_id", "basket_id"} or named.column.distinct < named.column.rows:
+    if named is None or not roles.keys() & {"user_id", "basket_id"} or named.column.distinct < named.column.filled:
         return roles
     others = [sample.column(name) for name in named.others]
     better = next((column for column in others if column.distinct < 0.9 * column.filled), None)
@@ -105,7 +119,12 @@ def _without_row_numbers(sample: Sample, roles: dict[str, Guess]) -> dict[str, G
 def _baskets_of_lines(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
     """Roles in which no column that differs from row to row names orders of which another column has several lines."""
     named = roles.get("basket_id")
-    if named is None or "item_id" not in roles or named.column.distinct < named.column.rows or named.column.rows < _FEW:
+    if (
+        named is None
+        or "item_id" not in roles
+        or named.column.distinct < named.column.filled
+        or named.column.rows < _FEW
+    ):
         return roles
     others = [sample.column(name) for name in named.others]
     better = next((each for each in others if not each.nulls and each.distinct < each.filled), None)

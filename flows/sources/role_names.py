@@ -9,6 +9,8 @@ PERSON = (
     "(user|customer|client|visitor|member|household|shopper|buyer|reviewer|author|account|cust|consumer|kunden?|klant"
     "|client|cliente|card|profile|(?<!sales)(?<!sales_)person)"
 )
+#: People of whom only an id is meant: a student is one, and may as well be a price.
+_OTHER_PERSON = "(student|learner|subscriber|patient|passenger|player|viewer|listener)"
 _ID = "(id|code|no|nr|nbr|num|number|key|sku|asin|nummer|numero|hash|codigo|codice)"
 BASKET = (
     "(order|invoice|basket|transaction|txn|trx|receipt|bill|ticket|bon|beleg|rechnung|bestellung|bestell|auftrags?|facture"
@@ -25,10 +27,10 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "user_id": (
         (f"^{PERSON}_(unique|pseudo|reference|ref)_{_ID}$",
          f"^{PERSON}_?{_ID}?$|^(customer|kunden|member|loyalty|club|bonus)_?(card|karte)(_?{_ID})?$",
-         f"^uid$|{PERSON}_?{_ID}(_hash)?$|^(id|code|key)_{PERSON}$",
+         f"^uid$|{PERSON}_?{_ID}(_hash)?$|^(id|code|key)_{PERSON}$|^{_OTHER_PERSON}_?{_ID}$",
          "^(anonymous|distinct|cookie|device|fullvisitor)_?id$",
          "^((contact|from|payer|order|account)_)?e_?mail(_(address|billing|customer))*$|(customer|user|client|billing|delivery|shipping|recipient|buyer|profile|person)_e?_?mail(_address)?$",
-         "(profile|user|reviewer|screen|nick|member|customer|buyer|client)_?name$"),
+         "(profile|user|reviewer|nick|member|customer|buyer|client)_?name$|(^|user_)screen_?name$"),
         _WORDS,
     ),
     "item_id": (
@@ -71,7 +73,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "line_total": (
         ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
-         "|^spend$|^sold_for$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
+         "|^spend$|^dollar_sales$|^sold_for$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
          "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand|fee)).*(total|revenue)(_(amount|price|value))?$|^amount"),
         NUMBERS,

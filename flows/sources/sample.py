@@ -65,6 +65,8 @@ class Sample:
     selling: tuple[str, str] | None = None
     #: Column → of what its amounts are, where the rows tell it: a piece, a line or an order.
     amounts: dict[str, str] = field(default_factory=dict)
+    #: Rows of the sample in which nothing stands; they are in none of its other numbers.
+    blank: int = 0
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""
@@ -154,6 +156,7 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     if used := _null_words(connection, view):
         keys["nulls"] = ["", *used]
         reasons["nulls"] = f"words that seem to mean nothing: {', '.join(used)}"
+    blank = _leave_out_blank_rows(connection, view)
     distinct = f"(select count(*) from (select distinct * from {quoted(view)}))"
     query = f"select count(*), count(*) - {distinct} from {quoted(view)}"
     rows, copies = connection.execute(query).fetchone() or (0, 0)
@@ -167,8 +170,20 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     behind = {each.name: form for each in texts if (form := _number_behind(connection, view, each))}
     amounts = amounts_of(connection, view, columns)
     return Sample(
-        file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling, amounts
+        file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling, amounts, blank
     )
+
+
+def _leave_out_blank_rows(connection: duckdb.DuckDBPyConnection, view: str) -> int:
+    """Take the rows in which no column has a value out of a view; return how many they were."""
+    names = [row[0] for row in connection.execute(f"describe {quoted(view)}").fetchall()]
+    filled = " or ".join(f"{quoted(name)} is not null" for name in names)
+    query = f"select count(*), count_if(not ({filled})) from {quoted(view)}"
+    rows, blank = connection.execute(query).fetchone() or (0, 0)
+    if 0 < blank < rows:
+        connection.execute(f"alter view {quoted(view)} rename to {quoted(view + '_every')}")
+        connection.execute(f"create view {quoted(view)} as from {quoted(view + '_every')} where {filled}")
+    return int(blank) if blank < rows else 0
 
 
 def _is_counted(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> bool:
