@@ -131,7 +131,8 @@ def encoding_of(head: bytes) -> str:
                 and not (encoding == "cp1251" and _words_are_mixed(text))
             ):
                 return encoding
-    if len(re.findall(r"(?<=[^\W\d_])[³¿¹¶](?=[^\W\d_])", head.decode("cp1252", errors="replace"))) >= _BROKEN:
+    broken = re.findall(r"(?<=[^\W\d_])[³¿¹¶](?=[^\W\d_])", head.decode("cp1252", errors="replace"))
+    if len(broken) >= _BROKEN and not _is_torn_utf_8(head):
         return "cp1250"
     western = any(0x80 <= byte <= 0x9F for byte in head) and _decoded(head, "cp1252") is not None
     return "cp1252" if western else "latin-1"
@@ -149,9 +150,14 @@ def _is_other_script(head: bytes) -> bool:
     """Whether most letters beyond ASCII stand beside each other, and are no UTF-8 with a broken letter among it."""
     runs = re.findall(rb"[\x80-\xff]+", head)
     high = sum(map(len, runs))
+    return sum(len(run) for run in runs if len(run) > 1) > high / 2 and not _is_torn_utf_8(head)
+
+
+def _is_torn_utf_8(head: bytes) -> bool:
+    """Whether nearly all letters beyond ASCII are UTF-8, with a broken one among them."""
     torn = head.decode("utf-8", errors="ignore")
     kept = len(torn.encode("utf-8")) - sum(byte < 0x80 for byte in head)
-    return sum(len(run) for run in runs if len(run) > 1) > high / 2 and kept < 0.9 * high
+    return kept >= 0.9 * sum(byte >= 0x80 for byte in head)
 
 
 def _words_are_mixed(text: str) -> bool:
