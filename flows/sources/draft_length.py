@@ -63,14 +63,16 @@ def _last_columns_in_one_line(text: str) -> str:
     begin = next(at for at in range(places[-1], -1, -1) if not lines[at].startswith(("columns.", "#"))) + 1
     notes: list[str] = []
     written: dict[str, str] = {}
-    for line in lines[begin : places[-1] + 1]:
+    section = lines[begin : places[-1] + 1]
+    for before, line in zip(["", *section], section, strict=False):
         if line.startswith("#"):
             notes.append(line)
-        else:
-            name, _, value = line.removeprefix("columns.").partition(" = ")
-            sure, _, why = notes.pop().partition(": ") if notes else ("", "", "")
-            notes += [f"{sure}: {name}: {why}"] if why else []
-            written[name] = value
+            continue
+        name, _, value = line.removeprefix("columns.").partition(" = ")
+        sure, colon, why = before.partition(": ")
+        if before.startswith("#") and colon:
+            notes[-1] = f"{sure}: {name}: {why}"
+        written[name] = value
     told = ", ".join(f"{name} = {value}" for name, value in written.items())
     return "\n".join([*lines[:begin], *notes, f"columns = {{ {told} }}", *lines[places[-1] + 1 :]]) + "\n"
 
