@@ -19,12 +19,10 @@ from feature_repo.schema import pseudonym
 from flows.connection import connect, literal
 from flows.sources.columns import (
     Expression,
-    as_expression,
     columns_in,
     contract_expressions,
     over_pseudonyms,
     raw_columns_of,
-    raw_names,
 )
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.export_files import files_of
@@ -36,6 +34,7 @@ from flows.sources.reading import TEXT_OF, Raw, open_raw
 from flows.sources.row_choice import choose_rows
 from flows.sources.staging_query import content_order, raw_row_query, staging_query, within
 from flows.sources.unread import mask_unread
+from flows.sources.user_columns import columns_behind, query_of, user_columns
 
 #: Columns of an event that say a visit or a checkout in the shop's words; a user id in them becomes the pseudonym.
 MAY_NAME_USER = ("session_id", "basket_id", "text")
@@ -155,12 +154,6 @@ def _open_section(
     return raws
 
 
-def query_of(section: Section) -> str:
-    """The `from` of a section as a whole query; an empty one where it reads files."""
-    relation = (section.relation or "").strip()
-    return relation if not relation or relation.lower().startswith(("select", "with")) else f"select * from {relation}"
-
-
 def _inputs_of(export: Export, section: Section) -> dict[str, int | None]:
     """Return the inputs that a section's relation names, and how many rows of each to read.
 
@@ -202,22 +195,13 @@ def hide_users(
         connection.register("chunk", chunk)
         connection.execute("insert into pseudonyms select * from chunk")
     users = user_columns(connection, section)
+    users |= columns_behind(connection, section, users, mapping.inputs)
     if not mapping.pseudonymous:
         for name in expressions.keys() & set(MAY_NAME_USER):
             value = expressions[name].value
             if raw_columns_of(connection, value) & users:
                 expressions[name] = Expression(over_pseudonyms(connection, value, users))
     return expressions, users
-
-
-def user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
-    """The raw columns that the user id is made of, but for a session or basket id that stands in for a missing one."""
-    raw = raw_names(connection)
-    users = raw_columns_of(connection, as_expression(section.columns.get("user_id", "user_id"), raw))
-    if len(users) == 1:
-        return users
-    visits = {section.columns.get(name, name).strip('"').casefold() for name in ("session_id", "basket_id")}
-    return {name for name in users if name.casefold() not in visits} or users
 
 
 def _mask_unread(
@@ -290,10 +274,12 @@ def _origin(
 ) -> str:
     """How the raw rows were read, as JSON: what a held row needs to be read again."""
     columns = connection.execute(f"describe select unnest(_raw) from ({query})").fetchall()
+    own = user_columns(connection, section) if hidden else hidden
     origin = {
         "section": section.label,
         "types": {name: dtype for name, dtype, *_ in columns},
-        "pseudonyms": [] if mapping.pseudonymous else sorted(hidden),
+        "pseudonyms": [] if mapping.pseudonymous else sorted(hidden & own),
+        "behind": [] if mapping.pseudonymous else sorted(hidden - own),
         "private": sorted(name for name, *_ in columns if mapping.is_private(name)),
     }
     return json.dumps(origin, sort_keys=True)
