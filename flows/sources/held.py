@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.connection import literal, quoted
+from flows.connection import failure_of, literal, quoted
 from flows.sources.columns import Expression, as_expression, contract_expressions, raw_columns_of, raw_names
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.file_sets import Reading
@@ -82,7 +82,7 @@ def stage_held(mapping: Mapping, rows: pa.Table, folder: Path, key: bytes) -> di
 
 def _why_unread(mapping: Mapping, error: Exception) -> str:
     if isinstance(error, duckdb.Error):
-        return f"{mapping.file}: expected SQL that works on every held row, came an error: {str(error).splitlines()[0]}"
+        return f"{mapping.file}: expected SQL that works on every held row, came an error: {failure_of(error)}"
     return str(error)
 
 
