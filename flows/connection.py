@@ -1,11 +1,14 @@
 """One DuckDB connection as Aisle uses it: UTC, bounded memory, spills to a folder, no extension downloads."""
 
+import re
 from pathlib import Path
 
 import duckdb
 
 #: Two thirds of the 2 GiB an ingest may take; the rest is Python, Arrow and deltalake.
 MEMORY_LIMIT = "1200MiB"
+#: Errors that quote the value which they are about.
+_OF_A_VALUE = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException)
 
 
 def connect(
@@ -30,3 +33,11 @@ def quoted(name: str) -> str:
 def literal(value: str) -> str:
     """An SQL string literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def failure_of(error: duckdb.Error) -> str:
+    """The first line of an error, without a value of the data in it: that may be a user's id."""
+    told = str(error).partition("\nLINE ")[0]
+    if isinstance(error, _OF_A_VALUE):
+        told = re.sub(r"""(["']).*\1""", "'…'", told, flags=re.DOTALL)
+    return told.splitlines()[0]

@@ -30,7 +30,8 @@ from flows.sources.lineage import names_behind
 from flows.sources.macros import add_macros
 from flows.sources.mapping import Mapping, Section
 from flows.sources.reading import open_raw
-from flows.sources.staging import Export, query_of
+from flows.sources.staging import Export
+from flows.sources.user_columns import query_of
 
 #: Rows of each file that a profile is made of.
 PROFILE_ROWS = 5_000

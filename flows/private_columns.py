@@ -14,7 +14,8 @@ def unknown_private_columns(mapping: Mapping, staged: Sequence[StagedTable]) -> 
     if not mapping.private:
         return []
     there = {name.casefold(): name for table in staged for name in _columns_of(table)}
-    return [_said(name, there.values()) for name in mapping.private if name.casefold() not in there]
+    known = there.keys() | mapping.objects
+    return [_said(name, there.values()) for name in mapping.private if name.casefold() not in known]
 
 
 def _said(name: str, there: Iterable[str]) -> str:

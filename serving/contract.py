@@ -40,6 +40,7 @@ def _plausible(moment: datetime) -> datetime:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]  # blanks are nobody's
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^u_[0-9a-f]{24}$")]
 Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True)]  # "5", 5.0 and true are none
@@ -116,7 +117,7 @@ class RecommendationRequest(_Message):
             ]
         },
     )
-    user_id: Name | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
     k: Count = Field(default=10, ge=1, le=200, description="how many items")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
@@ -142,7 +143,7 @@ class BatchRequest(_Message):
         extra="forbid",
         json_schema_extra={"examples": [{"user_ids": ["1228", "1229"], "k": 6, "filters": {"max_price": 20}}]},
     )
-    user_ids: list[Name] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
+    user_ids: list[UserId] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
     pseudonyms: list[Pseudonym] = Field(default=[], max_length=1000)
     k: Count = Field(default=10, ge=1, le=50, description="how many items for each")
     exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
@@ -173,7 +174,7 @@ class Event(_Message):
     """One thing a user did. Without event_time it happened now; without event_id its content names it."""
 
     event_id: Name | None = Field(default=None, description="the same id twice counts once")
-    user_id: Name | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
     item_id: Name | None = Field(default=None, description="needed for every type but search")
     event_type: EventType

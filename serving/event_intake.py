@@ -1,6 +1,7 @@
 """A pushed event's way in: pseudonym, time, id; the spool first, then the online store, so the next answer knows it."""
 
 import hashlib
+import re
 import secrets
 from collections import defaultdict
 from dataclasses import dataclass
@@ -97,15 +98,15 @@ def _is_probe(event: Event) -> bool:
 
 def _row(event: Event, user: str, moment: datetime, arrived: datetime) -> dict[str, Any]:
     row = {
-        "event_id": event.event_id,
+        "event_id": _without_user(event.event_id, event, user),
         "event_time": moment.isoformat(timespec="microseconds"),
         "known_at": arrived.isoformat(timespec="microseconds"),
         "user_id": user,
         "item_id": event.item_id,
         "event_type": event.event_type,
         "channel": event.channel,
-        "session_id": event.session_id,
-        "basket_id": event.basket_id,
+        "session_id": _without_user(event.session_id, event, user),
+        "basket_id": _without_user(event.basket_id, event, user),
         "quantity": event.quantity,
         "unit_price": event.unit_price,
         "discount": event.discount,
@@ -116,6 +117,13 @@ def _row(event: Event, user: str, moment: datetime, arrived: datetime) -> dict[s
     if event.event_id is None:
         row["event_id"] = _id_of_content(row) if event.event_time else f"e_{secrets.token_hex(12)}"
     return row
+
+
+def _without_user(name: str | None, event: Event, user: str) -> str | None:
+    """An id of the sender's with the pseudonym where it has the user's own id as a word: `anna@mail.at/7`."""
+    if name is None or event.user_id is None:
+        return name
+    return re.sub(rf"(?<![^\W_]){re.escape(event.user_id)}(?![^\W_])", user, name)
 
 
 def _id_of_content(row: dict[str, Any]) -> str:

@@ -213,12 +213,16 @@ def _read_as(
         )
     if dtype != "VARCHAR":
         return Expression(read)
-    told = f"{literal(f'{column.name}: expected {_KINDS[column.dtype]}, came ')} || left({given}, 200)"
+    private = mapping.private and any(map(mapping.is_private, raw_columns_of(connection, given)))
+    came = "'something else'" if private else f"left({given}, 200)"
+    told = f"{literal(f'{column.name}: expected {_KINDS[column.dtype]}, came ')} || {came}"
     return Expression(read, f"case when {given} is not null and {read} is null then {told} end")
 
 
 def _text(section: Section, name: str, value: str, raw: Collection[str]) -> str:
-    """An item without a title is called by its id; a category or a brand of blanks is none."""
+    """An item without a title is called by its id; a category or a brand of blanks is none, and so is a user's id."""
+    if name == "user_id":
+        return f"case when trim({value}) <> '' then {value} end"
     if name == "category":
         return f"nullif(regexp_replace(trim({value}), '\\s+>\\s+', ' > ', 'g'), '')"
     if name == "brand":

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from flows.connection import literal, quoted
+from flows.connection import failure_of, literal, quoted
 from flows.sources.columns import Expression, as_expression, contract_expressions, raw_columns_of, raw_names
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.file_sets import Reading
@@ -27,9 +27,9 @@ from flows.sources.staging import (
     Export,
     hide_users,
     open_section_connection,
-    user_columns,
     write_staged,
 )
+from flows.sources.user_columns import user_columns
 
 #: The raw column that carries a held row's id through staging; a catalogue made of replayed events has none.
 ROW_ID = "_held_row_id"
@@ -82,7 +82,7 @@ def stage_held(mapping: Mapping, rows: pa.Table, folder: Path, key: bytes) -> di
 
 def _why_unread(mapping: Mapping, error: Exception) -> str:
     if isinstance(error, duckdb.Error):
-        return f"{mapping.file}: expected SQL that works on every held row, came an error: {str(error).splitlines()[0]}"
+        return f"{mapping.file}: expected SQL that works on every held row, came an error: {failure_of(error)}"
     return str(error)
 
 
@@ -188,18 +188,20 @@ def _require_values(
     """The raw column that holds the pseudonym, where it is that of the user id. Raises NotKept as above."""
     hidden, private = _lost(origin)
     wanted = user_columns(connection, section) if "user_id" in expressions else set()
-    kept_as_pseudonym = bool(hidden) and hidden == wanted
+    own = set(origin["pseudonyms"])  # type: ignore[call-overload]
+    kept_as_pseudonym = bool(own) and own == wanted
     for name, expression in expressions.items():
         lost = raw_columns_of(connection, expression.value) & (hidden | private)
         # Where the clean export would have the pseudonym, the kept pseudonym is what is wanted.
         same = kept_as_pseudonym and name in ("user_id", *MAY_NAME_USER)
         _require_none(section, name, lost & private if same else lost)
-    return min(hidden) if kept_as_pseudonym else None
+    return min(own) if kept_as_pseudonym else None
 
 
 def _lost(origin: dict[str, object]) -> tuple[set[str], set[str]]:
     """The raw columns that hold pseudonyms, and those of which nothing is kept."""
-    return set(origin["pseudonyms"]), set(origin["private"])  # type: ignore[call-overload]
+    hidden = {*origin["pseudonyms"], *origin.get("behind", ())}  # type: ignore[misc,call-overload]
+    return hidden, set(origin["private"])  # type: ignore[call-overload]
 
 
 def _require_none(section: Section, name: str, lost: set[str]) -> None:

@@ -103,13 +103,23 @@ class Mapping:
         return tuple(section for section in self.sections if section.table == table)
 
     def is_private(self, column: str) -> bool:
-        """Whether nothing of a raw column may be kept; as in SQL, letters may be large or small."""
-        return column.casefold() in {name.casefold() for name in self.private}
+        """Whether nothing of a raw column may be kept: it is private, or a key of a private object (`objects`).
+
+        As in SQL, letters may be large or small.
+        """
+        name, private = column.casefold(), {name.casefold() for name in self.private}
+        return name in private or any(name.startswith(f"{each}_") for each in private & self.objects)
 
     def newest_wins(self, table: str) -> bool:
         """Whether a row is as the newest event tells it: a catalogue made of events alone takes its items so."""
         sections = self.sections_of(table)
         return table == "items" and bool(sections) and all(section.from_events for section in sections)
+
+    @property
+    def objects(self) -> set[str]:
+        """The columns whose keys become columns, in small letters."""
+        readings = [*self.inputs.values(), *(each.reading for each in self.sections if each.reading is not None)]
+        return {name.casefold() for reading in readings for name in reading.objects}
 
     @property
     def file_sets(self) -> int:

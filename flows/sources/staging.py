@@ -8,6 +8,8 @@ the raw rows changes nothing. Its footer says how the raw rows were read (`origi
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -16,15 +18,13 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.schema import pseudonym
-from flows.connection import connect, literal
+from flows.connection import connect, failure_of, literal
 from flows.sources.columns import (
     Expression,
-    as_expression,
     columns_in,
     contract_expressions,
     over_pseudonyms,
     raw_columns_of,
-    raw_names,
 )
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.export_files import files_of
@@ -36,9 +36,10 @@ from flows.sources.reading import TEXT_OF, Raw, open_raw
 from flows.sources.row_choice import choose_rows
 from flows.sources.staging_query import content_order, raw_row_query, staging_query, within
 from flows.sources.unread import mask_unread
+from flows.sources.user_columns import columns_behind, query_of, user_columns
 
-#: Columns of an event that say a visit or a checkout in the shop's words; a user id in them becomes the pseudonym.
-MAY_NAME_USER = ("session_id", "basket_id", "text")
+#: Columns that say a visit, a checkout or a trait in the shop's words; a user id in them becomes the pseudonym.
+MAY_NAME_USER = ("session_id", "basket_id", "text", "traits")
 _USERS_AT_ONCE = 100_000
 #: Rows of a joined input that a rehearsal reads for each one of the input that they are joined to.
 JOINED_ROWS = 25
@@ -98,10 +99,11 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
         raws.extend(raw for raw in opened or () if raw.unread)
         _mask_unread(connection, mapping, section, opened or [], key)
         if opened is not None and not any(raw.empty for raw in opened):
-            left_out += choose_rows(connection, mapping, section)
-            users = _hide_users(connection, mapping, section, opened, key)
             file = folder / f"{table}-{position}.parquet"
-            staged.append((str(file), write_staged(connection, export, section, users, file, recipe)))
+            with _failures_told(mapping, section):
+                left_out += choose_rows(connection, mapping, section)
+                users = _hide_users(connection, mapping, section, opened, key)
+                staged.append((str(file), write_staged(connection, export, section, users, file, recipe)))
             forms.append(recipe)
         connection.close()
     rows, lost = sum(rows for _, rows in staged), sum(raw.unread_rows for raw in raws)
@@ -114,6 +116,16 @@ def stage_table(export: Export, table: str, folder: Path, key: bytes) -> StagedT
         )
     unread = tuple(str(raw.unread) for raw in raws)
     return StagedTable(table, tuple(file for file, _ in staged), rows, unread, lost, left_out, tuple(forms))
+
+
+@contextmanager
+def _failures_told(mapping: Mapping, section: Section) -> Iterator[None]:
+    """SQL of the mapping that fails on a row is a MappingError; the error itself, which quotes values, ends here."""
+    try:
+        yield
+    except duckdb.Error as error:
+        expected = "expressions that work on every row of the export"
+        raise MappingError(mapping.file, section.label, expected, f"an error: {failure_of(error)}") from None
 
 
 def open_section_connection(
@@ -153,12 +165,6 @@ def _open_section(
         came = f"{str(section.relation).strip()!r}, which fails: {str(error).splitlines()[0]}"
         raise MappingError(mapping.file, f"{section.label}.from", expected, came) from error
     return raws
-
-
-def query_of(section: Section) -> str:
-    """The `from` of a section as a whole query; an empty one where it reads files."""
-    relation = (section.relation or "").strip()
-    return relation if not relation or relation.lower().startswith(("select", "with")) else f"select * from {relation}"
 
 
 def _inputs_of(export: Export, section: Section) -> dict[str, int | None]:
@@ -202,22 +208,13 @@ def hide_users(
         connection.register("chunk", chunk)
         connection.execute("insert into pseudonyms select * from chunk")
     users = user_columns(connection, section)
+    users |= columns_behind(connection, section, users, mapping.inputs)
     if not mapping.pseudonymous:
         for name in expressions.keys() & set(MAY_NAME_USER):
             value = expressions[name].value
             if raw_columns_of(connection, value) & users:
                 expressions[name] = Expression(over_pseudonyms(connection, value, users))
     return expressions, users
-
-
-def user_columns(connection: duckdb.DuckDBPyConnection, section: Section) -> set[str]:
-    """The raw columns that the user id is made of, but for a session or basket id that stands in for a missing one."""
-    raw = raw_names(connection)
-    users = raw_columns_of(connection, as_expression(section.columns.get("user_id", "user_id"), raw))
-    if len(users) == 1:
-        return users
-    visits = {section.columns.get(name, name).strip('"').casefold() for name in ("session_id", "basket_id")}
-    return {name for name in users if name.casefold() not in visits} or users
 
 
 def _mask_unread(
@@ -260,27 +257,22 @@ def write_staged(
     """Write the staged rows of the relation `raw` to a parquet file; return how many there are.
 
     `users`: the contract's columns, and the raw columns that hold pseudonyms. With a `recipe`, the raw rows are not
-    written, but can be read again. Raises MappingError.
+    written, but can be read again.
     """
     raw_columns = [row[0] for row in connection.execute("describe raw").fetchall()]
     query = staging_query(export.mapping, section, users[0], raw_columns, users[1])
     bounds, columns = within(section.table, export.since, export.until), "*"
-    try:
-        if recipe is not None:
-            shown = [name for name in raw_columns if not name.startswith(TEXT_OF)]
-            raw_rows = raw_row_query(export.mapping, users[0].get("user_id"), raw_columns, users[1])
-            keep_recipe(connection, keyed(raw_rows, shown))
-            query, columns = keyed(query, shown), "* exclude (_raw)"
-        chosen = f"select {columns} from ({query}) where {bounds}"
-        origin = _origin(connection, export.mapping, section, query, users[1])
-        connection.execute(
-            f"copy ({chosen} order by {content_order(section.table)}) to {literal(str(file))} "
-            f"(format parquet, kv_metadata {{origin: {literal(origin)}}})"
-        )
-    except duckdb.Error as error:
-        came = f"an error: {str(error).splitlines()[0]}"
-        expected = "expressions that work on every row of the export"
-        raise MappingError(export.mapping.file, section.label, expected, came) from error
+    if recipe is not None:
+        shown = [name for name in raw_columns if not name.startswith(TEXT_OF)]
+        raw_rows = raw_row_query(export.mapping, users[0].get("user_id"), raw_columns, users[1])
+        keep_recipe(connection, keyed(raw_rows, shown))
+        query, columns = keyed(query, shown), "* exclude (_raw)"
+    chosen = f"select {columns} from ({query}) where {bounds}"
+    origin = _origin(connection, export.mapping, section, query, users[1])
+    connection.execute(
+        f"copy ({chosen} order by {content_order(section.table)}) to {literal(str(file))} "
+        f"(format parquet, kv_metadata {{origin: {literal(origin)}}})"
+    )
     row = connection.execute("select count(*) from read_parquet(?)", [str(file)]).fetchone()
     return int(row[0]) if row else 0
 
@@ -290,10 +282,12 @@ def _origin(
 ) -> str:
     """How the raw rows were read, as JSON: what a held row needs to be read again."""
     columns = connection.execute(f"describe select unnest(_raw) from ({query})").fetchall()
+    own = user_columns(connection, section) if hidden else hidden
     origin = {
         "section": section.label,
         "types": {name: dtype for name, dtype, *_ in columns},
-        "pseudonyms": [] if mapping.pseudonymous else sorted(hidden),
+        "pseudonyms": [] if mapping.pseudonymous else sorted(hidden & own),
+        "behind": [] if mapping.pseudonymous else sorted(hidden - own),
         "private": sorted(name for name, *_ in columns if mapping.is_private(name)),
     }
     return json.dumps(origin, sort_keys=True)

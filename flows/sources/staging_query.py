@@ -27,7 +27,8 @@ def staging_query(
     user = expressions.get("user_id")
     table = TABLES[section.table]
     inner = [f"{expressions[name].value} as {quoted(name)}" for name in table.column_names]
-    uncast = [unread_number(name, raw_columns) for name in raw_columns if name.startswith(TEXT_OF)]
+    secret = {name for name in raw_columns if mapping.is_private(name) or name in user_columns}
+    uncast = [unread_number(name, raw_columns, secret) for name in raw_columns if name.startswith(TEXT_OF)]
     uncast += [expression.unreadable for expression in expressions.values() if expression.unreadable]
     inner.append(f"coalesce({', '.join([*uncast, 'null::varchar'])}) as _uncast")
     inner.append(f"{_raw_row(mapping, raw_columns, user_columns)} as _raw")
@@ -93,13 +94,17 @@ def _raw_row(mapping: Mapping, raw_columns: Collection[str], user_columns: Colle
     return f"{{{', '.join(kept)}}}"
 
 
-def unread_number(name: str, raw_columns: Collection[str]) -> str:
-    """SQL that is null, or says which text of a column named in `numbers` is none; `name` is that of the text."""
+def unread_number(name: str, raw_columns: Collection[str], secret: Collection[str] = ()) -> str:
+    """SQL that is null, or says which text of a column named in `numbers` is none; `name` is that of the text.
+
+    Of a `secret` column it does not say which.
+    """
     own = name.removeprefix(TEXT_OF)
     text, told = f"r.{quoted(name)}", literal(f"{own}: expected a number, came ")
     if own not in raw_columns:
         return "null::varchar"
-    return f"case when {text} is not null and r.{quoted(own)} is null then {told} || left({text}, 200) end"
+    came = "'something else'" if own in secret else f"left({text}, 200)"
+    return f"case when {text} is not null and r.{quoted(own)} is null then {told} || {came} end"
 
 
 def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) -> str:

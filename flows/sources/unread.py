@@ -32,7 +32,7 @@ def _masked(row: dict[str, str], made: dict[str, Callable[[str], str]], users: s
     """The line with its user id and private values replaced; `made`: a column's name in small letters → how."""
     line = row["line"] or ""
     if row["delimiter"] is None:
-        return _masked_json(line, made, users)
+        return _masked_json(line, made)
     header = [name.casefold() for name in json.loads(row["header"])]
     fields = next(csv.reader([line.strip("\r\n")], delimiter=row["delimiter"]), [])
     places = [place for place, name in enumerate(header) if name in made]
@@ -47,11 +47,12 @@ def _masked(row: dict[str, str], made: dict[str, Callable[[str], str]], users: s
     return row["delimiter"].join(fields)
 
 
-def _masked_json(line: str, made: dict[str, Callable[[str], str]], users: set[str]) -> str | None:
+def _masked_json(line: str, made: dict[str, Callable[[str], str]]) -> str | None:
+    """The same of a JSON line. A key that the line does not have may lie within an object, under another name."""
     for name, value_of in made.items():
         key = rf'"{re.escape(name)}"'
         pattern = re.compile(rf'({key}\s*:\s*)(?:"([^"\\]*)"|(-?\d+))(?=\s*[,}}])', re.IGNORECASE)
         line, found = pattern.subn(lambda at, of=value_of: at[1] + json.dumps(of(at[2] or at[3] or "")), line)
-        if found != len(re.findall(key, line, re.IGNORECASE)) or (name in users and not found):
+        if not found or found != len(re.findall(key, line, re.IGNORECASE)):
             return None
     return line
