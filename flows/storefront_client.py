@@ -1,5 +1,6 @@
 """Ask the running serving API over HTTP, as a shop would."""
 
+import http.client
 import json
 import time
 import urllib.request
@@ -8,6 +9,8 @@ from urllib.error import HTTPError, URLError
 
 ANSWER_SECONDS = 30
 POLL_SECONDS = 0.5
+#: What every slate has.
+SLATE_PARTS = {"release_id", "source", "user", "as_of", "slate", "notes"}
 
 
 class ServingUnreachable(RuntimeError):
@@ -20,7 +23,11 @@ class NoServing(ServingUnreachable):
 
 def ask_for_slate(serving_url: str, user: dict[str, str], k: int, api_key: str | None = None) -> dict[str, Any]:
     """Return the slate of one user; `user` holds `user_id` or `pseudonym`. Raises ServingUnreachable."""
-    return _ask(f"{serving_url}/v1/recommendations", {**user, "k": k}, api_key)
+    url = f"{serving_url}/v1/recommendations"
+    answer = _ask(url, {**user, "k": k}, api_key)
+    if not answer.keys() >= SLATE_PARTS:
+        raise ServingUnreachable(f"{url} answered something else than a slate; is it Aisle's serving API?")
+    return answer
 
 
 def push_event(serving_url: str, event: dict[str, Any], api_key: str | None = None) -> dict[str, Any]:
@@ -46,14 +53,22 @@ def wait_for_release(serving_url: str, release_id: str, seconds: float) -> None:
     raise ServingUnreachable(f"Serving did not take release {release_id} within {seconds:.0f} s; it said: {said}")
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect as the answer that it is; urllib would take the key along to another server."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none."""
+        return
+
+
 def _ask(url: str, question: dict[str, Any] | None = None, api_key: str | None = None) -> dict[str, Any]:
     body = None if question is None else json.dumps(question).encode()
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
     if api_key is not None:
-        request.add_header("Authorization", f"Bearer {api_key}")
+        request.add_header("Authorization", f"Bearer {_sendable(api_key)}")
     try:
-        with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:
-            said: dict[str, Any] = json.load(answer)
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=ANSWER_SECONDS) as answer:
+            said = json.load(answer)
     except HTTPError as error:
         raise ServingUnreachable(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
     except (URLError, OSError) as error:
@@ -63,4 +78,16 @@ def _ask(url: str, question: dict[str, Any] | None = None, api_key: str | None =
             f"no serving API answers at {url.partition('/v1/')[0]} ({reason.lower()}). "
             "Start it: aisle up, or aisle serve."
         ) from error
+    except (ValueError, http.client.HTTPException):
+        said = None
+    if not isinstance(said, dict):
+        raise ServingUnreachable(f"{url} answered something else than JSON of Aisle's; is it the serving API?")
     return said
+
+
+def _sendable(api_key: str) -> str:
+    """Return the key as a header takes it. Raises ServingUnreachable, which does not repeat the key."""
+    key = api_key.strip()  # as it is read from a file
+    if not key or not key.isascii() or not key.isprintable():
+        raise ServingUnreachable("AISLE_API_KEY: expected a key in one line of ASCII, as `aisle key new` prints it.")
+    return key

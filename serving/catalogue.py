@@ -79,7 +79,7 @@ def read_catalogue(path: Path) -> Catalogue:
         prices=np.array([np.nan if item.price is None else item.price for item in items], np.float32),
         title_ids=_title_ids(items),
         by_category=_positions([item.category for item in items], _category_paths),
-        by_brand=_positions([item.brand for item in items], _folded),
+        by_brand=_positions([item.brand for item in items], lambda brand: [brand_key(brand)]),
     )
 
 
@@ -94,9 +94,9 @@ def allowed_items(
     for item_id in conditions.exclude:
         allowed[catalogue.index.get(item_id, 0)] = False
     if conditions.category is not None:
-        allowed &= _mask(catalogue, catalogue.by_category, conditions.category)
+        allowed &= _mask(catalogue, catalogue.by_category, category_key(conditions.category))
     if conditions.brand is not None:
-        allowed &= _mask(catalogue, catalogue.by_brand, conditions.brand)
+        allowed &= _mask(catalogue, catalogue.by_brand, brand_key(conditions.brand))
     if conditions.min_price is not None:
         allowed &= catalogue.prices >= conditions.min_price
     if conditions.max_price is not None:
@@ -109,9 +109,19 @@ def first_category(category: str | None) -> str | None:
     return category.split(SEPARATOR, 1)[0] if category else None
 
 
-def _mask(catalogue: Catalogue, positions: dict[str, npt.NDArray[np.int32]], name: str) -> npt.NDArray[np.bool_]:
+def category_key(path: str) -> str:
+    """Return what a category path is found by in `by_category`: the same in any case and with any blanks."""
+    return SEPARATOR.join(part.strip() for part in path.casefold().split(SEPARATOR))
+
+
+def brand_key(name: str) -> str:
+    """Return what a brand is found by in `by_brand`: the same in any case."""
+    return name.strip().casefold()
+
+
+def _mask(catalogue: Catalogue, positions: dict[str, npt.NDArray[np.int32]], key: str) -> npt.NDArray[np.bool_]:
     mask = np.zeros(len(catalogue.items), np.bool_)
-    mask[positions.get(name.strip().casefold(), np.empty(0, np.int32))] = True
+    mask[positions.get(key, np.empty(0, np.int32))] = True
     return mask
 
 
@@ -137,12 +147,8 @@ def _title_ids(items: list[Item]) -> list[int]:
     return [first.setdefault(item.title.strip().casefold(), position) for position, item in enumerate(items)]
 
 
-def _folded(name: str) -> list[str]:
-    return [name.casefold()]
-
-
 def _category_paths(category: str) -> list[str]:
-    parts = [part.strip() for part in category.casefold().split(SEPARATOR)]
+    parts = category_key(category).split(SEPARATOR)
     return reduce(lambda paths, part: [*paths, paths[-1] + SEPARATOR + part if paths else part], parts, list[str]())
 
 

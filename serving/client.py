@@ -1,7 +1,8 @@
 """A typed client of the API, for a shop's own Python: `Aisle("http://127.0.0.1:8000", key).recommend("1228")`.
 
 Standard library only. A question is asked again when the server does not answer or says that waiting helps (429, 503);
-events are safe to send again, because each has an id before it is sent.
+events are safe to send again, because each has an id before it is sent. No redirect is followed: the key is for one
+server, and a question that is posted would become a GET without a body.
 """
 
 import http.client
@@ -11,18 +12,19 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 #: Answers after which the same request may be sent again.
 _PASSING = (429, 502, 503, 504)
 LONGEST_PAUSE = 10.0
+Answer = TypeVar("Answer")
 
 
 class ServerUnreachable(Exception):
-    """The server did not answer, however often it was asked."""
+    """The server did not answer, or not as Aisle does, however often it was asked."""
 
 
 class RequestRefused(Exception):
@@ -33,7 +35,7 @@ class RequestRefused(Exception):
         self.type = str(problem.get("type", "about:blank"))
         self.title = str(problem.get("title", ""))
         self.detail = str(problem.get("detail", ""))
-        self.errors = tuple((str(each["pointer"]), str(each["detail"])) for each in problem.get("errors", []))
+        self.errors = _field_errors(problem.get("errors"))
         super().__init__(f"{status} {self.title}: {self.detail} {list(self.errors) or ''}".strip())
 
 
@@ -98,7 +100,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Aisle:
-    """A server and how patiently it is asked: seconds for one answer, and how often again when none comes."""
+    """A server and how patiently it is asked: `timeout` seconds of its silence, and how often again when none comes."""
 
     url: str
     api_key: str | None = None
@@ -111,38 +113,36 @@ class Aisle:
         Raises RequestRefused, ServerUnreachable.
         """
         question = {"k": k, **wishes} | ({} if user_id is None else {"user_id": user_id})
-        return _slate(self._ask("/v1/recommendations", question))
+        return self._ask("/v1/recommendations", question, _slate)
 
     def recommend_many(self, user_ids: Sequence[str], k: int = 10, **wishes: Any) -> list[Slate]:
         """Return the slates of up to 1,000 users, in their order. Raises RequestRefused, ServerUnreachable."""
         question = {"user_ids": list(user_ids), "k": k, **wishes}
-        return [_slate(each) for each in self._ask("/v1/recommendations/batch", question)["slates"]]
+        return self._ask("/v1/recommendations/batch", question, lambda said: [*map(_slate, said["slates"])])
 
     def similar(self, item_id: str, k: int = 10, language: str = "en") -> list[SlateItem]:
         """Return items like one item. Raises RequestRefused (404: not in the release), ServerUnreachable."""
         question = {"item_id": item_id, "k": k, "language": language}
-        return [_item(each) for each in self._ask("/v1/similar-items", question)["slate"]]
+        return self._ask("/v1/similar-items", question, lambda said: [*map(_item, said["slate"])])
 
     def push(self, *events: Mapping[str, Any]) -> Receipt:
         """Tell what users did; when this returns it is on disk. Raises RequestRefused, ServerUnreachable.
 
-        An event is a mapping as the API takes it; one without event_id gets one, so that sending again counts once.
+        An event is a mapping as the API takes it; one without event_id gets one for all tries of this call. After an
+        error it may count all the same: who calls again for the same event gives it an id of their own.
         """
         named = [{**event, "event_id": event.get("event_id") or uuid.uuid4().hex} for event in events]
-        said = self._ask("/v1/events", {"events": named})
-        accepted, duplicates, updated = (int(said[name]) for name in ("accepted", "duplicates", "updated_users"))
-        return Receipt(accepted, duplicates, updated, tuple(said["event_ids"]), tuple(said["notes"]))
+        return self._ask("/v1/events", {"events": named}, _receipt)
 
-    def _ask(self, path: str, question: Mapping[str, Any]) -> Any:
-        headers = {"Content-Type": "application/json"}
-        if self.api_key is not None:
-            headers["Authorization"] = f"Bearer {self.api_key}"
+    def _ask(self, path: str, question: Mapping[str, Any], read: Callable[[Any], Answer]) -> Answer:
+        headers = {"Content-Type": "application/json", **_authorization(self.api_key)}
         request = urllib.request.Request(self.url.rstrip("/") + path, json.dumps(question).encode(), headers)
+        opener = urllib.request.build_opener(_NoRedirect)
         for attempt in range(self.retries + 1):
             last = attempt == self.retries
             try:
-                with urllib.request.urlopen(request, timeout=self.timeout) as answer:
-                    return json.load(answer)
+                with opener.open(request, timeout=self.timeout) as answer:
+                    return _understood(json.load(answer), read)
             except urllib.error.HTTPError as error:
                 if last or error.code not in _PASSING:
                     raise RequestRefused(error.code, _problem(error)) from None
@@ -155,13 +155,38 @@ class Aisle:
         raise AssertionError("the loop returns or raises")
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Leaves a redirect as the answer that it is; urllib would take the key along to another server."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """Follow none."""
+        return
+
+
+def _authorization(api_key: str | None) -> dict[str, str]:
+    """Return the header with the key. Raises ValueError, which does not repeat the key, where it can be none."""
+    if api_key is None:
+        return {}
+    key = api_key.strip()  # as it is read from a file
+    if not key or not key.isascii() or not key.isprintable():
+        raise ValueError("api_key: expected a key in one line of ASCII, as `aisle key new` prints it; None for none.")
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _understood(said: Any, read: Callable[[Any], Answer]) -> Answer:
+    try:
+        return read(said)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"what came is no answer of Aisle's ({type(error).__name__}: {error})") from error
+
+
 def _pause(attempt: int) -> float:
     """Twice as long each time, and never quite the same for two callers (full jitter)."""
     return float(random.uniform(0, min(LONGEST_PAUSE, 0.1 * 2**attempt)))
 
 
 def _asked_pause(retry_after: str | None, attempt: int) -> float:
-    return min(LONGEST_PAUSE, float(retry_after)) if retry_after and retry_after.isdigit() else _pause(attempt)
+    return min(LONGEST_PAUSE, float(retry_after)) if retry_after and retry_after.isdecimal() else _pause(attempt)
 
 
 def _problem(error: urllib.error.HTTPError) -> Mapping[str, Any]:
@@ -169,7 +194,25 @@ def _problem(error: urllib.error.HTTPError) -> Mapping[str, Any]:
         found = json.load(error)
     except (OSError, ValueError, http.client.HTTPException):
         found = None
+    if error.code in range(300, 400):
+        elsewhere = error.headers.get("Location", "elsewhere")
+        return {"title": error.reason, "detail": f"The server sends on to {elsewhere}, which is not followed; see url."}
     return found if isinstance(found, dict) else {"title": error.reason}
+
+
+def _field_errors(found: object) -> tuple[tuple[str, str], ...]:
+    """Return pointer and detail of each wrong field; what a proxy in between calls errors has neither."""
+    errors = found if isinstance(found, list) else []
+    return tuple(
+        (str(each["pointer"]), str(each["detail"]))
+        for each in errors
+        if isinstance(each, dict) and {"pointer", "detail"} <= each.keys()
+    )
+
+
+def _receipt(said: Mapping[str, Any]) -> Receipt:
+    accepted, duplicates, updated = (int(said[name]) for name in ("accepted", "duplicates", "updated_users"))
+    return Receipt(accepted, duplicates, updated, tuple(said["event_ids"]), tuple(said["notes"]))
 
 
 def _slate(said: Mapping[str, Any]) -> Slate:

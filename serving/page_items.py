@@ -14,6 +14,10 @@ HUES = 12
 #: A price below this would read as nothing (fuel is sold by the thousandth).
 LEAST_PRICE = 0.005
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "¥"}
+#: Currencies whose smallest coin is not a hundredth (ISO 4217): how many decimals their prices have.
+_ZERO = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+_DECIMALS = dict.fromkeys(_ZERO, 0) | dict.fromkeys(_THREE, 3)
 _DEEDS = {
     "view": "Looked at",
     "add_to_cart": "In basket",
@@ -111,5 +115,8 @@ def _letter(title: str) -> str:
 def _price(item: Item) -> str:
     if item.price is None or item.price < LEAST_PRICE:
         return ""
-    symbol = _SYMBOLS.get(item.currency or "")
-    return f"{symbol}{item.price:,.2f}" if symbol else f"{item.price:,.2f} {item.currency or ''}".strip()
+    symbol, decimals = _SYMBOLS.get(item.currency or ""), _DECIMALS.get(item.currency or "", 2)
+    if decimals == 0 and item.price != round(item.price):
+        decimals = 2  # a shop that tells parts of a yen means them
+    amount = f"{item.price:,.{decimals}f}"
+    return f"{symbol}{amount}" if symbol else f"{amount} {item.currency or ''}".strip()

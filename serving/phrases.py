@@ -16,7 +16,8 @@ class Phrases:
     """Sentences of one language. `own` tells of a deed at the item itself, `deeds` names one at another item.
 
     Both are by event type, '' for any other. `together_with`, `looked_at_with` and `like` are told of an item beside
-    another one, whoever looks. `day` is filled with year, month (its name in English) and day.
+    another one, whoever looks. `once_popular` is told where the month that was counted has passed. `day` is filled with
+    year, month (its name in English) and day.
     """
 
     habit: str
@@ -32,6 +33,8 @@ class Phrases:
     like: str
     popular: str
     popular_in: str
+    once_popular: str
+    once_popular_in: str
     model: str
     whole: str
     anything: str
@@ -75,6 +78,8 @@ _ENGLISH = Phrases(
     like="Similar to {title}.",
     popular="Popular this month.",
     popular_in="Popular in {category} this month.",
+    once_popular="Popular.",
+    once_popular_in="Popular in {category}.",
     model="Fits what you chose lately.",
     whole="Fits what you chose so far.",
     anything="From our range.",
@@ -115,8 +120,10 @@ _CHINESE = Phrases(
     together_with="常与“{title}”一起购买。",
     looked_at_with="常与“{title}”一起浏览。",
     like="与“{title}”相似。",
-    popular="本月热销。",
-    popular_in="本月“{category}”类热销。",
+    popular="本月热门。",
+    popular_in="本月“{category}”类热门。",
+    once_popular="热门商品。",
+    once_popular_in="“{category}”类热门。",
     model="符合您最近的选择。",
     whole="符合您以往的选择。",
     anything="来自我们的商品。",

@@ -8,14 +8,14 @@ because it is popular.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.catalogue import first_category
+from serving.catalogue import Item, first_category
 from serving.contract import Reason
 from serving.model_inputs import KnownRow
 from serving.phrases import PHRASES, Language, when
@@ -27,6 +27,8 @@ SIMILAR_COSINE = 0.35
 #: Places within its first category up to which we call an item popular, and interactions that make it so at least.
 POPULAR_PLACES = 50
 POPULAR_TAKES = 2
+#: The days before a release that its popularity counts.
+POPULAR_SPAN = timedelta(days=28)
 
 
 #: Items of a user that an item may be often bought with, of which the best are tried; and the newest ones together.
@@ -98,17 +100,23 @@ def reason_for(position: int, evidence: Evidence, citation: Citation | None = No
         return own
     if citation is not None:
         return _cited_reason(position, citation, evidence)
-    popular = popular_reason(position, evidence.release, evidence.language)
+    popular = popular_reason(position, evidence.release, evidence.language, evidence.now)
     return popular or Reason(kind="popular", text=PHRASES[evidence.language].anything)
 
 
-def popular_reason(position: int, release: Release, language: Language) -> Reason | None:
-    """Return the popularity reason, None where the item is not among the most popular of its first category."""
+def popular_reason(position: int, release: Release, language: Language, now: datetime) -> Reason | None:
+    """Return the popularity reason, None where the item is not among the most popular of its first category.
+
+    A release that is older than the days it counted says nothing of this month.
+    """
     if release.popularity[position] < POPULAR_TAKES or release.category_places[position] >= POPULAR_PLACES:
         return None
     category = first_category(release.catalogue.items[position].category)
     phrases = PHRASES[language]
-    text = phrases.popular_in.format(category=readable(category)) if category else phrases.popular
+    here, anywhere = phrases.popular_in, phrases.popular
+    if now - release.as_of >= POPULAR_SPAN:
+        here, anywhere = phrases.once_popular_in, phrases.once_popular
+    text = here.format(category=readable(category)) if category else anywhere
     return Reason(kind="popular", text=text)
 
 
@@ -118,8 +126,13 @@ def bought_together(position: int, other: int, release: Release) -> bool:
 
 
 def readable(text: str) -> str:
-    """Return a name that a shop wrote in capitals as people write it; others as they are."""
-    return text.capitalize() if text.isupper() and len(text) > 3 else text
+    """Return a name that a shop wrote in capitals as people write it; others as they are.
+
+    Beside letters that have no capitals (USB充电器) those in capitals are a name's own.
+    """
+    if not text.isupper() or len(text) <= 3:
+        return text
+    return text if any(each.isalpha() and each.upper() == each.lower() for each in text) else text.capitalize()
 
 
 def _own_reason(position: int, evidence: Evidence) -> Reason | None:
@@ -163,9 +176,13 @@ def _cited_reason(position: int, citation: Citation, evidence: Evidence) -> Reas
     (cited,) = citation.items
     form = phrases.co_purchase if bought_together(position, cited, evidence.release) else phrases.co_view
     if citation.kind == "similar":
-        form = phrases.same_kind if items[cited].title == items[position].title else phrases.similar
+        form = phrases.same_kind if _one_title(items[cited], items[position]) else phrases.similar
     text = form.format(title=_title(cited, evidence.release), deed=_deed(cited, evidence))
     return Reason(kind=citation.kind, text=text, because=because)
+
+
+def _one_title(one: Item, other: Item) -> bool:
+    return one.title.strip().casefold() == other.title.strip().casefold()
 
 
 def _title(position: int, release: Release) -> str:

@@ -152,7 +152,8 @@ def _draft(release: Release, question: Question, row: UserRow | None, now: datet
         available = int(np.count_nonzero(allowed))
     k = min(question.k, available)
     if k < question.k:
-        notes.append("No item fits the conditions." if k == 0 else f"Only {k} items fit the conditions.")
+        some = f"Only {k} {'item fits' if k == 1 else 'items fit'} the conditions."
+        notes.append(some if k else "No item fits the conditions.")
     depth = min(candidates_for(question.k, question.wishes, active), available)
     return Draft(question, known, source, active, allowed, k, depth, notes)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from serving.catalogue import SEPARATOR, Catalogue
+from serving.catalogue import SEPARATOR, Catalogue, category_key
 from serving.shelf_rules import HeldBack
 
 POLICIES = "policies.json"
@@ -29,7 +29,7 @@ def read_policies(path: Path, catalogue: Catalogue) -> HeldBack | None:
             content["categories"], key=lambda row: len(row["category"].split(SEPARATOR)) * bool(row["category"])
         )
         for row in rows:
-            category = row["category"].casefold()
+            category = category_key(row["category"])
             found = catalogue.by_category.get(category, np.empty(0, np.int32)) if category else slice(1, None)
             for deed, mask in masks.items():
                 if deed in row:

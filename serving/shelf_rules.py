@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from feature_repo.slate_rules import MOST_PLACES, PublishedRules, Rule
-from serving.catalogue import Catalogue
+from serving.catalogue import Catalogue, brand_key, category_key
 
 Mask = npt.NDArray[np.bool_]
 
@@ -120,9 +120,10 @@ def _positions(rule: Rule, catalogue: Catalogue) -> npt.NDArray[np.int32]:
     if rule.item is not None:
         position = catalogue.index.get(rule.item)
         found.append(np.array([] if position is None else [position], np.int32))
-    for name, places in ((rule.category, catalogue.by_category), (rule.brand, catalogue.by_brand)):
-        if name is not None:
-            found.append(places.get(name.casefold(), np.empty(0, np.int32)))
+    if rule.category is not None:
+        found.append(catalogue.by_category.get(category_key(rule.category), np.empty(0, np.int32)))
+    if rule.brand is not None:
+        found.append(catalogue.by_brand.get(brand_key(rule.brand), np.empty(0, np.int32)))
     result = found[0]
     for other in found[1:]:
         result = np.intersect1d(result, other)

@@ -41,7 +41,7 @@ def shop_of(release: Release, counts: list[int]) -> Release:
 def test_a_crowd_of_equals_across_the_last_popular_place_is_not_popular(release: Release, counts, popular: int):
     shop = shop_of(release, counts)
     everything = list(range(1, len(counts) + 1))
-    told = [each for each in everything if popular_reason(each, shop, "en")]
+    told = [each for each in everything if popular_reason(each, shop, "en", shop.as_of)]
     assert told == everything[:popular]
     assert len(told) <= POPULAR_PLACES
     sources = candidate_sources(shop, known_row(UserRow(), {}), everything, scored=True)

@@ -1,7 +1,7 @@
 """Each reason is one sentence, and true of what the answer was made from."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -95,10 +95,19 @@ def test_an_item_of_the_same_title_is_called_the_same_kind(release: Release):
     items[2] = replace(items[2], title="Milk")
     twins = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
     assert reason(twins, seen(MILK, "purchase", DAY), "i02").text == "The same kind as one which you bought."
+    items[2] = replace(items[2], title="MILK ")
+    twins = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
+    assert reason(twins, seen(MILK, "purchase", DAY), "i02").text == "The same kind as one which you bought."
 
 
 def test_a_popular_item_is_popular_in_its_first_category(release: Release):
     assert reason(release, UserRow(), COFFEE).text == "Popular in Grocery this month."
+
+
+def test_what_was_popular_before_a_release_of_long_ago_is_not_told_of_this_month(release: Release):
+    old = replace(release, as_of=release.as_of - timedelta(days=28))
+    assert reason(old, UserRow(), COFFEE).text == "Popular in Grocery."
+    assert reason(old, UserRow(), COFFEE, language="zh").text == "“Grocery”类热门。"
 
 
 def test_what_nobody_bought_is_not_called_popular(release: Release):
@@ -131,8 +140,14 @@ def test_chinese_reasons_read_as_people_write_them(release: Release):
     assert told(UserRow(habits=(Habit(MILK, 5.0, NOW - 20 * DAY),)), MILK) == "您买过5次，最近一次是12月12日。"
     assert told(UserRow(habits=(Habit(MILK, 1.0, NOW - 330 * DAY),)), MILK) == "您2017年2月5日买过。"
     assert told(seen(BREAD, "add_to_cart", DAY), MILK) == "常与您加入购物车的“Bread”一起购买。"
-    assert told(UserRow(), COFFEE) == "本月“Grocery”类热销。"
+    assert told(UserRow(), COFFEE) == "本月“Grocery”类热门。"
 
 
 def test_names_in_capitals_are_made_readable():
     assert [readable(text) for text in ("GROCERY", "Dairy", "TV", "iPhone")] == ["Grocery", "Dairy", "TV", "iPhone"]
+    assert readable("ÉCLAIR 2 KG") == "Éclair 2 kg"
+
+
+@pytest.mark.parametrize("name", ["USB充电器", "TCL电视机55英寸", "LEDランプ"])
+def test_capitals_beside_a_script_without_them_stay(name: str):
+    assert readable(name) == name

@@ -123,6 +123,11 @@ def test_filters_hold_for_every_item(release: Release, metrics: Metrics):
     assert {item.brand for item in branded.slate} == {"Maker"}
 
 
+def test_one_item_that_fits_is_told_as_one(release: Release, metrics: Metrics):
+    answer = recommend(release, Question(None, 5, Conditions(max_price=1.24)), AS_OF, metrics)
+    assert answer.notes == ["Only 1 item fits the conditions."]
+
+
 def test_filters_that_leave_nothing_give_an_empty_slate_that_says_so(release: Release, metrics: Metrics):
     answer = recommend(release, Question(REGULAR, 10, Conditions(category="Toys")), AS_OF, metrics)
     assert (answer.slate, answer.notes) == ([], ["No item fits the conditions."])

@@ -58,11 +58,12 @@ def test_blanks_around_a_brand_or_a_part_of_a_category_hide_it_from_no_rule_and_
     path.write_bytes(gzip.compress("\n".join(map(json.dumps, rows)).encode()))
     catalogue = read_catalogue(path)
     assert catalogue.items[1].brand == "Maker"
-    for text in ('brand = "Maker "', 'category = "Grocery > Dairy"'):
+    for text in ('brand = "Maker "', 'category = "Grocery > Dairy"', 'category = "GROCERY  > Dairy"'):
         published, _ = publication(1, read_rules_file(f"[[block]]\n{text}"), "now")
         assert not bind_rules(published, catalogue, None).at(AS_OF).allowed[1]
-    for conditions in (Conditions(brand="Maker"), Conditions(category="Grocery > Dairy")):
-        assert allowed_items(catalogue, conditions)[1]
+    asked = [Conditions(category=path) for path in ("Grocery > Dairy", "GROCERY  > Dairy", "grocery >  dairy ")]
+    for conditions in (Conditions(brand="Maker"), *asked):
+        assert np.flatnonzero(allowed_items(catalogue, conditions)).tolist()[0] == 1
 
 
 def test_a_rule_holds_from_its_first_moment_to_its_last(release: Release):

@@ -11,11 +11,13 @@ from playwright.sync_api import Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
 from serving.app import create_app
+from serving.contract import Reason, SlateItem
 from serving.history import Interaction, UserRow
+from serving.page_items import card
 from serving.release import Release
 from serving.settings import load_settings
 from tests.serving.conftest import Server
-from tests.serving.tiny_shop import AS_OF, PUBLIC_KEY, REGULAR, STRANGER
+from tests.serving.tiny_shop import AS_OF, MILK, PUBLIC_KEY, REGULAR, STRANGER
 
 PHONE = {"width": 390, "height": 844}
 
@@ -123,13 +125,16 @@ class _Row:
         return [self.row] * len(names)
 
 
-def _page_of(release: Release, tmp_path: Path) -> str:
+def _page_of(release: Release, tmp_path: Path, **view: str) -> str:
     environ = {"AISLE_HOME": str(tmp_path), "AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b"}
     environ |= {"AISLE_RELEASE_PUBLIC_KEY": PUBLIC_KEY, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}
     app = create_app(load_settings(environ))
     desk = next(layer.kwargs["desk"] for layer in app.user_middleware if "desk" in layer.kwargs)
     desk.champion.release = release
-    return TestClient(app).get("/", params={"user": REGULAR}).text
+    shop = TestClient(app)
+    style = f"<style>{shop.get('/storefront.css').text}</style>"
+    page = shop.get("/", params={"user": REGULAR, **view}).text
+    return page.replace('<link rel="stylesheet" href="/storefront.css">', style)
 
 
 def test_a_history_that_cannot_be_read_is_not_told_as_none(release: Release, tmp_path: Path):
@@ -143,6 +148,38 @@ def test_a_history_of_items_outside_the_release_is_not_told_as_none(release: Rel
     page = _page_of(replace(release, online=_Row(row)), tmp_path)
     assert "3 of items outside this release." in page
     assert "Nothing yet" not in page
+
+
+@pytest.mark.parametrize("width", [1280, 390, 320])
+def test_titles_without_a_blank_and_long_prices_stay_in_their_places(
+    release: Release, tmp_path: Path, page: Page, width: int
+):
+    items = [replace(item, title="x" * 200, price=999_999.99, currency="SEK") for item in release.catalogue.items]
+    long = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.set_content(_page_of(long, tmp_path, clicked=MILK, deed="view", was="i02", similar=MILK))
+    assert page.locator("ol.history > li").count() > 0
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
+    assert (
+        page.locator("aside, .change, #similar h2, ol.slate > li, ol.row > li, .foot > .price").evaluate_all(wide) == 0
+    )
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "told"),
+    [
+        (1500, "JPY", "¥1,500"),
+        (12900, "KRW", "12,900 KRW"),
+        (1.5, "JPY", "¥1.50"),
+        (1.235, "KWD", "1.235 KWD"),
+        (1.5, "USD", "$1.50"),
+        (None, "USD", ""),
+    ],
+)
+def test_a_price_has_the_decimals_of_its_currency(price: float | None, currency: str, told: str):
+    item = SlateItem(1, "a", "A", None, None, price, currency, None, Reason("popular", ""), [])
+    assert card(item, []).price == told
 
 
 def test_a_form_of_another_site_is_refused(served: Server):
