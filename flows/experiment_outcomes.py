@@ -38,6 +38,10 @@ class Outcomes:
     slates: Mapping[str, int]
 
 
+#: Of an interleaved slate that the champion gave alone, since the challenger had failed: it says nothing of either.
+_NOBODY = ""
+
+
 @dataclass
 class _User:
     """One user's slates: when, and each item with whose choice it was."""
@@ -78,13 +82,19 @@ def _users(settings: Settings, experiment: Experiment) -> tuple[dict[str, _User]
     rows = sorted((row for row in rows if row["user_id"] not in probes), key=lambda row: row["answered_at"])
     for row in rows:
         answer = json.loads(row["answer"])
-        ranks = set(answer["experiment"]["challenger_ranks"] or ())
-        alone = row["arm"] if row["arm"] in (CHAMPION, CHALLENGER) else None
-        items = {
-            item["item_id"]: alone or (CHALLENGER if item["rank"] in ranks else CHAMPION) for item in answer["slate"]
-        }
+        items = {item["item_id"]: _choice_of(row["arm"], answer, item["rank"]) for item in answer["slate"]}
         users.setdefault(row["user_id"], _User(row["arm"], [])).slates.append((row["answered_at"], items))
     return users, (rows[-1]["answered_at"] if rows else datetime.fromisoformat(experiment.started_at))
+
+
+def _choice_of(arm: str, answer: Mapping[str, Any], rank: int) -> str:
+    """Return whose choice the item in a place of a slate was."""
+    ranks = answer["experiment"]["challenger_ranks"]
+    if arm in (CHAMPION, CHALLENGER):
+        return arm
+    if ranks is None:
+        return _NOBODY
+    return CHALLENGER if rank in ranks else CHAMPION
 
 
 def _clicked_teams(user: _User, events: Sequence[Mapping[str, Any]], window: timedelta) -> list[str]:

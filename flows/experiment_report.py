@@ -46,7 +46,7 @@ def report_of(settings: Settings, experiment: Experiment) -> ExperimentReport:
     if experiment.mode == "shadow":
         return _shadow_report(settings, experiment)
     outcomes = outcomes_of(settings, experiment)
-    tables = (_slates_table(outcomes), _servers_table(server_counts(settings, experiment)))
+    tables = (_slates_table(outcomes), _servers_table(experiment, server_counts(settings, experiment)))
     if experiment.mode == "interleave":
         preferred = outcomes.preferred[outcomes.challenged]
         preference = analyse_preferences(preferred, experiment.planned_users)
@@ -62,7 +62,7 @@ def report_of(settings: Settings, experiment: Experiment) -> ExperimentReport:
 def _shadow_report(settings: Settings, experiment: Experiment) -> ExperimentReport:
     """Report what nobody has seen; there is no verdict on it."""
     found = comparisons_of(settings, experiment)
-    tables = (comparison_table(found), _servers_table(server_counts(settings, experiment)))
+    tables = (comparison_table(found), _servers_table(experiment, server_counts(settings, experiment)))
     picture = shadow_picture(found) if len(found.overlap) else None
     return ExperimentReport(experiment, "open", found.sentence(), tables, picture)
 
@@ -133,9 +133,12 @@ def _slates_table(outcomes: Outcomes) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def _servers_table(counts: Mapping[str, Mapping[str, int]]) -> tuple[tuple[str, ...], ...]:
-    rows = [(arm, *(f"{tally[name]:,}" for name in _COUNTED)) for arm, tally in counts.items()]
-    return (("counted by servers", "answers", "failed", "slow", "not personal", "slates with a click"), *rows)
+def _servers_table(experiment: Experiment, counts: Mapping[str, Mapping[str, int]]) -> tuple[tuple[str, ...], ...]:
+    """Return what servers counted; they count clicks where a slate that somebody sees is one release's alone."""
+    names = _COUNTED if experiment.mode in ("canary", "ab") else _COUNTED[:-1]
+    rows = [(arm, *(f"{tally[name]:,}" for name in names)) for arm, tally in counts.items()]
+    header = ("counted by servers", "answers", "failed", "slow", "not personal", "slates with a click")
+    return (header[: len(names) + 1], *rows)
 
 
 def _nothing() -> dict[str, int]:

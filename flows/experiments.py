@@ -87,14 +87,20 @@ def start_experiment(settings: Settings, plan: Plan) -> Experiment:
     return experiment
 
 
-def stop_experiment(settings: Settings, reason: str) -> Experiment:
+def stop_experiment(settings: Settings, reason: str, experiment_id: str = "") -> Experiment:
     """End the running experiment, with its reason; serving follows within seconds. One that was stopped stays so.
 
-    Raises ObjectMissing when there is none.
+    With an id only that one is ended, and returned as it is now: what began since goes on. Raises ObjectMissing when
+    there is none.
     """
-    return _change(
-        settings, lambda found: replace(found, stopped_at=datetime.now(UTC).isoformat(), reason=reason[:1000])
-    )
+
+    def stop(found: Experiment) -> Experiment:
+        if experiment_id not in ("", found.experiment_id):
+            return found
+        return replace(found, stopped_at=datetime.now(UTC).isoformat(), reason=reason[:1000])
+
+    stopped = _change(settings, stop)
+    return stopped if experiment_id in ("", stopped.experiment_id) else past_experiment(settings, experiment_id)
 
 
 def current_experiment(settings: Settings) -> Experiment | None:
@@ -128,9 +134,10 @@ def _change(settings: Settings, change: Callable[[Experiment], Experiment]) -> E
         found, etag = _read(settings)
         if found is None:
             raise ObjectMissing("There is no experiment. Start one: aisle experiment start RELEASE_ID --mode shadow")
-        if not found.running:
+        changed = change(found)
+        if not found.running or changed == found:
             return found
-        changed = replace(change(found), version=found.version + 1)
+        changed = replace(changed, version=found.version + 1)
         try:
             _write(settings, changed, etag)
         except WriteConflict:
@@ -172,5 +179,5 @@ def _undo_if_removed(settings: Settings, experiment: Experiment) -> None:
     """As with the pointer: clean-up marks and then reads us, we write and then look for the mark."""
     there = sizes_of(settings, experiment.challenger)
     if REMOVAL_NAME in there or "manifest.json" not in there:
-        stop_experiment(settings, "the challenger is being removed")
+        stop_experiment(settings, "the challenger is being removed", experiment.experiment_id)
         raise ObjectMissing(f"Release {experiment.challenger} is being removed by `aisle release gc`.")

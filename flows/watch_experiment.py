@@ -32,7 +32,7 @@ def watch_experiment() -> ExperimentReport | None:
         return None
     reason = why_to_end(settings, experiment)
     if reason is not None:
-        experiment = stop_experiment(settings, reason)
+        experiment = stop_experiment(settings, reason, experiment.experiment_id)
     land_answers(settings)
     land_shadows(settings)
     report = act(settings, report_of(settings, experiment))
@@ -64,7 +64,7 @@ def act(settings: Settings, report: ExperimentReport) -> ExperimentReport:
         announce(EXPERIMENT_DECIDED, experiment.experiment_id, {"text": report.sentence + advice})
     if report.verdict == "better":
         return report
-    return replace(report, experiment=stop_experiment(settings, report.sentence))
+    return replace(report, experiment=stop_experiment(settings, report.sentence, experiment.experiment_id))
 
 
 def _first_time(settings: Settings, experiment: Experiment, verdict: str) -> bool:

@@ -59,10 +59,14 @@ class _Shown:
 
 @dataclass
 class Guard:
-    """The counts of one experiment in this process; `stopped` is why it ended here, None while it goes on."""
+    """The counts of one experiment in this process; `stopped` is why it ended here, None while it goes on.
+
+    `mixed`: slates are drawn from both releases, so a click on one tells of no release's click-through.
+    """
 
     bounds: Bounds
     stopped: str | None = None
+    mixed: bool = False
     totals: dict[str, Tally] = field(default_factory=lambda: {CHAMPION: Tally(), CHALLENGER: Tally()})
     span: Tally = field(default_factory=Tally)
     last_span: Tally = field(default_factory=Tally)
@@ -84,7 +88,9 @@ class Guard:
             self.stopped = self.stopped or self._burns()
 
     def note_slate(self, arm: str, pseudonym: str, items: Collection[str]) -> None:
-        """Remember what a user was shown."""
+        """Remember what a user was shown, where a slate is one release's alone."""
+        if self.mixed:
+            return
         with self.lock:
             self.shown[pseudonym] = _Shown(arm, frozenset(items))
             self.shown.move_to_end(pseudonym)

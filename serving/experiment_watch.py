@@ -126,7 +126,7 @@ class ExperimentSource:
         return fetch_release(client, settings.object_store.bucket, pointer, settings.cache_path, keys, most)
 
     def _begin(self, folder: Path, experiment: Experiment) -> Trial:
-        guard = Guard(experiment.bounds)
+        guard = Guard(experiment.bounds, mixed=experiment.mode == "interleave")
         if experiment.mode == "shadow":
             shadow = start_shadow(experiment, guard, folder, self.settings.spool_path / "answers")
             return Trial(experiment, guard, None, shadow=shadow)

@@ -18,13 +18,13 @@ from flows.champion import read_pointer
 from flows.commands.experiment import command
 from flows.experiment_outcomes import outcomes_of
 from flows.experiment_report import page_of, report_of, server_counts
-from flows.experiments import Plan, current_experiment, start_experiment
+from flows.experiments import Plan, current_experiment, start_experiment, stop_experiment
 from flows.object_client import object_client
 from flows.releases import promote
 from flows.settings import Settings
 from flows.start_experiment import start_experiment as start_flow
 from flows.stop_experiment import stop_experiment as stop_flow
-from flows.watch_experiment import watch_experiment
+from flows.watch_experiment import act, watch_experiment
 from tests.flows.test_experiments import use_in_commands
 from tests.flows.test_release_cleanup import publish_many
 
@@ -149,6 +149,27 @@ def test_interleaved_clicks_are_credited_to_who_chose_the_item(shop: Settings):
         "once is once": -1,
     }
     assert report_of(shop, experiment).sentence.startswith("of 5 users 1 preferred the challenger's items, 2")
+
+
+def test_an_interleaved_slate_that_the_champion_gave_alone_prefers_nobody(shop: Settings):
+    experiment = start(shop, "interleave", 1.0)
+    user = pseudonym("met a failure", b"key")
+    clicks = [event_row(user, item, NOW + timedelta(minutes=1)) for item in "ab"]
+    spool(shop, [slate_row(experiment, user, NOW)], [*clicks, event_row(user, "x", NOW + timedelta(hours=2))])
+    land_answers(shop)
+    assert list(outcomes_of(shop, experiment).preferred) == [0]
+    assert "slates with a click" not in page_of(report_of(shop, experiment))
+
+
+def test_a_verdict_that_comes_late_does_not_end_the_experiment_that_began_since(shop: Settings, prefect_harness: None):
+    first = start(shop, "ab")
+    shoppers(shop, first, 0.4, 0.2)
+    land_answers(shop)
+    report = report_of(shop, first)
+    stop_experiment(shop, "by hand")
+    second = start(shop, "ab")
+    assert act(shop, report).experiment.reason == "by hand"
+    assert current_experiment(shop) == second
 
 
 def test_a_better_challenger_is_told_once_with_plots_and_stays_until_a_person_promotes_it(

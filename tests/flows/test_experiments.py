@@ -107,6 +107,15 @@ def test_clean_up_leaves_the_challenger_alone_while_its_experiment_runs(store_se
     assert fates[forgotten] == ()
 
 
+def test_the_end_of_one_experiment_does_not_end_the_next(store_settings: Settings, releases: list[str]):
+    first = start_experiment(store_settings, Plan(releases[0], "ab", 0.5))
+    stopped = stop_experiment(store_settings, "seen enough", first.experiment_id)
+    second = start_experiment(store_settings, Plan(releases[0], "ab", 0.2))
+    assert stop_experiment(store_settings, "the challenger is worse", first.experiment_id) == stopped
+    assert current_experiment(store_settings) == second
+    assert stop_experiment(store_settings, "worse", second.experiment_id).reason == "worse"
+
+
 def test_the_command_line_starts_shows_and_stops(
     store_settings: Settings, releases: list[str], monkeypatch: pytest.MonkeyPatch
 ):

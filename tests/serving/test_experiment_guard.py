@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from feature_repo.experiments import CHALLENGER, CHAMPION, Bounds
+from feature_repo.experiments import CHALLENGER, CHAMPION, INTERLEAVED, Bounds
 from serving.experiment_guard import SPAN, Guard, Tally, evidence_above
 
 GOOD = Tally(answers=1)
@@ -102,6 +102,17 @@ def test_a_challenger_that_nobody_clicks_is_stopped_and_one_like_the_champion_is
     assert lost.stopped.startswith("click-through: 0.00%")
     counts = found.counts()
     assert counts[CHAMPION]["clicked"] == counts[CHALLENGER]["clicked"] == 400, "one click a slate"
+
+
+def test_slates_of_both_releases_are_held_against_no_click_through():
+    found = Guard(Bounds(), mixed=True)
+    for number in range(2_000):
+        arm, user = (INTERLEAVED if number % 2 else CHAMPION), f"u{number}"
+        for each in (CHAMPION, CHALLENGER) if arm == INTERLEAVED else (CHAMPION,):
+            found.note(each, GOOD, 0.0)
+        found.note_slate(arm, user, ["a", "b"])
+        found.note_click(user, "a")
+    assert found.stopped is None
 
 
 def test_a_click_on_what_was_not_shown_or_by_a_stranger_counts_nothing():

@@ -210,3 +210,21 @@ def test_a_challenger_whose_slates_nobody_clicks_ends(object_store: FlowSettings
         wait_until(lambda: told_stop(settings, experiment) is not None, 20)
         assert told_stop(settings, experiment)["reason"].startswith("click-through")
     assert current_experiment(settings).running, "it is the flow that writes the end down"
+
+
+def test_mixed_slates_do_not_end_for_the_clicks_on_slates_of_the_champion_alone(
+    object_store: FlowSettings, shop: Path, tmp_path: Path
+):
+    settings = shop_settings(object_store, tmp_path, "mixed-clicks")
+    publish_tiny(settings, shop, SECOND)
+    publish_tiny(settings, shop, FIRST)
+    experiment = start_experiment(settings, Plan(SECOND, "interleave", 0.5))
+    with running_server(settings, shop) as server:
+        until_arms(server, experiment)
+        for number in range(300):
+            user = f"clicker {number}"
+            answer = ask(server, question(user))
+            push(server, {"user_id": user, "item_id": answer["slate"][0]["item_id"], "event_type": "view"})
+        time.sleep(2)
+        assert told_stop(settings, experiment) is None
+        assert "experiment" in ask(server, question(in_arm(experiment, "interleaved")[0]))
