@@ -89,10 +89,20 @@ def _undo_if_removed(settings: Settings, to: Pointer, champion: Pointer | None, 
         return
     if champion is not None:
         _write(settings, champion, to.release_id, etag)
+    else:
+        _withdraw(settings, etag)
     raise BrokenRelease(
         f"Release {to.release_id} is being removed by `aisle release gc`; the champion is what it was before. Promote "
         "another one, or train again. If that clean-up was cut off, end it with `aisle release gc --apply`."
     )
+
+
+def _withdraw(settings: Settings, etag: str) -> None:
+    """Remove the pointer that we wrote, where there was none before; one that moved since is another's."""
+    now = read_pointer(settings)
+    if now is not None and now.etag == etag:
+        with plain_errors(settings, "take the champion's pointer back"):
+            object_client(settings).delete_object(Bucket=settings.object_store.bucket, Key=POINTER_KEY)
 
 
 def _write(settings: Settings, to: Pointer, previous: str | None, etag: str | None) -> str:

@@ -65,7 +65,8 @@ def check_champion() -> Decay | None:
 def champion_decay(settings: Settings, pointer: Pointer, manifest: Mapping[str, Any]) -> Decay | None:
     """Compare the champion's NDCG@10 on the newest week with the one of its manifest; None when there is no newer week.
 
-    Both are means over the users who came back in the week; every item of the catalogue is a candidate.
+    Both are means over the users who came back in the week; every item of the catalogue is a candidate. None, too,
+    where one was judged by users who come back and the other by visits: those figures are of different questions.
     """
     source = None if manifest["source"] == "all" else manifest["source"]
     training_set = build_training_set(settings, source, publish_verdict)
@@ -75,7 +76,8 @@ def champion_decay(settings: Settings, pointer: Pointer, manifest: Mapping[str, 
     seen = released_on[:10] == str(training_set.t_test)[:10]
     if not released_on:  # judged by visits: any new event makes another cut
         seen = released.get("sha256_16") == training_set.input_hash
-    if seen or at_release is None:
+    by_visits = training_set.step_truth is not None
+    if seen or at_release is None or (not released_on) != by_visits:
         return None
     champion = champion_contender(settings, pointer)
     ranked = rank_both(champion, champion, training_set.catalogue, training_set.test)

@@ -20,14 +20,18 @@ from flows.releases import fetch_release, read_pointer
 from flows.replays import rules_of
 from flows.settings import Settings, environment_for_children
 from training.gate_checks import GateCheck
-from training.off_policy import LoggedPlaces, OffPolicyEstimate, estimate, matches
+from training.off_policy import LoggedPlaces, OffPolicyEstimate, choices, estimate
 
 #: Hours after a slate in which a deed upon its items counts as its click.
 WINDOW_HOURS = 24.0
-#: The newest slates of the log that are looked at, and places below which the gate does not refuse by them.
+#: The newest slates of the log that are looked at, and users below which the gate does not refuse by them.
 MOST_SLATES = 20_000
-LEAST_PLACES = 10
+LEAST_USERS = 10
 EXPECTED = "not surely fewer clicks a place than the champion, by its logged slates with drawn places"
+_NONE = (
+    "No slate of the champion with drawn places is in the lake. Ask for some: "
+    '{"exploration": {"share": 0.1}} in requests, and let them land (answers-hourly).'
+)
 
 
 class NothingDrawn(LookupError):
@@ -57,7 +61,7 @@ def off_policy_check(settings: Settings, folder: Path, manifest: Mapping[str, An
             found = _estimate(settings, Path(whole), WINDOW_HOURS)
         except (NothingDrawn, ObjectMissing) as nothing:
             return GateCheck("logged slates", True, EXPECTED, f"not judged: {nothing}")
-    worse = found.high < 0 and found.effective_places >= LEAST_PLACES
+    worse = found.high < 0 and found.effective_users >= LEAST_USERS
     return GateCheck("logged slates", not worse, EXPECTED, found.sentence())
 
 
@@ -65,30 +69,37 @@ def _estimate(settings: Settings, challenger: Path, window_hours: float) -> OffP
     champion = read_pointer(settings)
     rows = _drawn_rows(settings, None if champion is None else champion.release_id)
     if champion is None or not rows:
-        raise NothingDrawn(
-            "No slate of the champion with drawn places is in the lake. Ask for some: "
-            '{"exploration": {"share": 0.1}} in requests, and let them land (answers-hourly).'
-        )
+        raise NothingDrawn(_NONE)
     champions = fetch_release(settings, champion.release_id, settings.home / "releases")
     ours, theirs = (_plain_items(settings, folder, rows) for folder in (champions, challenger))
     events = pushed_events(settings, sorted({row["user_id"] for row in rows}))
     numbers = {user: number for number, user in enumerate(sorted({row["user_id"] for row in rows}))}
-    found = list[tuple[int, float, bool, bool, bool]]()
+    found = list[tuple[int | float | bool, ...]]()
     for row in rows:
         slate = json.loads(row["answer"])["slate"]
-        shown, until = [item["item_id"] for item in slate], row["answered_at"] + timedelta(hours=window_hours)
+        until = row["answered_at"] + timedelta(hours=window_hours)
         clicked = {
             event["item_id"]
             for event in events.get(row["user_id"], ())
             if row["answered_at"] <= event["known_at"] <= until and event["event_type"] in INTERACTION_TYPES
         }
-        both = zip(matches(shown, ours[row["request_id"]]), matches(shown, theirs[row["request_id"]]), strict=True)
-        for item, (mine, other) in zip(slate, both, strict=True):
+        places = _places([item["item_id"] for item in slate], ours[row["request_id"]], theirs[row["request_id"]])
+        for item, place in zip(slate, places, strict=True):
             if item["propensity"] is not None and "pin" not in item["sources"]:  # a pin is nobody's choice
-                click = item["item_id"] in clicked
-                found.append((numbers[row["user_id"]], item["propensity"], click, mine, other))
-    columns = [np.array(column) for column in zip(*found, strict=True)]
-    return estimate(LoggedPlaces(*columns))
+                found.append((numbers[row["user_id"]], item["propensity"], item["item_id"] in clicked, *place))
+    if not found:
+        raise NothingDrawn(_NONE)
+    return estimate(LoggedPlaces(*(np.array(column) for column in zip(*found, strict=True))))
+
+
+def _places(shown: list[str], ours: list[str], theirs: list[str]) -> list[tuple[bool, bool, bool, bool]]:
+    """Say of each shown place whether champion and challenger chose it, chose alike, and could have been drawn.
+
+    Drawn are the champion's items that come next after its own slate.
+    """
+    pool = set(ours[len(shown) :])
+    both = zip(shown, choices(shown, ours), choices(shown, theirs), strict=True)
+    return [(item == mine, item == other, mine == other, other in pool) for item, mine, other in both]
 
 
 def _drawn_rows(settings: Settings, champion: str | None) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ Layout: releases/<release_id>/<file>, manifest.json and manifest.sig beside them
 is written once and never again (If-None-Match), so that whoever reads a manifest finds exactly the files it names.
 """
 
+import fcntl
 import hashlib
 import json
 import shutil
@@ -104,20 +105,30 @@ def list_releases(settings: Settings) -> list[StoredRelease]:
 def fetch_release(settings: Settings, release_id: str, parent: Path) -> Path:
     """Download a release into parent/<release_id>, each file checked by sha256, and return that folder.
 
-    A folder that is there already was checked when it was made, and is used as it is.
+    A folder that is there already was checked when it was made, and is used as it is. Of several that want it at once
+    one downloads it, and the others wait.
     """
     folder = parent / release_id
     if folder.exists():
         return folder
+    parent.mkdir(parents=True, exist_ok=True)
+    with (parent / f".{release_id}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            _download(settings, release_id, folder)
+    return folder
+
+
+def _download(settings: Settings, release_id: str, folder: Path) -> None:
+    """Download a release beside its folder, and give it its name once it is whole."""
     manifest = read_manifest(settings, release_id)
-    part = parent / f".{release_id}.part"
+    part = folder.with_name(f".{release_id}.part")
     shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
+    part.mkdir()
     for name, expected in manifest["files"].items():
         (part / name).write_bytes(read_checked(settings, release_id, name, expected))
     (part / MANIFEST_NAME).write_bytes(canonical(manifest))
     part.rename(folder)
-    return folder
 
 
 def verify_release(settings: Settings, release_id: str) -> dict[str, Any]:

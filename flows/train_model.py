@@ -31,7 +31,7 @@ from flows.training_runs import (
 )
 from flows.training_set import build_training_set, build_training_tables
 from flows.validation import publish_verdict
-from flows.warm_starts import find_start, keep_knowledge
+from flows.warm_starts import find_start, first_cut_of, keep_knowledge
 from training.dataset import TrainingSet
 from training.gate import GateReport
 from training.gate_report import headline, picture_of, render_markdown
@@ -105,7 +105,7 @@ def hold_tournament(run: TrainingRun) -> None:
     with measured() as cost:
         embedded = _tell_every(2000, "item texts embedded")
         training_set = build_training_set(load_settings(), run.source, embedded=embedded)
-        start = find_start(load_settings(), run)
+        start = find_start(load_settings(), run, first_cut_of(training_set))
         log.info("the Transformer begins with %s", f"what release {start.release_id} knew" if start else "nothing")
         result = run_tournament(training_set, run.train_settings, show, start)
     keep_cost(run, "tournament", cost)

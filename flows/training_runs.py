@@ -113,12 +113,16 @@ def pointer_of(facts: Mapping[str, Any] | None) -> Pointer | None:
 def is_judged(settings: Settings, run: TrainingRun) -> bool:
     """Say whether the gate's verdict on these inputs is there and still stands.
 
-    A verdict that was not published before another release became champion is void: it compared with the wrong one.
+    A verdict that was not published before another release became champion is void: it compared with the wrong one. So
+    is a refusal beside a release that is not champion now: beside this one, or none, the challenger may be better.
     """
-    outcome = read_outcome(run)
+    outcome, pointer = read_outcome(run), read_pointer(settings)
     if "refused" not in outcome:
         return False
-    return bool(outcome.get("done")) or outcome["compared_with"] == pointer_facts(read_pointer(settings))
+    if outcome["released"] is None:
+        before = pointer_of(outcome["compared_with"])
+        return (before and before.release_id) == (pointer and pointer.release_id)
+    return bool(outcome.get("done")) or outcome["compared_with"] == pointer_facts(pointer)
 
 
 def summary_of(settings: Settings, run: TrainingRun, reused: bool) -> TrainSummary:

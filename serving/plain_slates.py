@@ -1,7 +1,8 @@
 """What a release would have shown without chance: `python -m serving.plain_slates FOLDER` reads rows of the answer log.
 
 In, a line each: {"rules": publication or null}, then rows answered under them. Out, for each row its request id and the
-release's items, best first, twice as many as were shown: what stands below is its choice where others stand above.
+release's items, best first, and those that places are drawn from: what stands below is its choice where others stand
+above.
 """
 
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from serving.exploration import NO_EXPLORATION
+from serving.exploration import NO_EXPLORATION, POOL_SIZE
 from serving.last_resort import recommend_at_any_rate
 from serving.metrics import Metrics, make_metrics
 from serving.online_rows import no_online_rows
@@ -39,7 +40,7 @@ def plain_items(release: Release, row: Mapping[str, Any], metrics: Metrics) -> l
     A question for more places would have other pins in them, and another order where diversity was asked for.
     """
     question, stored = question_of_log(orjson.loads(row["question"])), row_of_log(orjson.loads(row["features"]))
-    wishes = replace(question.wishes, exploration=NO_EXPLORATION, tail=question.k)
+    wishes = replace(question.wishes, exploration=NO_EXPLORATION, tail=max(question.k, POOL_SIZE))
     moment = datetime.fromisoformat(row["as_of"])
     (answer,) = recommend_at_any_rate(release, [replace(question, wishes=wishes)], moment, metrics, [stored])
     return [item.item_id for item in answer.slate]

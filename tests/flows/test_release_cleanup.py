@@ -132,3 +132,15 @@ def test_a_removal_that_was_cut_off_is_not_promoted_and_ends_with_the_next_one(
     assert sizes_of(store_settings, old) == {}
     with pytest.raises(ObjectMissing, match="no release"):
         keep_release(store_settings, old, "too late")
+
+
+def test_a_release_that_is_being_removed_does_not_become_the_first_champion_either(
+    store_settings: Settings, tmp_path: Path
+) -> None:
+    (name,) = publish_many(store_settings, tmp_path, 1)
+    store, bucket = object_client(store_settings), store_settings.object_store.bucket
+    store.delete_object(Bucket=bucket, Key="champion.json")
+    store.put_object(Bucket=bucket, Key=f"releases/{name}/removal.json", Body=b"{}")
+    with pytest.raises(BrokenRelease, match="is being removed"):
+        promote(store_settings, name)
+    assert read_pointer(store_settings) is None

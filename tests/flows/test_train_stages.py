@@ -266,6 +266,8 @@ def test_a_champion_that_surely_lost_a_tenth_has_decayed_and_one_on_its_own_week
     lost = champion_decay(shop, pointer, manifest)
     assert lost.decayed
     assert "it has decayed" in lost.sentence()
+    manifest["data"]["training_set"] |= {"sha256_16": "another", "cuts": {"visits": "2020-01-01T00:00:00+00:00"}}
+    assert champion_decay(shop, pointer, manifest) is None, "visits ask another question"
 
 
 def test_the_flow_asks_for_training_when_the_champion_decayed_and_not_otherwise(

@@ -67,6 +67,24 @@ def test_a_champion_that_does_not_fit_is_not_begun_with(
     assert find_start(store_settings, replace(run, **changes)) is None
 
 
+@pytest.mark.parametrize(
+    ("cuts", "begins"),
+    [
+        ({"visits": "2017-12-28T00:00:00+00:00"}, False),
+        ({"visits": "2017-12-10T00:00:00+00:00"}, True),
+        ({"validation": "2017-12-17T00:00:00+00:00", "test": "2017-12-24T00:00:00+00:00"}, True),
+        ({"validation": "2017-12-19T00:00:00+00:00", "test": "2017-12-22T00:00:00+00:00"}, False),
+    ],
+    ids=["visits of these weeks", "visits before them", "an earlier cut", "a later cut"],
+)
+def test_a_champion_that_learned_from_the_weeks_that_judge_is_not_begun_with(
+    store_settings: Settings, run: TrainingRun, cuts: dict[str, str], begins: bool
+) -> None:
+    release(store_settings, run, "one", data={"training_set": {"cuts": cuts}})
+    start = find_start(store_settings, run, datetime(2017, 12, 18, tzinfo=UTC))
+    assert (start is not None) == begins
+
+
 def test_a_run_without_a_transformer_keeps_nothing(store_settings: Settings, run: TrainingRun) -> None:
     keep_knowledge(run, {})
     assert list(Path(run.folder).iterdir()) == []
