@@ -178,7 +178,7 @@ def _leave_out_blank_rows(connection: duckdb.DuckDBPyConnection, view: str) -> i
     """Take the rows in which no column has a value out of a view; return how many they were."""
     names = [row[0] for row in connection.execute(f"describe {quoted(view)}").fetchall()]
     filled = " or ".join(f"{quoted(name)} is not null" for name in names)
-    query = f"select count(*), count_if(not ({filled})) from {quoted(view)}"
+    query = f"select count(*), coalesce(count_if(not ({filled})), 0) from {quoted(view)}"
     rows, blank = connection.execute(query).fetchone() or (0, 0)
     if 0 < blank < rows:
         connection.execute(f"alter view {quoted(view)} rename to {quoted(view + '_every')}")
