@@ -1,41 +1,11 @@
 """The terminal's way to serving before what is not Aisle: one line that says so, no traceback, no key told."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import pytest
 from click.testing import CliRunner
 
 from flows.commands.recommend import command as recommend
 from flows.storefront_client import ServingUnreachable, ask_for_slate
-
-
-@contextmanager
-def saying(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, list[str | None]]]:
-    """A server that always says the same; gives its address, and the key of each request."""
-    keys: list[str | None] = []
-
-    class Stranger(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            keys.append(self.headers["Authorization"])
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name.replace("_", "-"), value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Stranger)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", keys
-    server.shutdown()
+from tests.strangers import saying
 
 
 @pytest.mark.parametrize(
@@ -50,20 +20,20 @@ def test_an_answer_that_is_no_slate_is_told_in_a_line(body: bytes, headers: dict
 
 
 def test_a_key_has_no_line_break_and_what_is_none_is_not_told_in_the_error():
-    with saying(200, b"{}") as (url, keys):
+    with saying(200, b"{}") as (url, asked):
         with pytest.raises(ServingUnreachable, match="something else"):
             ask_for_slate(url, {"user_id": "1"}, 1, "of-the-shop\n")
         with pytest.raises(ServingUnreachable, match="AISLE_API_KEY: expected a key") as wrong:
             ask_for_slate(url, {"user_id": "1"}, 1, "of\nthe shop")
-    assert keys == ["Bearer of-the-shop"]
+    assert [key for _, key in asked] == ["Bearer of-the-shop"]
     assert "the shop" not in str(wrong.value)
 
 
 def test_a_redirect_takes_the_key_nowhere():
     with (
-        saying(200, b"{}") as (elsewhere, keys),
+        saying(200, b"{}") as (elsewhere, asked),
         saying(302, b"", Location=elsewhere) as (url, _),
         pytest.raises(ServingUnreachable, match="answered 302"),
     ):
         ask_for_slate(url, {"user_id": "1"}, 1, "of-the-shop")
-    assert keys == []
+    assert asked == []

@@ -1,43 +1,14 @@
 """The Python client before what is not Aisle: gateways with errors of their own, redirects, keys that are none."""
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from serving.client import Aisle, RequestRefused, ServerUnreachable
 from tests.serving.tiny_shop import MILK
+from tests.strangers import saying
 
 EMPTY = b'{"slate": []}'
-
-
-@contextmanager
-def saying(status: int, body: bytes, **headers: str) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """A server that always says the same; gives its address, and method and key of each request."""
-    asked: list[tuple[str, str | None]] = []
-
-    class Stranger(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", "0")))
-            asked.append((self.command, self.headers["Authorization"]))
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Stranger)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}", asked
-    server.shutdown()
 
 
 def test_a_redirect_is_told_and_the_key_goes_to_nobody_else():
