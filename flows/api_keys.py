@@ -18,11 +18,24 @@ class UnknownKey(LookupError):
     """No key of this id is in the file."""
 
 
+class BrokenKeys(ValueError):
+    """What stands in the place of the file of keys is none."""
+
+
 def list_keys(path: Path) -> list[dict[str, Any]]:
-    """Return what the file holds of each key, the oldest first; the keys themselves are not in it."""
+    """Return what the file holds of each key, the oldest first; the keys themselves are not in it.
+
+    Raises BrokenKeys.
+    """
     if not path.exists():
         return []
-    keys: list[dict[str, Any]] = json.loads(path.read_text())["keys"]
+    try:
+        keys: list[dict[str, Any]] = json.loads(path.read_text())["keys"]
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise BrokenKeys(
+            f"{path}: expected a file of API keys as `aisle key new` writes it; it cannot be read ({error!r}). "
+            "Put the last good one in its place from your backup."
+        ) from error
     return keys
 
 

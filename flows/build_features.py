@@ -6,7 +6,7 @@ from prefect import flow, get_run_logger, task
 from prefect.tasks import exponential_backoff
 
 from feature_repo.features import FEATURE_VIEWS
-from flows.feature_moments import serving_moment
+from flows.feature_moments import require_past, serving_moment
 from flows.feature_source import event_span
 from flows.feature_store import feature_store
 from flows.feature_tables import BuildReport, build_tables, remove_passing_snapshots
@@ -21,10 +21,10 @@ def build_features(as_of: datetime | None = None, source: str | None = None) -> 
 
     Args: `as_of`, by default just after the newest event (the midnight after it, once that day is over); `source`, one
     shop of the lake (with live events), by default all. Tables that are up to date stay. Raises DataRejected when a
-    table breaks a rule, Stopped while a stop of the watch stands.
+    table breaks a rule, Stopped while a stop of the watch stands, LookupError for a moment that has not come.
     """
     raise_if_stopped(load_settings())
-    moment = as_utc(as_of) if as_of else find_moment(source)
+    moment = require_past(as_utc(as_of)) if as_of else find_moment(source)
     report = build_feature_tables(moment, source)
     rows = sum(snapshot.rows for snapshot in report.snapshots)
     register_features()

@@ -6,7 +6,8 @@ import logging
 
 import click
 
-from flows.settings import SettingsError, prepare_process
+from flows.setting_values import SettingsError
+from flows.settings import prepare_process
 
 SUBCOMMANDS = {
     "demo": "Run everything on real data, then ask the live API for three users.",

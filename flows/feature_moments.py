@@ -62,6 +62,15 @@ def serving_moment(watermark: datetime, now: datetime | None = None) -> datetime
     return minute_after(watermark)
 
 
+def require_past(as_of: datetime, now: datetime | None = None) -> datetime:
+    """Return a moment that somebody asked for. Raises LookupError when it lies ahead: the online store would be loaded
+    with features of that moment, and of no earlier one, until it has come.
+    """
+    if as_of > (now or datetime.now(UTC)):
+        raise LookupError(f"expected a moment that has come, came {as_of:%Y-%m-%d %H:%M} UTC. Name an earlier one.")
+    return as_of
+
+
 def minute_after(watermark: datetime) -> datetime:
     """Return the next minute after the newest event: a moment that hangs on the lake alone, not on the clock."""
     return watermark.astimezone(UTC).replace(second=0, microsecond=0) + timedelta(minutes=1)

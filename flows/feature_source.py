@@ -59,7 +59,7 @@ def open_events(settings: Settings, source: str | None = None) -> Iterator[duckd
         connection.execute("CREATE TEMP TABLE events AS SELECT * FROM lake_events")
         connection.unregister("lake_events")
         if connection.execute("SELECT 1 FROM events LIMIT 1").fetchone() is None:
-            raise LookupError(_no_events(source))
+            raise LookupError(_no_events(settings, source))
         prepare(connection)
         connection.execute(_LIVE_ARRIVALS, {"live": LIVE_SOURCE})
         connection.execute("DROP TABLE events")
@@ -100,7 +100,7 @@ def event_span(settings: Settings, source: str | None = None) -> tuple[datetime,
     scanner = arrow_dataset(settings, "events").scanner(columns=["event_time"], filter=_of_source(source))
     ends = [pc.min_max(batch["event_time"]).as_py() for batch in scanner.to_batches() if len(batch)]
     if not ends:
-        raise LookupError(_no_events(source))
+        raise LookupError(_no_events(settings, source))
     return (
         min(end["min"] for end in ends).astimezone(UTC),
         max(end["max"] for end in ends).astimezone(UTC),
@@ -111,6 +111,17 @@ def _of_source(source: str | None) -> ds.Expression:
     return ds.field("source").is_valid() if source is None else ds.field("source").isin([source, LIVE_SOURCE])
 
 
-def _no_events(source: str | None) -> str:
-    shop = "" if source is None else f" of source {source!r}"
-    return f"The lake has no events{shop} yet. Land some first: aisle ingest --source {source or 'complete_journey'}"
+def _no_events(settings: Settings, source: str | None) -> str:
+    if settings.known_at is not None:
+        return f"The lake had no events{_of(source)} at {settings.known_at:%Y-%m-%d %H:%M} UTC. Name a later moment."
+    known = pc.unique(arrow_dataset(settings, "events").to_table(columns=["source"])["source"]).to_pylist()
+    if source is None or not known:
+        return "The lake has no events yet. Land some first: aisle ingest --source complete_journey"
+    return (
+        f"The lake has no events{_of(source)}. Shops that have some: {', '.join(sorted(known))}. Name one of them, "
+        "or land this one first: aisle ingest"
+    )
+
+
+def _of(source: str | None) -> str:
+    return "" if source is None else f" of a shop {source!r}"

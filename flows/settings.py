@@ -14,18 +14,10 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from flows.setting_values import SettingsError, count, one_of, port, secret
+
 #: A flow run tells the server this often that it lives (Prefect takes 30 or more).
 HEARTBEAT_SECONDS = 30
-
-
-class SettingsError(ValueError):
-    """A variable of the environment cannot be read; the message names it, what was expected and what came."""
-
-    def __init__(self, name: str, expected: str, came: str):
-        super().__init__(
-            f"{name}: expected {expected}, came {came}. "
-            "Correct or unset it and run again (docs/operations.md, Environment)."
-        )
 
 
 @dataclass(frozen=True)
@@ -107,7 +99,7 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         home=home,
         lake_uri=env.get("AISLE_LAKE_URI", str(home / "lake")),
         spool_path=Path(env.get("AISLE_SPOOL_PATH", str(home / "spool"))),
-        pseudonym_key=_secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
+        pseudonym_key=secret(env, "AISLE_PSEUDONYM_KEY", home).encode(),
         api_keys_path=Path(env.get("AISLE_API_KEYS_PATH", str(home / "keys" / "api_keys.json"))),
         api_key=env.get("AISLE_API_KEY"),
         signing_key=_signing_key(env, home),
@@ -115,13 +107,13 @@ def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
         feature_store=_feature_store(env, home),
         services=ServiceSettings(
             prefect_host=env.get("AISLE_PREFECT_HOST", "127.0.0.1"),
-            prefect_port=_port(env, "AISLE_PREFECT_PORT", 4200),
+            prefect_port=port(env, "AISLE_PREFECT_PORT", 4200),
             serving_host=env.get("AISLE_SERVING_HOST", "127.0.0.1"),
-            serving_port=_port(env, "AISLE_SERVING_PORT", 8000),
+            serving_port=port(env, "AISLE_SERVING_PORT", 8000),
         ),
-        clock=_one_of(env, "AISLE_CLOCK", ("release", "wall")),
-        vocabulary_limit=_count(env, "AISLE_VOCABULARY_LIMIT", 20_000),
-        training_rows_limit=_count(env, "AISLE_TRAINING_ROWS_LIMIT", 300_000),
+        clock=one_of(env, "AISLE_CLOCK", ("release", "wall")),
+        vocabulary_limit=count(env, "AISLE_VOCABULARY_LIMIT", 20_000),
+        training_rows_limit=count(env, "AISLE_TRAINING_ROWS_LIMIT", 300_000),
     )
 
 
@@ -178,7 +170,8 @@ def public_key_of(signing_key: str) -> str:
 def prepare_process(environ: MutableMapping[str, str] | None = None) -> None:
     """Give this process the defaults that libraries read when they are imported; what is set already stays.
 
-    Flows report to the server of this AISLE_HOME where `aisle up` started one, else to one of their own.
+    Flows report to the server of this AISLE_HOME where `aisle up` started one, else to one of their own. Raises
+    SettingsError when nothing can be kept in AISLE_HOME.
     """
     env = os.environ if environ is None else environ
     home = Path(env.get("AISLE_HOME", ".aisle")).absolute()
@@ -190,7 +183,11 @@ def prepare_process(environ: MutableMapping[str, str] | None = None) -> None:
     for name, value in _quiet(home).items():
         env.setdefault(name, value)
     # Prefect makes its own folder, but not the folders above it.
-    Path(env["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    try:
+        Path(env["PREFECT_HOME"]).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        came = f"{error.filename} ({(error.strerror or str(error)).lower()})"
+        raise SettingsError("AISLE_HOME", "a folder that this user may write in", came) from error
 
 
 def _is_alive(pid: int) -> bool:
@@ -221,12 +218,12 @@ def _quiet(home: Path) -> dict[str, str]:
 
 
 def _object_store(env: Mapping[str, str], home: Path) -> ObjectStoreSettings:
-    port = _port(env, "AISLE_OBJECT_STORE_PORT", 8333)
+    own_port = port(env, "AISLE_OBJECT_STORE_PORT", 8333)
     return ObjectStoreSettings(
-        endpoint_url=env.get("AISLE_S3_ENDPOINT_URL", f"http://127.0.0.1:{port}"),
+        endpoint_url=env.get("AISLE_S3_ENDPOINT_URL", f"http://127.0.0.1:{own_port}"),
         bucket=env.get("AISLE_S3_BUCKET", "aisle"),
         access_key=env.get("AISLE_S3_ACCESS_KEY") or "aisle",
-        secret_key=_secret(env, "AISLE_S3_SECRET_KEY", home),
+        secret_key=secret(env, "AISLE_S3_SECRET_KEY", home),
         region=env.get("AISLE_S3_REGION", "us-east-1"),
         embedded="AISLE_S3_ENDPOINT_URL" not in env,
     )
@@ -236,37 +233,16 @@ def _feature_store(env: Mapping[str, str], home: Path) -> FeatureStoreSettings:
     return FeatureStoreSettings(
         offline_path=env.get("AISLE_FEATURES_PATH", str(home / "features")),
         registry_path=env.get("AISLE_FEAST_REGISTRY", str(home / "feast" / "registry.db")),
-        online_type=_one_of(env, "AISLE_ONLINE_STORE", ("sqlite", "redis", "postgres")),
+        online_type=one_of(env, "AISLE_ONLINE_STORE", ("sqlite", "redis", "postgres")),
         online_path=env.get("AISLE_ONLINE_PATH", str(home / "feast" / "online.db")),
         redis_url=env.get("AISLE_REDIS_URL", "127.0.0.1:6379"),
         postgres_url=env.get("AISLE_POSTGRES_URL", "postgresql://127.0.0.1:5432/aisle"),
     )
 
 
-def _one_of(env: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
-    text = env.get(name, allowed[0])
-    if text not in allowed:
-        raise SettingsError(name, " or ".join((", ".join(allowed[:-1]), allowed[-1])), repr(text))
-    return text
-
-
-def _port(env: Mapping[str, str], name: str, default: int) -> int:
-    text = env.get(name, str(default))
-    if not text.isdigit() or not 0 < int(text) < 65536:
-        raise SettingsError(name, "a port from 1 to 65535", repr(text))
-    return int(text)
-
-
-def _count(env: Mapping[str, str], name: str, default: int) -> int:
-    text = env.get(name, str(default)).replace("_", "")
-    if not text.isdigit() or int(text) < 1:
-        raise SettingsError(name, "a whole number from 1 on", repr(text))
-    return int(text)
-
-
 def _signing_key(env: Mapping[str, str], home: Path) -> str:
     """Read the key that signs releases, and keep its public half where serving on this machine finds it."""
-    key = _secret(env, "AISLE_RELEASE_SIGNING_KEY", home).strip()
+    key = secret(env, "AISLE_RELEASE_SIGNING_KEY", home).strip()
     try:
         public = public_key_of(key)
     except ValueError as error:
@@ -279,21 +255,3 @@ def _signing_key(env: Mapping[str, str], home: Path) -> str:
         fresh.write_text(public)
         fresh.replace(path)
     return key
-
-
-def _secret(env: Mapping[str, str], name: str, home: Path) -> str:
-    if env.get(name):
-        return env[name]
-    path = home / "keys" / name.removeprefix("AISLE_").lower()
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not path.exists():
-        fresh = path.with_suffix(f".{secrets.token_hex(4)}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_hex(32))
-        try:
-            os.link(fresh, path)
-        except FileExistsError:
-            pass
-        finally:
-            fresh.unlink()
-    return path.read_text()

@@ -61,6 +61,16 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return
 
 
+def _told(body: bytes) -> str:
+    """What an answer that is none says: a problem document's title, detail and errors, else the text as it came."""
+    try:
+        problem = json.loads(body)
+        errors = (f"{each['pointer']}: {each['detail']}" for each in problem.get("errors", ()))
+        return "\n  ".join((f"{problem['title']}. {problem.get('detail', '')}".strip(), *errors))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return body.decode(errors="replace")
+
+
 def _ask(url: str, question: dict[str, Any] | None = None, api_key: str | None = None) -> dict[str, Any]:
     body = None if question is None else json.dumps(question).encode()
     request = urllib.request.Request(url, data=body, headers={"Content-Type": "application/json"})
@@ -70,7 +80,7 @@ def _ask(url: str, question: dict[str, Any] | None = None, api_key: str | None =
         with urllib.request.build_opener(_NoRedirect).open(request, timeout=ANSWER_SECONDS) as answer:
             said = json.load(answer)
     except HTTPError as error:
-        raise ServingUnreachable(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from error
+        raise ServingUnreachable(f"{url} answered {error.code}: {_told(error.read())}") from error
     except (URLError, OSError) as error:
         cause = error.reason if isinstance(error, URLError) else error
         reason = (cause.strerror if isinstance(cause, OSError) else None) or str(cause)

@@ -57,8 +57,8 @@ def load_policy(settings: Settings) -> WatchPolicy:
         return WatchPolicy()
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise PolicyError(path, "the file", "TOML in UTF-8", str(error)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise PolicyError(path, "the file", "a file of TOML in UTF-8", str(error)) from error
     drift = _table(path, content, "drift", ("timezone", "weeks", "on_breach", "signals"))
     freshness = _table(path, content, "freshness", ("clock", "limit_minutes", "release_limit_minutes", "on_breach"))
     _known(path, content, "", ("drift", "freshness"))

@@ -134,7 +134,7 @@ def _timezone(env: Mapping[str, str], name: str) -> str:
 
 def _port(env: Mapping[str, str], name: str, default: int) -> int:
     text = env.get(name, str(default))
-    if not text.isdigit() or not 0 < int(text) < 65536:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
         raise SettingsError(name, "a port from 1 to 65535", repr(text))
     return int(text)
 
@@ -174,8 +174,11 @@ def _secret(env: Mapping[str, str], name: str, home: Path) -> str:
     if env.get(name):
         return env[name]
     path = home / "keys" / name.removeprefix("AISLE_").lower()
+    expected = f"a key here or in {path} (`aisle serve` makes it once)"
     try:
-        return path.read_text()
+        kept = path.read_text()
     except FileNotFoundError:
-        expected = f"a key here or in {path} (`aisle serve` makes it once)"
         raise SettingsError(name, expected, "neither") from None
+    if not kept.strip():
+        raise SettingsError(name, expected, "an empty file")
+    return kept

@@ -178,6 +178,8 @@ def report_command(experiment_id: str | None, html: Path | None) -> None:
 
     Example: aisle experiment report --html report.html
     """
+    if html is not None and not html.absolute().parent.is_dir():
+        raise click.ClickException(f"--html: expected a file in a folder that is there, came {html}.")
     settings = load_settings()
     with _plain_failures():
         experiment = past_experiment(settings, experiment_id) if experiment_id else current_experiment(settings)
@@ -194,7 +196,7 @@ def report_command(experiment_id: str | None, html: Path | None) -> None:
             table.add_row(*row)
         Console().print(table, markup=False)
     if html is not None:
-        html.write_text(page_of(report))
+        html.write_text(page_of(report), encoding="utf-8")
     click.echo(f"With plots: {html or f'{key} in bucket {settings.object_store.bucket}'}")
 
 

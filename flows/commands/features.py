@@ -10,7 +10,7 @@ from rich.table import Table
 from expectations.validate import DataRejected
 from feature_repo.features import FEATURE_VIEWS
 from flows.build_features import as_utc
-from flows.feature_moments import serving_moment
+from flows.feature_moments import require_past, serving_moment
 from flows.feature_source import event_span
 from flows.feature_store import feature_store
 from flows.feature_tables import BuildReport, build_tables
@@ -37,7 +37,8 @@ def command(as_of: datetime | None, known_at: datetime | None, source: str | Non
     settings, console = load_settings(), Console()
     settings = lake_as_known(settings, as_utc(known_at)) if known_at else settings
     try:
-        moment = as_utc(as_of) if as_of else serving_moment(event_span(settings, source)[1], settings.known_at)
+        newest = event_span(settings, source)[1]
+        moment = require_past(as_utc(as_of)) if as_of else serving_moment(newest, settings.known_at)
         with Progress(TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), console=console) as bar:
             running = bar.add_task("feature tables", total=len(FEATURE_VIEWS))
             wanted = dict.fromkeys(FEATURE_VIEWS, (moment,))

@@ -34,6 +34,8 @@ def command(source: str, path: str | None, since: datetime | None, until: dateti
     """
     if replace and (since or until):
         raise click.UsageError("--replace takes the whole export: leave out --since and --until.")
+    if since and until and since >= until:
+        raise click.UsageError(f"--since must lie before --until, but {since} is not before {until}.")
     bounds = [moment.replace(tzinfo=UTC) if moment else None for moment in (since, until)]
     try:
         require_export(load_settings(), source, path, *bounds)

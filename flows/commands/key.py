@@ -1,11 +1,15 @@
 """`aisle key`: API keys of serving."""
 
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import click
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from flows.api_keys import SCOPES, UnknownKey, list_keys, new_key, revoke_key
+from flows.api_keys import SCOPES, BrokenKeys, UnknownKey, list_keys, new_key, revoke_key
 from flows.settings import load_settings
 
 
@@ -36,8 +40,13 @@ def new_command(name: str, scopes: tuple[str, ...], per_minute: float | None, ma
 
     Example: aisle key new "web shop" --scope read --scope events --per-minute 6000
     """
+    if not name.strip():
+        raise click.UsageError("NAME: expected who the key is for, came nothing.")
+    if per_minute is not None and not math.isfinite(per_minute):
+        raise click.UsageError(f"--per-minute: expected a number (leave it out for any), came {per_minute}.")
     path = load_settings().api_keys_path
-    click.echo(new_key(path, name, scopes, per_minute, max_bytes))
+    with _plain_failures():
+        click.echo(new_key(path, name, scopes, per_minute, max_bytes))
     click.echo(f"Keep it: {path} has its hash only.", err=True)
 
 
@@ -48,7 +57,8 @@ def list_command() -> None:
     Example: aisle key list
     """
     path = load_settings().api_keys_path
-    keys = list_keys(path)
+    with _plain_failures():
+        keys = list_keys(path)
     if not keys:
         click.echo("There is no key, so serving asks nobody for one. Make one: aisle key new NAME --scope read")
         return
@@ -69,8 +79,15 @@ def revoke_command(key_id: str) -> None:
 
     Example: aisle key revoke 3f2a9c01
     """
-    try:
+    with _plain_failures():
         revoke_key(load_settings().api_keys_path, key_id)
-    except UnknownKey as error:
-        raise click.ClickException(str(error)) from error
     click.echo(f"{key_id} is revoked. Serving turns it away within seconds.")
+
+
+@contextmanager
+def _plain_failures() -> Iterator[None]:
+    """Turn an unknown key, and a file that is no key file, into one line on the console."""
+    try:
+        yield
+    except (UnknownKey, BrokenKeys) as error:
+        raise click.ClickException(str(error)) from error

@@ -75,7 +75,7 @@ def command(context: click.Context, source: str | None) -> None:
 @_ANY_SOURCE
 @_choices
 @click.option("--state", type=click.Choice(STATES), default="held", show_default=True, help="What became of them.")
-@click.option("--limit", default=20, show_default=True, help="Rows to show.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to show.")
 def list_command(state: str, limit: int, **chosen: str | None) -> None:
     """List rows, the newest first: where they belong, why they are held, and the row as it came.
 
@@ -163,7 +163,10 @@ def discard_command(reason: str, **chosen: str | None) -> None:
         raise click.ClickException("--reason: expected why these rows will never land, came nothing.")
     if not any(chosen.values()):
         raise click.ClickException("say which rows: --source, --table, --rule, --window or --row.")
-    _require_rule(load_settings(), chosen["rule"])
+    settings = load_settings()
+    if chosen["source"] not in {count["source"] for count in counts_by_rule(settings)}:
+        _require_known(settings, chosen["source"])
+    _require_rule(settings, chosen["rule"])
     try:
         count = discard_quarantine(reason, **chosen)
     except (ValueError, LakeError) as error:

@@ -1,5 +1,6 @@
 """`aisle release`: list the releases, look into one, compare two, move the pointer, and clean up."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -187,7 +188,13 @@ def keep_command(release_id: str, why: str, no_longer: bool) -> None:
 
 
 @command.command(name="gc")
-@click.option("--days", default=7.0, show_default=True, help="Releases with a younger object stay.")
+@click.option(
+    "--days",
+    type=click.FloatRange(0, 36_500),
+    default=7.0,
+    show_default=True,
+    help="Releases with a younger object stay.",
+)
 @click.option("--apply", is_flag=True, help="Remove them; without it nothing is changed.")
 def gc_command(days: float, apply: bool) -> None:
     """Show which releases nobody needs, and with --apply remove them.
@@ -197,10 +204,15 @@ def gc_command(days: float, apply: bool) -> None:
 
     Example: aisle release gc --days 30 --apply
     """
+    if math.isnan(days):
+        raise click.UsageError("--days: expected a number of days, came nan.")
     settings = load_settings()
     with _plain_failures():
         audited = audited_releases(settings)
         fates = plan_cleanup(settings, days, audited)
+        if not fates:
+            click.echo(NO_RELEASE)
+            return
         table = Table("release", "MiB", "", "why", box=box.SIMPLE_HEAD)
         table.columns[0].no_wrap = True
         for fate in fates:

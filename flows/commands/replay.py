@@ -30,11 +30,15 @@ def command(request_ids: tuple[str, ...], newest: int | None) -> None:
       aisle replay q_0123456789abcdef01234567
       aisle replay --newest 1000
     """
+    if newest is not None and request_ids:
+        raise click.UsageError("Name answers by their X-Request-Id or say --newest, not both.")
     settings = load_settings()
     try:
         if newest is not None:
             land_answers(settings)
             request_ids = tuple(newest_request_ids(settings, newest))
+            if not request_ids:
+                raise click.ClickException("No answer has been logged yet. Ask for one: aisle recommend USER")
         if not request_ids:
             raise click.ClickException("Name an answer by its X-Request-Id, or say --newest 100.")
         results = replay(settings, batches_of(settings, request_ids))

@@ -1,5 +1,6 @@
 """`aisle source`: the shop mappings: listed, shown, drafted, tried."""
 
+import shlex
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -82,6 +83,8 @@ def new(files: tuple[str, ...], name: str | None, to: Path | None, force: bool) 
     plain = "".join(sign if sign.isalnum() or sign in "_-" else "_" for sign in guessed.lower()).strip("_-")
     chosen = name or plain or "shop"
     target = to or Path(f"{chosen}.toml")
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise click.ClickException(f"--to: expected the path of a file in a folder that is there, came {target}.")
     if target.exists() and not force:
         raise click.ClickException(f"{target} is there already. Name another file with --to, or say --force.")
     try:
@@ -99,14 +102,19 @@ def new(files: tuple[str, ...], name: str | None, to: Path | None, force: bool) 
     doubts = [line for line in draft.text.splitlines() if line.startswith(("# unsure", "# MISSING"))]
     unsure = "1 guess is unsure; it says" if len(doubts) == 1 else f"{len(doubts)} guesses are unsure; each says"
     console.print(f"{unsure} in the file why and what else it could be.")
-    console.print(f"Look at it, mend it, and try it: aisle source check {target}", markup=False, soft_wrap=True)
+    typed = shlex.quote(str(target))
+    console.print(f"Look at it, mend it, and try it: aisle source check {typed}", markup=False, soft_wrap=True)
 
 
 @command.command()
 @click.argument("mapping")
 @click.option("--path", default=None, help="The export: a file, a folder or a zip, if not where the mapping says.")
-@click.option("--rows", default=REHEARSAL_ROWS, show_default=True, help="Rows of each file to read.")
-@click.option("--show", "shown", default=10, show_default=True, help="Rows to show of each table.")
+@click.option(
+    "--rows", type=click.IntRange(1), default=REHEARSAL_ROWS, show_default=True, help="Rows of each file to read."
+)
+@click.option(
+    "--show", "shown", type=click.IntRange(0), default=10, show_default=True, help="Rows to show of each table."
+)
 def check(mapping: str, path: str | None, rows: int, shown: int) -> None:
     """Try a mapping on the first rows of its export: ten rows before and after, and what would be held. Lands nothing.
 
@@ -123,7 +131,7 @@ def check(mapping: str, path: str | None, rows: int, shown: int) -> None:
             tables = rehearse(settings, export, Path(folder), datetime.now(UTC), shown)
     except (UnknownSource, MappingError, ExportRejected) as error:
         raise click.ClickException(str(error)) from error
-    named = f"{mapping} --path {path}" if path else mapping
+    named = shlex.join([mapping, "--path", path] if path else [mapping])
     print_rehearsal(tables, named, rows, Console())
     if any(table.verdict is not None and not table.verdict.passed for table in tables):
         raise SystemExit(1)

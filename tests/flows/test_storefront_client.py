@@ -37,3 +37,21 @@ def test_a_redirect_takes_the_key_nowhere():
     ):
         ask_for_slate(url, {"user_id": "1"}, 1, "of-the-shop")
     assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b'{"title": "No release yet", "status": 503, "detail": "Train one."}', "No release yet. Train one.\n"),
+        (
+            b'{"title": "Wrong", "detail": "See errors.", "errors": [{"pointer": "#/user_id", "detail": "too long"}]}',
+            "Wrong. See errors.\n  #/user_id: too long\n",
+        ),
+        (b"[1]", "[1]\n"),
+        (b"Bad gateway", "Bad gateway\n"),
+    ],
+)
+def test_a_refusal_is_told_in_words_and_not_in_json(body: bytes, words: str):
+    with saying(503, body) as (url, _):
+        told = CliRunner().invoke(recommend, ["1228", "--url", url])
+    assert told.output == f"Error: {url}/v1/recommendations answered 503: {words}"
