@@ -5,8 +5,8 @@ from pathlib import Path
 
 import duckdb
 
-#: Two thirds of the 2 GiB an ingest may take; the rest is Python, Arrow and deltalake.
-MEMORY_LIMIT = "1200MiB"
+#: Half of the 4 GiB an ingest may take; the rest is Python, Arrow and deltalake.
+MEMORY_LIMIT = "2000MiB"
 #: Errors that quote the value which they are about.
 _OF_A_VALUE = (duckdb.ConversionException, duckdb.InvalidInputException, duckdb.OutOfRangeException)
 

@@ -34,7 +34,7 @@ from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.raw_forms import RawForms, keep_recipe, keyed
 from flows.sources.reading import TEXT_OF, Raw, open_raw
 from flows.sources.row_choice import choose_rows
-from flows.sources.staging_query import content_order, raw_row_query, staging_query, within
+from flows.sources.staging_query import constants, in_content_order, raw_row_query, staging_query, within
 from flows.sources.unread import mask_unread
 from flows.sources.user_columns import columns_behind, query_of, user_columns
 
@@ -269,9 +269,11 @@ def write_staged(
         query, columns = keyed(query, shown), "* exclude (_raw)"
     chosen = f"select {columns} from ({query}) where {bounds}"
     origin = _origin(connection, export.mapping, section, query, users[1])
+    ordered = in_content_order(chosen, section.table, constants(users[0]))
+    # Uncompressed: the file is read a few times and removed.
     connection.execute(
-        f"copy ({chosen} order by {content_order(section.table)}) to {literal(str(file))} "
-        f"(format parquet, kv_metadata {{origin: {literal(origin)}}})"
+        f"copy ({ordered}) to {literal(str(file))} "
+        f"(format parquet, compression uncompressed, kv_metadata {{origin: {literal(origin)}}})"
     )
     row = connection.execute("select count(*) from read_parquet(?)", [str(file)]).fetchone()
     return int(row[0]) if row else 0

@@ -1,5 +1,6 @@
 """The SQL that turns raw rows into staged rows: event ids, windows, pseudonyms joined in, the raw row kept beside."""
 
+import re
 from collections.abc import Collection
 from datetime import datetime
 
@@ -10,6 +11,9 @@ from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import MappingError
 from flows.sources.reading import TEXT_OF
 
+#: Made of other columns than the mapping's expression says.
+_MADE_OF_OTHERS = ("event_id", "user_id")
+_CONSTANT = re.compile(r"cast\((?:null|\('(?:[^']|'')*'\)) as [\w\[\]]+\)")
 _WINDOW_FORMATS = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}
 
 
@@ -61,15 +65,30 @@ def within(table: str, since: datetime | None, until: datetime | None) -> str:
     return f"event_time is null or ({' and '.join(bounds)})" if bounds and table == "events" else "true"
 
 
-def content_order(table: str) -> str:
-    """What staged rows are sorted by: the key (events: their times), then a hash of all the rest.
+def constants(expressions: dict[str, Expression]) -> dict[str, str]:
+    """The columns that all rows of a section have alike, with their SQL: `'purchase'`, the shop's currency, nulls."""
+    return {
+        name: expression.value
+        for name, expression in expressions.items()
+        if name not in _MADE_OF_OTHERS and not expression.unreadable and _CONSTANT.fullmatch(expression.value)
+    }
+
+
+def in_content_order(query: str, table: str, alike: dict[str, str]) -> str:
+    """The query's rows, sorted by the key (events: their times), then by a hash of all the rest.
 
     The order hangs on what rows say, not on that of the export. A hash of eight bytes stands for the text of a dozen
     columns: sorting by the columns themselves costs a fifth of the staging. Rows alike in everything have one hash.
+    Columns that are `alike` in all rows (`constants`) say nothing of the order and are added after it: carried through
+    the sort they cost a quarter of it.
     """
+    names = [name for name in TABLES[table].column_names if name not in alike]
     first = ["event_time", "known_at"] if table == "events" else list(TABLES[table].key)
-    rest = [quoted(name) for name in TABLES[table].column_names if name not in first]
-    return ", ".join([*map(quoted, first), f"hash({', '.join(rest)})"])
+    order = [quoted(name) for name in first if name in names]
+    order.append(f"hash({', '.join(quoted(name) for name in names if name not in first) or 'null'})")
+    differing = f"* exclude ({', '.join(map(quoted, alike))})" if alike else "*"
+    added = "".join(f", {value} as {quoted(name)}" for name, value in alike.items())
+    return f"select *{added} from (select {differing} from ({query}) order by {', '.join(order)})"
 
 
 def raw_row_query(
