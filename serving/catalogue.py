@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-SEPARATOR = " > "
+from feature_repo.slate_rules import SEPARATOR, brand_key, category_key
 
 
 @dataclass(frozen=True)
@@ -120,16 +120,6 @@ def allowed_items(
 def first_category(category: str | None) -> str | None:
     """Return the first part of a category path, None where there is none."""
     return category.split(SEPARATOR, 1)[0] if category else None
-
-
-def category_key(path: str) -> str:
-    """Return what a category path is found by in `by_category`: the same in any case and with any blanks."""
-    return SEPARATOR.join(part.strip() for part in path.casefold().split(SEPARATOR))
-
-
-def brand_key(name: str) -> str:
-    """Return what a brand is found by in `by_brand`: the same in any case."""
-    return name.strip().casefold()
 
 
 def _mask(catalogue: Catalogue, positions: dict[str, npt.NDArray[np.int32]], key: str) -> npt.NDArray[np.bool_]:

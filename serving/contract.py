@@ -38,6 +38,10 @@ ReasonKind = Literal["habit", "history", "co_purchase", "similar", "popular", "m
 #: The ways to a place of a slate: how an item became a candidate, and what the shop or chance did.
 CandidateSource = Literal["model", "repeat", "co_purchase", "similar", "text", "popular", "boost", "pin", "exploration"]
 
+RulesId = Annotated[
+    str | None, Field(examples=["3-0123456789ab"], description="the shop's rules that it was made under")
+]
+
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
@@ -234,9 +238,7 @@ class Recommendations:
     user: Annotated[str | None, Field(examples=[SHOPPER], description="the pseudonym")]
     as_of: Annotated[datetime, Field(description="the moment the answer was computed for")]
     slate: list[SlateItem]
-    rules_id: Annotated[
-        str | None, Field(examples=["3-0123456789ab"], description="the shop's rules it was made under")
-    ]
+    rules_id: RulesId
     exploration_seed: Annotated[str | None, Field(description="what places were drawn with, null where none were")]
     notes: Annotated[list[str], Field(description="what to know about this answer, in plain words")] = field(
         default_factory=list
@@ -258,6 +260,7 @@ class SimilarItems:
     release_id: str
     item_id: str
     slate: list[SlateItem]
+    rules_id: RulesId
 
 
 class EventsReceipt(BaseModel):
