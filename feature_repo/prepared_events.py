@@ -140,7 +140,7 @@ def exact_sum(column: str, condition: str) -> str:
     """Return the SQL sum of an amount of money where a condition holds, the same whatever the order of rows.
 
     Floats added by several threads differ in their last digits from build to build, so amounts are added as decimals:
-    15 digits after the point, and room for 10^11 lines of the largest amount that the contract allows (10^12).
+    15 digits after the point, and room for 10^8 lines of the largest amount that the contract allows (10^15).
     """
     return f"(sum({column}::DECIMAL(38, 15)) FILTER ({condition}))::DOUBLE"
 

@@ -26,6 +26,8 @@ EVENT_TYPES = (
 INTERACTION_TYPES = ("view", "add_to_cart", "purchase", "like", "share", "follow", "review")
 CHANNELS = ("web", "app", "store", "social", "email")
 OFFER_KINDS = ("coupon", "mailer", "display", "discount")
+#: The highest price of anything on sale: a car in rupiah is some hundred million, a number beyond this is a barcode.
+HIGHEST_PRICE = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,8 @@ EVENTS = Table(
         Column("session_id", "string", "one visit on web or app"),
         Column("basket_id", "string", "one checkout"),
         Column("quantity", "float", "units", minimum=0.0001, maximum=1_000_000),
-        Column("unit_price", "float", "price paid for one unit", minimum=0, maximum=1_000_000),
-        Column("discount", "float", "money off for the line", minimum=0, maximum=1_000_000),
+        Column("unit_price", "float", "price paid for one unit", minimum=0, maximum=HIGHEST_PRICE),
+        Column("discount", "float", "money off for the line", minimum=0, maximum=HIGHEST_PRICE),
         Column("currency", "string", "ISO 4217"),
         Column("text", "string", "a query or a review"),
         Column("source", "string", "the shop export it came from", False),
@@ -90,7 +92,7 @@ ITEMS = Table(
         Column("description", "string", "longer text"),
         Column("category", "string", "category path, parts joined by ' > '"),
         Column("brand", "string", "the brand"),
-        Column("price", "float", "list price, where the catalogue has one", minimum=0, maximum=1_000_000),
+        Column("price", "float", "list price, where the catalogue has one", minimum=0, maximum=HIGHEST_PRICE),
         Column("currency", "string", "ISO 4217"),
         Column("image", "string", "address of a picture"),
         Column("available", "bool", "can be bought now", False),
@@ -210,5 +212,8 @@ TABLES = {table.name: table for table in (EVENTS, ITEMS, OFFERS, USERS)}
 
 
 def pseudonym(user_id: str, key: bytes) -> str:
-    """Return the pseudonym of a shop's own user id: a keyed hash (HMAC-SHA256, 96 bits), the same at every door."""
-    return "u_" + hmac.new(key, user_id.encode(), hashlib.sha256).hexdigest()[:24]
+    """Return the pseudonym of a shop's own user id: a keyed hash (HMAC-SHA256, 96 bits), the same at every door.
+
+    Blanks around an id (a column of a fixed width has them) make no other person of it.
+    """
+    return "u_" + hmac.new(key, user_id.strip().encode(), hashlib.sha256).hexdigest()[:24]

@@ -21,6 +21,8 @@ MOST_BYTES = 1_048_576
 #: The last place that an item can be pinned to, and the most places that a boost can move it.
 LAST_PLACE = 200
 MOST_PLACES = 1_000
+#: What parts of a category path stand between.
+SEPARATOR = " > "
 _WHERE = ("item", "category", "brand")
 _WHEN = ("from", "until", "note")
 _KEYS = {
@@ -76,6 +78,16 @@ class PublishedRules:
     def rules_id(self) -> str:
         """The version and the beginning of the content's hash."""
         return f"{self.version}-{self.sha256[:12]}"
+
+
+def category_key(path: str) -> str:
+    """Return what a category path is found by: the same in any case and with any blanks."""
+    return SEPARATOR.join(part.strip() for part in path.casefold().split(SEPARATOR))
+
+
+def brand_key(name: str) -> str:
+    """Return what a brand is found by: the same in any case and with any blanks around it."""
+    return name.strip().casefold()
 
 
 def read_rules_file(text: str) -> tuple[Rule, ...]:

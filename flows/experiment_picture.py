@@ -66,7 +66,11 @@ def preference_picture(found: PreferenceAnalysis, preferred: Floats) -> bytes:
 
 
 def shadow_picture(found: ShadowComparisons) -> bytes:
-    """Return a PNG of a shadow experiment: how alike the slates are, and how long the challenger takes."""
+    """Return a PNG of a shadow experiment: how alike the slates are, and how long the challenger takes.
+
+    Slates that it failed at are not among them.
+    """
+    found = found.answered()
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     overlap, correlation, times = figure.subplots(1, 3)
     overlap.hist(found.overlap, bins=np.linspace(0, 1, 21), color=_OURS)

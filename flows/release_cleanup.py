@@ -116,7 +116,11 @@ def keep_release(settings: Settings, release_id: str, why: str) -> None:
 
 
 def let_go(settings: Settings, release_id: str) -> None:
-    """Take a release off the list of those kept by hand."""
+    """Take a release off the list of those kept by hand. Raises ObjectMissing when it is not on it."""
+    kept = read_keep_list(settings)
+    if release_id not in kept:
+        those = f"those kept are {', '.join(sorted(kept))}" if kept else "none is kept by hand"
+        raise ObjectMissing(f"{release_id} is not kept by hand; {those}.")
     _delete(settings, f"{KEPT}{release_id}.json")
 
 

@@ -13,9 +13,10 @@ from flows.settings import Settings
 
 @dataclass(frozen=True)
 class ShadowComparisons:
-    """All compared slates, in the order of the answers (arrays over slates). `correlation` is NaN where there is none.
+    """All slates asked of the challenger, in the order of the answers (arrays over slates).
 
-    `failed`, `fallback`, `champion_fallback` are bools; `seconds` is the time of the challenger's answer.
+    `correlation` is NaN where there is none. `failed`, `fallback`, `champion_fallback` are bools; `seconds` is the time
+    of the challenger's answer.
     """
 
     overlap: np.ndarray
@@ -25,17 +26,22 @@ class ShadowComparisons:
     fallback: np.ndarray
     champion_fallback: np.ndarray
 
+    def answered(self) -> "ShadowComparisons":
+        """Return those that the challenger answered: a slate that it failed at is none to compare."""
+        return ShadowComparisons(**{name: column[~self.failed] for name, column in vars(self).items()})
+
     def sentence(self) -> str:
         """Return what was found in one sentence."""
         if not len(self.overlap):
             return "no slate has been compared yet."
-        good = ~self.failed
-        if not good.any():
-            return f"of {len(self.overlap):,} slates compared, the challenger failed at every one."
-        same = np.mean((self.overlap == 1) & ~(self.correlation < 1) & good)
+        good = self.answered()
+        failed = len(self.overlap) - len(good.overlap)
+        if not len(good.overlap):
+            return f"no slate has been compared: the challenger failed at each of {failed:,}."
+        same = np.mean((good.overlap == 1) & ~(good.correlation < 1))
         return (
-            f"of {len(self.overlap):,} slates compared {same:.1%} are the same; {self.overlap[good].mean():.1%} of the "
-            f"items are in both, and the challenger failed {int(self.failed.sum()):,} times."
+            f"of {len(good.overlap):,} slates compared {same:.1%} are the same; {good.overlap.mean():.1%} of the "
+            f"items are in both, and the challenger failed at {failed:,} more."
         )
 
 
@@ -58,13 +64,15 @@ def comparison_table(found: ShadowComparisons) -> tuple[tuple[str, ...], ...]:
     header = ("slates of the challenger, unseen", "")
     if not len(found.overlap):
         return (header, ("compared", "0"))
-    tau = found.correlation[~np.isnan(found.correlation)]
+    good = found.answered()
+    tau, failed = good.correlation[~np.isnan(good.correlation)], len(found.overlap) - len(good.overlap)
+    times = 1000 * good.seconds
     return (
         header,
-        ("compared", f"{len(found.overlap):,}"),
-        ("items in both slates, mean", f"{found.overlap.mean():.1%}"),
+        ("compared", f"{len(good.overlap):,}"),
+        ("failed", f"{failed:,} of {len(found.overlap):,} ({found.failed.mean():.2%})"),
+        ("items in both slates, mean", f"{good.overlap.mean():.1%}" if len(times) else ""),
         ("rank correlation of those, mean (Kendall)", f"{tau.mean():.3f}" if len(tau) else ""),
-        ("failed", f"{found.failed.mean():.2%}"),
         ("not personal: challenger, champion", f"{found.fallback.mean():.2%}, {found.champion_fallback.mean():.2%}"),
-        ("ms: median, p99", f"{1000 * np.median(found.seconds):.1f}, {1000 * np.quantile(found.seconds, 0.99):.1f}"),
+        ("ms: median, p99", f"{np.median(times):.1f}, {np.quantile(times, 0.99):.1f}" if len(times) else ""),
     )

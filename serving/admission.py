@@ -32,8 +32,8 @@ def admit(admission: Admission, scope: Scope) -> int:
         key = _known_key(ring, scope)
         _require_scope(key, scope["path"])
         if key.requests_per_minute is not None:
-            _require_token(admission, key, now)
-        limit = min(limit, key.max_body_bytes or limit)
+            _require_token(admission, key.key_id, key.requests_per_minute, now)
+        limit = limit if key.max_body_bytes is None else min(limit, key.max_body_bytes)
     if _declared_length(scope) > limit:
         raise too_large(limit)
     return limit
@@ -60,9 +60,10 @@ def _require_scope(key: ApiKey, path: str) -> None:
         raise Problem(403, "scope-missing", "The key does not open this", detail)
 
 
-def _require_token(admission: Admission, key: ApiKey, now: float) -> None:
-    rate = key.requests_per_minute or 0.0
-    if wait := seconds_to_wait(admission.buckets, key.key_id, rate, now):
+def _require_token(admission: Admission, key_id: str, rate: float, now: float) -> None:
+    if rate == 0:
+        raise Problem(403, "key-blocked", "The key opens nothing", "Its limit is 0 requests a minute; use another key.")
+    if wait := seconds_to_wait(admission.buckets, key_id, rate, now):
         detail = f"Expected at most {rate:g} requests a minute with this key; wait {wait} s."
         raise Problem(429, "too-many-requests", "Too many requests", detail, retry_after=wait)
 

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import logging
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +19,13 @@ LOG = logging.getLogger("serving")
 SCOPES = ("read", "events", "admin")
 #: Seconds between two looks at the file.
 LOOK_SECONDS = 1.0
+_LIMITS = ("requests_per_minute", "max_body_bytes")
 _Stamp = tuple[int, int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One key that may be used: what it opens, and its own limits (None: none)."""
+    """One key that may be used: what it opens, and its own limits (None: none; 0 a minute: it opens nothing)."""
 
     key_id: str
     sha256: bytes
@@ -121,11 +123,13 @@ def _key(row: dict[str, object]) -> ApiKey:
     sha256 = bytes.fromhex(str(row["sha256"]))
     if not scopes <= set(SCOPES) or len(sha256) != 32:
         raise ValueError(f"scopes among {SCOPES} and 64 hex digits")
-    rate, size = row.get("requests_per_minute"), row.get("max_body_bytes")
+    rate, size = (None if row.get(name) is None else float(row[name]) for name in _LIMITS)  # type: ignore[arg-type]
+    if not all(limit is None or 0 <= limit < math.inf for limit in (rate, size)):
+        raise ValueError(f"limits from 0 in {' and '.join(_LIMITS)}")
     return ApiKey(
         key_id=str(row["id"]),
         sha256=sha256,
         scopes=scopes,
-        requests_per_minute=None if rate is None else float(rate),  # type: ignore[arg-type]
-        max_body_bytes=None if size is None else int(size),  # type: ignore[call-overload]
+        requests_per_minute=rate,
+        max_body_bytes=None if size is None else int(size),
     )

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-SEPARATOR = " > "
+from feature_repo.slate_rules import SEPARATOR, brand_key, category_key
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Conditions:
     brand: str | None = None
     min_price: float | None = None
     max_price: float | None = None
+    currency: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,27 +45,33 @@ class Item:
 class Catalogue:
     """All items (`items[0]` is padding), and arrays over the vocabulary of length n + 1 to choose among them.
 
-    Items of one title, in any case, share a title id: the index of the first of them.
+    Items of one title, in any case, share a title id: the index of the first of them. `currency` is that of items,
+    and of filters, which name none.
     """
 
     items: tuple[Item, ...]
     index: dict[str, int]
     available: npt.NDArray[np.bool_]
     available_count: int
-    prices: npt.NDArray[np.float32]
+    prices: npt.NDArray[np.float64]
     title_ids: list[int]
     by_category: dict[str, npt.NDArray[np.int32]]
     by_brand: dict[str, npt.NDArray[np.int32]]
+    by_currency: dict[str, npt.NDArray[np.int32]]
+    currency: str | None
 
 
-def read_catalogue(path: Path) -> Catalogue:
-    """Read `items.jsonl.gz`. Raises ValueError with the line when it is not as a release writes it."""
+def read_catalogue(path: Path, currency: str | None = None) -> Catalogue:
+    """Read `items.jsonl.gz`; `currency` is that of items which name none.
+
+    Raises ValueError with the line when it is not as a release writes it.
+    """
     items = [Item("", "", None, None, None, None)]
     available, texts = [False], dict[str, str]()
     for number, line in enumerate(gzip.decompress(path.read_bytes()).splitlines(), start=1):
         try:
             row = orjson.loads(line)
-            items.append(_item(row, texts))
+            items.append(_item(row, texts, currency))
             available.append(bool(row.get("available", True)))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path.name} line {number}: expected an item, but found {error!r}") from error
@@ -76,10 +83,12 @@ def read_catalogue(path: Path) -> Catalogue:
         index=index,
         available=np.array(available),
         available_count=sum(available),
-        prices=np.array([np.nan if item.price is None else item.price for item in items], np.float32),
+        prices=np.array([np.nan if item.price is None else item.price for item in items]),
         title_ids=_title_ids(items),
         by_category=_positions([item.category for item in items], _category_paths),
         by_brand=_positions([item.brand for item in items], lambda brand: [brand_key(brand)]),
+        by_currency=_positions([item.currency for item in items], lambda name: [name.upper()]),
+        currency=currency,
     )
 
 
@@ -97,6 +106,10 @@ def allowed_items(
         allowed &= _mask(catalogue, catalogue.by_category, category_key(conditions.category))
     if conditions.brand is not None:
         allowed &= _mask(catalogue, catalogue.by_brand, brand_key(conditions.brand))
+    priced = conditions.min_price is not None or conditions.max_price is not None
+    currency = conditions.currency or (catalogue.currency if priced else None)
+    if currency is not None:
+        allowed &= _mask(catalogue, catalogue.by_currency, currency.upper())
     if conditions.min_price is not None:
         allowed &= catalogue.prices >= conditions.min_price
     if conditions.max_price is not None:
@@ -109,23 +122,13 @@ def first_category(category: str | None) -> str | None:
     return category.split(SEPARATOR, 1)[0] if category else None
 
 
-def category_key(path: str) -> str:
-    """Return what a category path is found by in `by_category`: the same in any case and with any blanks."""
-    return SEPARATOR.join(part.strip() for part in path.casefold().split(SEPARATOR))
-
-
-def brand_key(name: str) -> str:
-    """Return what a brand is found by in `by_brand`: the same in any case."""
-    return name.strip().casefold()
-
-
 def _mask(catalogue: Catalogue, positions: dict[str, npt.NDArray[np.int32]], key: str) -> npt.NDArray[np.bool_]:
     mask = np.zeros(len(catalogue.items), np.bool_)
     mask[positions.get(key, np.empty(0, np.int32))] = True
     return mask
 
 
-def _item(row: dict[str, object], texts: dict[str, str]) -> Item:
+def _item(row: dict[str, object], texts: dict[str, str], currency: str | None) -> Item:
     # Many items share a category, a brand, a currency: one text of each is kept.
     price = row.get("price")
     return Item(
@@ -134,7 +137,7 @@ def _item(row: dict[str, object], texts: dict[str, str]) -> Item:
         category=_text(row.get("category"), texts),
         brand=_text(row.get("brand"), texts),
         price=None if price is None else round(float(price), 4),  # type: ignore[arg-type]
-        currency=_text(row.get("currency"), texts),
+        currency=_text(row.get("currency"), texts) or currency,
     )
 
 

@@ -6,15 +6,18 @@ server, and a question that is posted would become a GET without a body.
 """
 
 import http.client
+import io
 import json
 import random
+import socket
 import time
 import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 #: Answers after which the same request may be sent again.
@@ -100,7 +103,7 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Aisle:
-    """A server and how patiently it is asked: `timeout` seconds of its silence, and how often again when none comes."""
+    """A server and how patiently it is asked: `timeout` seconds for a whole answer, and how often again without one."""
 
     url: str
     api_key: str | None = None
@@ -128,16 +131,18 @@ class Aisle:
     def push(self, *events: Mapping[str, Any]) -> Receipt:
         """Tell what users did; when this returns it is on disk. Raises RequestRefused, ServerUnreachable.
 
-        An event is a mapping as the API takes it; one without event_id gets one for all tries of this call. After an
-        error it may count all the same: who calls again for the same event gives it an id of their own.
+        An event is a mapping as the API takes it, its event_time a text or a datetime with a time zone; one without
+        event_id gets one for all tries of this call. After an error it may count all the same: who calls again for
+        the same event gives it an id of their own. Raises ValueError for a datetime without a time zone.
         """
         named = [{**event, "event_id": event.get("event_id") or uuid.uuid4().hex} for event in events]
         return self._ask("/v1/events", {"events": named}, _receipt)
 
     def _ask(self, path: str, question: Mapping[str, Any], read: Callable[[Any], Answer]) -> Answer:
         headers = {"Content-Type": "application/json", **_authorization(self.api_key)}
-        request = urllib.request.Request(self.url.rstrip("/") + path, json.dumps(question).encode(), headers)
-        opener = urllib.request.build_opener(_NoRedirect)
+        body = json.dumps(question, default=_moment).encode()
+        request = urllib.request.Request(self.url.rstrip("/") + path, body, headers)
+        opener = urllib.request.build_opener(_NoRedirect, _InTime)
         for attempt in range(self.retries + 1):
             last = attempt == self.retries
             try:
@@ -149,7 +154,8 @@ class Aisle:
                 pause = _asked_pause(error.headers.get("Retry-After"), attempt)
             except (OSError, ValueError, http.client.HTTPException) as error:  # none, or half of an answer
                 if last:
-                    raise ServerUnreachable(f"{self.url} did not answer {attempt + 1} times: {error}") from error
+                    told = f"did not answer {attempt + 1} times, {self.timeout:g} s each"
+                    raise ServerUnreachable(f"{self.url} {told}: {error}") from error
                 pause = _pause(attempt)
             time.sleep(pause)
         raise AssertionError("the loop returns or raises")
@@ -161,6 +167,61 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: Any) -> None:
         """Follow none."""
         return
+
+
+class _InTime(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
+    """Bounds a whole exchange; a socket's own timeout is that of each silence, which a drip never reaches."""
+
+    def do_open(self, http_class: Any, req: urllib.request.Request, **how: Any) -> http.client.HTTPResponse:
+        """Ask as urllib does, over a connection whose answers end with the time."""
+        connect = partial(_connection, http_class, time.monotonic() + (req.timeout or 0.0))
+        return super().do_open(connect, req, **how)
+
+
+def _connection(kind: Any, deadline: float, host: str, **how: Any) -> http.client.HTTPConnection:
+    connection: http.client.HTTPConnection = kind(host, **how)
+    connection.response_class = partial(_response, deadline)  # type: ignore[assignment]
+    return connection
+
+
+def _response(deadline: float, sock: socket.socket, *how: Any, **named: Any) -> http.client.HTTPResponse:
+    response = http.client.HTTPResponse(sock, *how, **named)
+    response.fp = io.BufferedReader(_TimedBytes(sock, response.fp.detach(), deadline))
+    return response
+
+
+class _TimedBytes(io.RawIOBase):
+    """What a socket says until the deadline, by the monotonic clock."""
+
+    def __init__(self, sock: socket.socket, said: io.RawIOBase, deadline: float) -> None:
+        self.sock, self.said, self.deadline = sock, said, deadline
+
+    def readable(self) -> bool:
+        """It is there to be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read what is there. Raises TimeoutError when the time is over."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time for a whole answer is over")
+        self.sock.settimeout(left)
+        return self.said.readinto(buffer)
+
+    def close(self) -> None:
+        """Let go of the socket."""
+        self.said.close()
+        super().close()
+
+
+def _moment(value: object) -> str:
+    """Return a moment as the API reads it. Raises ValueError, TypeError for what JSON has no form of."""
+    if isinstance(value, datetime) and value.utcoffset() is not None:
+        return value.isoformat()
+    if isinstance(value, date):
+        came = f"came {value.isoformat()}, which has none"
+        raise ValueError(f"event_time: expected a datetime with a time zone (like datetime.now(UTC)), {came}.")
+    raise TypeError(f"expected text, numbers, lists and mappings, came {type(value).__name__}: {value!r}"[:300])
 
 
 def _authorization(api_key: str | None) -> dict[str, str]:

@@ -5,51 +5,30 @@ Requests are pydantic models, checked at the door. Slates are plain dataclasses,
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from feature_repo.schema import CHANNELS, EVENT_TYPES, EVENTS
+from serving.fields import (
+    Channel,
+    Count,
+    Currency,
+    Discount,
+    EventType,
+    Id,
+    Moment,
+    Name,
+    Part,
+    Price,
+    Pseudonym,
+    Quantity,
+    UnitPrice,
+    UserId,
+)
 from serving.phrases import Language
 
 SHOPPER = "u_0123456789abcdef01234567"
-EARLIEST_EVENT_TIME = datetime(1990, 1, 1, tzinfo=UTC)
-LATEST_EVENT_TIME = datetime(2200, 1, 1, tzinfo=UTC)
-_BOUNDS = {column.name: (column.minimum, column.maximum) for column in EVENTS.columns}
-
-
-def _one_of(allowed: tuple[str, ...]) -> tuple[AfterValidator, object]:
-    def check(text: str) -> str:
-        if text not in allowed:
-            raise ValueError(f"expected one of {', '.join(allowed)}")
-        return text
-
-    return AfterValidator(check), Field(json_schema_extra={"enum": list(allowed)})
-
-
-def _amount(name: str) -> object:
-    minimum, maximum = _BOUNDS[name]
-    return Field(ge=minimum, le=maximum, allow_inf_nan=False)
-
-
-def _plausible(moment: datetime) -> datetime:
-    if not EARLIEST_EVENT_TIME <= moment <= LATEST_EVENT_TIME:
-        raise ValueError(f"expected a time between {EARLIEST_EVENT_TIME:%Y} and {LATEST_EVENT_TIME:%Y}")
-    return moment.astimezone(UTC)
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-UserId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]  # blanks are nobody's
-Pseudonym = Annotated[str, StringConstraints(pattern=r"^u_[0-9a-f]{24}$")]
-Money = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True)]  # "5", 5.0 and true are none
-Quantity = Annotated[float, _amount("quantity")]
-UnitPrice = Annotated[float, _amount("unit_price")]
-Discount = Annotated[float, _amount("discount")]
-EventType = Annotated[str, *_one_of(EVENT_TYPES)]
-Channel = Annotated[str, *_one_of(CHANNELS)]
-EventTime = Annotated[AwareDatetime, AfterValidator(_plausible)]
 Closeness = Annotated[
     Literal["brief", "close"] | None,
     Field(description="close: single items are tried for each reason; by the catalogue's size if absent"),
@@ -58,6 +37,10 @@ Source = Literal["personalised", "session", "popular"]
 ReasonKind = Literal["habit", "history", "co_purchase", "similar", "popular", "model", "pinned"]
 #: The ways to a place of a slate: how an item became a candidate, and what the shop or chance did.
 CandidateSource = Literal["model", "repeat", "co_purchase", "similar", "text", "popular", "boost", "pin", "exploration"]
+
+RulesId = Annotated[
+    str | None, Field(examples=["3-0123456789ab"], description="the shop's rules that it was made under")
+]
 
 
 class _Message(BaseModel):
@@ -74,8 +57,9 @@ class Filters(_Message):
 
     category: Name | None = Field(default=None, description="a category path or its beginning, parts joined by ' > '")
     brand: Name | None = None
-    min_price: Money | None = None
-    max_price: Money | None = None
+    min_price: Price | None = None
+    max_price: Price | None = None
+    currency: Currency | None = Field(default=None, description="of the prices; if absent, that of most items")
 
     @model_validator(mode="after")
     def _prices_in_order(self) -> "Filters":
@@ -94,7 +78,7 @@ class SlateLimits(_Message):
 class Exploring(_Message):
     """How much of a slate is drawn from the next best items; each item then says with which probability."""
 
-    share: float = Field(default=0.0, ge=0, le=0.5, description="of the places; 0: none")
+    share: Part = Field(default=0.0, ge=0, le=0.5, description="of the places; 0: none")
     seed: Name | None = Field(default=None, description="the same seed and user give the same draw; drawn if absent")
 
 
@@ -124,7 +108,7 @@ class RecommendationRequest(_Message):
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness = None
-    diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
+    diversity: Part = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
     exploration: Exploring = Field(default_factory=_nothing_of(Exploring))
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
     context: Context = Field(default_factory=_nothing_of(Context))
@@ -150,7 +134,7 @@ class BatchRequest(_Message):
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness = None
-    diversity: float = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
+    diversity: Part = Field(default=0.0, ge=0, le=1, description="0: by score alone; more: less alike")
     exploration: Exploring = Field(default_factory=_nothing_of(Exploring))
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
@@ -173,19 +157,19 @@ class SimilarItemsRequest(_Message):
 class Event(_Message):
     """One thing a user did. Without event_time it happened now; without event_id its content names it."""
 
-    event_id: Name | None = Field(default=None, description="the same id twice counts once")
+    event_id: Id | None = Field(default=None, description="the same id twice counts once")
     user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
-    item_id: Name | None = Field(default=None, description="needed for every type but search")
+    item_id: Id | None = Field(default=None, description="needed for every type but search")
     event_type: EventType
-    event_time: EventTime | None = Field(default=None, description="with a zone; at most 5 minutes ahead of as_of")
+    event_time: Moment | None = Field(default=None, description="with a zone; at most 5 minutes ahead of as_of")
     channel: Channel = "web"
-    session_id: Name | None = None
-    basket_id: Name | None = None
+    session_id: Id | None = None
+    basket_id: Id | None = None
     quantity: Quantity | None = None
     unit_price: UnitPrice | None = None
     discount: Discount | None = None
-    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] | None = None
+    currency: Currency | None = None
     text: Annotated[str, StringConstraints(max_length=2000)] | None = None
 
     @model_validator(mode="after")
@@ -254,9 +238,7 @@ class Recommendations:
     user: Annotated[str | None, Field(examples=[SHOPPER], description="the pseudonym")]
     as_of: Annotated[datetime, Field(description="the moment the answer was computed for")]
     slate: list[SlateItem]
-    rules_id: Annotated[
-        str | None, Field(examples=["3-0123456789ab"], description="the shop's rules it was made under")
-    ]
+    rules_id: RulesId
     exploration_seed: Annotated[str | None, Field(description="what places were drawn with, null where none were")]
     notes: Annotated[list[str], Field(description="what to know about this answer, in plain words")] = field(
         default_factory=list
@@ -278,6 +260,7 @@ class SimilarItems:
     release_id: str
     item_id: str
     slate: list[SlateItem]
+    rules_id: RulesId
 
 
 class EventsReceipt(BaseModel):

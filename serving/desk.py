@@ -131,7 +131,14 @@ def _deeds(row: UserRow | None) -> int:
 
 def _conditions(request: RecommendationRequest | BatchRequest) -> Conditions:
     filters = request.filters
-    return Conditions(tuple(request.exclude), filters.category, filters.brand, filters.min_price, filters.max_price)
+    return Conditions(
+        tuple(request.exclude),
+        filters.category,
+        filters.brand,
+        filters.min_price,
+        filters.max_price,
+        filters.currency,
+    )
 
 
 def _close(request: RecommendationRequest | BatchRequest) -> bool | None:

@@ -4,7 +4,8 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from serving.catalogue import SEPARATOR, Item
+from feature_repo.slate_rules import SEPARATOR
+from serving.catalogue import Item
 from serving.contract import SlateItem
 from serving.history import Interaction
 from serving.reasons import readable

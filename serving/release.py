@@ -94,7 +94,7 @@ def _assemble(folder: Path, manifest: dict[str, Any], online: OnlineRows | None)
         neighbour_bought = np.zeros(neighbour_items.shape, np.bool_)
         if "bought" in neighbours:
             neighbour_bought = neighbours["bought"].astype(np.bool_, copy=False)
-    catalogue = read_catalogue(folder / "items.jsonl.gz")
+    catalogue = read_catalogue(folder / "items.jsonl.gz", manifest.get("currency"))
     popularity = np.load(folder / "popularity.npy", allow_pickle=False).astype(np.float32)
     return Release(
         release_id=str(manifest["release_id"]),

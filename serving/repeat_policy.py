@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from serving.catalogue import SEPARATOR, Catalogue, category_key
+from feature_repo.slate_rules import SEPARATOR, category_key
+from serving.catalogue import Catalogue
 from serving.shelf_rules import HeldBack
 
 POLICIES = "policies.json"

@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from feature_repo.slate_rules import MOST_PLACES, PublishedRules, Rule
-from serving.catalogue import Catalogue, brand_key, category_key
+from feature_repo.slate_rules import MOST_PLACES, PublishedRules, Rule, brand_key, category_key
+from serving.catalogue import Catalogue
 
 Mask = npt.NDArray[np.bool_]
 

@@ -42,7 +42,7 @@ def similar_items(release: Release, item_id: str, k: int, now: datetime, languag
         forms = [phrases.together_with if each else phrases.looked_at_with for each in bought]
     reasons = [Reason(kind=way, text=form.format(title=title), because=[item_id]) for form in forms]
     slate = slate_of(release, places, reasons, [[way]] * len(ranking[0]))
-    return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate)
+    return SimilarItems(release_id=release.release_id, item_id=item_id, slate=slate, rules_id=release.rules.rules_id)
 
 
 def _other_titles_first(release: Release, position: int, ranking: Ranking, k: int) -> Ranking:

@@ -11,7 +11,7 @@ def slate_of(
     release: Release, places: Places, reasons: Sequence[Reason], sources: Sequence[list[CandidateSource]]
 ) -> list[SlateItem]:
     """Return the places of a slate, first to last."""
-    items, currency = release.catalogue.items, release.currency
+    items = release.catalogue.items
     nothing: list[float | None] = [None] * len(places.positions)
     found = zip(places.positions, places.scores, reasons, sources, places.propensities or nothing, strict=True)
     return [
@@ -22,7 +22,7 @@ def slate_of(
             item.category,
             item.brand,
             item.price,
-            item.currency or currency,
+            item.currency,
             score,
             reason,
             ways,

@@ -89,16 +89,17 @@ def _click_endpoint(desk: Desk) -> Callable[[Request], Any]:
 
 
 def _clicked_event(release: Release, user: str, item_id: str, deed: str) -> Event:
+    misunderstood = Problem(422, "invalid-request", "The click is not understood", "Go back to / and pick a user.")
+    if deed not in CLICKS:  # no button of the page says it
+        raise misunderstood
     try:
         event = Event(pseudonym=user, item_id=item_id, event_type=deed, channel="web")
     except ValidationError:
-        raise Problem(422, "invalid-request", "The click is not understood", "Go back to / and pick a user.") from None
+        raise misunderstood from None
     position = release.catalogue.index.get(item_id)
     if deed == "purchase" and position is not None:
         item = release.catalogue.items[position]
-        return event.model_copy(
-            update={"quantity": 1.0, "unit_price": item.price, "currency": item.currency or release.currency}
-        )
+        return event.model_copy(update={"quantity": 1.0, "unit_price": item.price, "currency": item.currency})
     return event
 
 

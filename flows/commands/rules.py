@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from feature_repo.slate_rules import Rule, RulesError, read_rules_file
+from feature_repo.slate_rules import SEPARATOR, Rule, RulesError, brand_key, category_key, read_rules_file
 from flows.champion import read_pointer
 from flows.object_client import ObjectStoreError
 from flows.releases import fetch_release, read_manifest
@@ -161,11 +161,11 @@ def print_rules(
 
 
 def _fits(rule: Rule, item: Mapping[str, Any]) -> bool:
-    category = f"{item['category'] or ''} > ".casefold()
+    category = category_key(item["category"] or "") + SEPARATOR
     return (
         (rule.item is None or item["item_id"] == rule.item)
-        and (rule.brand is None or (item["brand"] or "").strip().casefold() == rule.brand.casefold())
-        and (rule.category is None or category.startswith(f"{rule.category} > ".casefold()))
+        and (rule.brand is None or brand_key(item["brand"] or "") == brand_key(rule.brand))
+        and (rule.category is None or category.startswith(category_key(rule.category) + SEPARATOR))
     )
 
 

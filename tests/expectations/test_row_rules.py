@@ -29,7 +29,7 @@ PLANTED = [
     ("events", "quantity_in_bounds", {"quantity": 0.0}, "at least 0.0001"),
     ("events", "quantity_finite", {"quantity": math.nan}, "quantity = nan"),
     ("events", "unit_price_in_bounds", {"unit_price": -3.0}, "unit_price at least 0"),
-    ("events", "unit_price_in_bounds", {"unit_price": 1_000_001.0}, "at most 1,000,000"),
+    ("events", "unit_price_in_bounds", {"unit_price": 4006381333931.0}, "at most 1,000,000,000"),
     ("events", "unit_price_finite", {"unit_price": math.inf}, "unit_price = inf"),
     ("events", "discount_in_bounds", {"discount": -0.01}, "discount = -0.01"),
     ("events", "discount_finite", {"discount": -math.inf}, "discount = -inf"),

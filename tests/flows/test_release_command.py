@@ -79,3 +79,14 @@ def test_a_person_verifies_rolls_back_and_cleans_up(store: Settings, tmp_path: P
     assert "not signed" in aisle_release("verify", code=1)
     assert "is signed by the key" in aisle_release("sign", names[1])
     assert "is whole" in aisle_release("verify")
+
+
+def test_a_release_that_nobody_keeps_cannot_be_let_go_and_those_kept_are_named(store: Settings, tmp_path: Path) -> None:
+    assert "none is kept by hand" in aisle_release("keep", "r-nope", "--no-longer", code=1)
+    kept = publish(store, release_folder(tmp_path, "a"), manifest_of(), None).release_id
+    aisle_release("keep", kept)
+    told = aisle_release("keep", "r-nope", "--no-longer", code=1)
+    assert "r-nope is not kept by hand" in told
+    assert kept in told
+    assert "no longer kept" in aisle_release("keep", kept, "--no-longer")
+    assert "not kept by hand" in aisle_release("keep", kept, "--no-longer", code=1)

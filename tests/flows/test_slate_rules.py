@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from rich.console import Console
 
-from feature_repo.slate_rules import Rule
+from feature_repo.slate_rules import Rule, publication
 from flows.commands import rules as rules_command
-from flows.object_client import WriteConflict
+from flows.object_client import WriteConflict, object_client
 from flows.object_store import ensure_bucket
 from flows.releases import publish
 from flows.settings import Settings
@@ -100,3 +101,26 @@ def _shown() -> str:
     done = CliRunner().invoke(rules_command.command, ["show"], env={"COLUMNS": "160"})
     assert done.exit_code == 0, done.output
     return done.output
+
+
+@pytest.mark.parametrize("lost", ["deleted", "an old copy"])
+def test_a_version_is_never_given_twice_whatever_becomes_of_the_rules_in_use(settings: Settings, lost: str):
+    store, bucket = object_client(settings), settings.object_store.bucket
+    published = [publish_rules(settings, (Rule("block", item=item),))[0] for item in "abc"]
+    if lost == "deleted":
+        store.delete_object(Bucket=bucket, Key="rules.json")
+    else:
+        store.put_object(Bucket=bucket, Key="rules.json", Body=publication(1, published[0].rules, "then")[1])
+    following, changed = publish_rules(settings, (Rule("block", item="d"),))
+    assert (following.version, changed) == (4, True)
+    for each in (*published, following):
+        assert read_rules(settings, each.version).rules_id == each.rules_id, "what an answer cites stays readable"
+
+
+def test_blanks_in_a_category_hide_no_item_from_the_check_as_they_hide_none_from_serving():
+    rules = tuple(Rule("block", category=path) for path in ("Grocery > Dairy", "grocery  >  DAIRY", "Grocery > Da"))
+    items = [{"item_id": "a", "category": " GROCERY  > Dairy > Milk", "brand": None}]
+    with Console(width=200) as console, console.capture() as printed:
+        rules_command.print_rules(console, rules, rules_command.Moment(datetime(2018, 1, 1, tzinfo=UTC)), items)
+    rows = [line for line in printed.get().splitlines() if "never shown" in line]
+    assert [line.split()[-1] for line in rows] == ["1", "1", "none"]

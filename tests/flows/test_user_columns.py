@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from feature_repo.schema import pseudonym
 from flows.settings import Settings
 from tests.flows.test_landing_corners import JOINED, held_raw
 from tests.flows.test_replay import replay
@@ -53,3 +54,12 @@ def test_an_id_that_several_inputs_have_by_one_name_is_not_taken_for_the_users(s
     write_csv(tmp_path / "people.csv", [{"id": str(number), "mail": name} for number, name in enumerate(names)])
     land(settings, shop)
     assert {row["basket_id"] for row in rows_of(settings, "events")} == {f"b-order-{n}" for n in range(len(SALES))}
+
+
+def test_a_user_id_with_blanks_around_it_is_the_person_that_serving_knows_without_them(
+    settings: Settings, tmp_path: Path
+):
+    padded = [row | {"customer": f"{row['customer']}  "} for row in SALES[:2]]
+    land(settings, write_shop(tmp_path, [*padded, *SALES[2:]]))
+    known = {pseudonym(row["customer"], settings.pseudonym_key) for row in SALES}
+    assert {row["user_id"] for row in rows_of(settings, "events")} == known

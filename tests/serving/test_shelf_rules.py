@@ -47,7 +47,9 @@ def test_a_blocked_item_is_shown_nowhere_and_the_answer_names_the_rules(release:
             answer = recommend(shop, question, AS_OF, make_metrics())
             assert MILK not in [item.item_id for item in answer.slate]
             assert answer.rules_id == shop.rules.rules_id
-        assert MILK not in [item.item_id for item in similar_items(shop, "i02", 30, AS_OF).slate]
+        alike = similar_items(shop, "i02", 30, AS_OF)
+        assert MILK not in [item.item_id for item in alike.slate]
+        assert alike.rules_id == shop.rules.rules_id
     assert recommend(release, Question(REGULAR, 3), AS_OF, make_metrics()).rules_id is None
 
 

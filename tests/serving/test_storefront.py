@@ -193,3 +193,10 @@ def test_a_form_of_another_site_is_refused(served: Server):
         trust_env=False,
     )
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("deed", ["return", "offer_redeemed", "search", "like", "bought", ""])
+def test_a_click_is_one_of_the_deeds_that_the_page_has_buttons_for(served: Server, deed: str):
+    form = {"user": STRANGER, "item_id": MILK, "event_type": deed}
+    refused = httpx.post(f"{served.url}/click", data=form, trust_env=False)
+    assert (refused.status_code, refused.json()["title"]) == (422, "The click is not understood")

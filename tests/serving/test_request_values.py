@@ -1,0 +1,26 @@
+"""Values of a request that look like others: truths for numbers, blanks for ids."""
+
+import pytest
+from pydantic import ValidationError
+
+from serving.contract import Event, RecommendationRequest
+
+
+@pytest.mark.parametrize("name", ["event_id", "item_id", "session_id", "basket_id"])
+def test_blanks_name_no_event_and_no_basket_so_that_all_without_an_id_do_not_become_one(name: str):
+    event = {"user_id": "1", "item_id": "i01", "event_type": "view"}
+    assert Event(**event, **({} if name == "item_id" else {name: "a b"}))
+    with pytest.raises(ValidationError, match="pattern"):
+        Event(**{**event, name: " \t"})
+
+
+@pytest.mark.parametrize("wrong", [{"quantity": True}, {"unit_price": False}, {"discount": True}])
+def test_a_truth_is_no_amount(wrong: dict):
+    with pytest.raises(ValidationError, match="expected a number, but found"):
+        Event(user_id="1", item_id="i01", event_type="purchase", **wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"diversity": True}, {"exploration": {"share": False}}])
+def test_a_truth_is_no_share(wrong: dict):
+    with pytest.raises(ValidationError, match="expected a number"):
+        RecommendationRequest(**wrong)
