@@ -214,6 +214,6 @@ TABLES = {table.name: table for table in (EVENTS, ITEMS, OFFERS, USERS)}
 def pseudonym(user_id: str, key: bytes) -> str:
     """Return the pseudonym of a shop's own user id: a keyed hash (HMAC-SHA256, 96 bits), the same at every door.
 
-    Blanks around an id (a column of a fixed width has them) make no other person of it.
+    Blanks around the id are no part of it: one export has them, the next one not.
     """
     return "u_" + hmac.new(key, user_id.strip().encode(), hashlib.sha256).hexdigest()[:24]

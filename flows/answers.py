@@ -1,6 +1,7 @@
 """What serving answered, from its log into the lake, and found again by request id."""
 
 import json
+import logging
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -13,11 +14,12 @@ import pyarrow.dataset as ds
 from feature_repo.schema import ANSWERS, SHADOWS, Table
 from flows import lake
 from flows.settings import Settings
-from flows.spool_files import seal_spool
+from flows.spool_files import only_reader, seal_spool
 
 KIND = "answers"
 SOURCE = "live"
 _TIMES = ("answered_at", "as_of")
+logger = logging.getLogger(__name__)
 
 
 class AnswerUnknown(LookupError):
@@ -38,13 +40,15 @@ def land_shadows(settings: Settings) -> int:
 
 
 def _land_log(settings: Settings, table: Table) -> int:
-    sealed = seal_spool(settings.spool_path / KIND, table.name)
-    windows: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
-    for row in _rows(sealed):
-        windows[f"{row['answered_at']:%Y-%m-%dT%H}"][row["request_id"]] = row
-    landed = sum(_land(settings, table, name, rows) for name, rows in sorted(windows.items()))
-    for path in sealed:
-        path.unlink()
+    folder = settings.spool_path / KIND
+    with only_reader(folder, table.name, lambda: logger.info("Another run lands the log of %s; waiting.", table.name)):
+        sealed = seal_spool(folder, table.name)
+        windows: dict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
+        for row in _rows(sealed):
+            windows[f"{row['answered_at']:%Y-%m-%dT%H}"][row["request_id"]] = row
+        landed = sum(_land(settings, table, name, rows) for name, rows in sorted(windows.items()))
+        for path in sealed:
+            path.unlink()
     return landed
 
 

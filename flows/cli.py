@@ -3,12 +3,15 @@
 import difflib
 import importlib
 import logging
+import signal
 
 import click
 
 from flows.setting_values import SettingsError
 from flows.settings import prepare_process
 
+#: What a shell gives a program that SIGINT ended.
+INTERRUPTED = 128 + signal.SIGINT
 SUBCOMMANDS = {
     "demo": "Run everything on real data, then ask the live API for three users.",
     "up": "Start Prefect, a worker, the schedules, the object store and serving; print the addresses.",
@@ -63,11 +66,22 @@ class _LazyGroup(click.Group):
         return super().resolve_command(context, args)
 
     def invoke(self, context: click.Context) -> object:
-        """Run the subcommand; a variable of the environment that cannot be read is told in one line."""
+        """Run the subcommand; what any of them may meet is told in one line: a wrong setting, no server, Ctrl-C."""
         try:
             return super().invoke(context)
         except SettingsError as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt as error:
+            stopped = click.ClickException(
+                "stopped by Ctrl-C. What was written is whole; the same command can be typed again."
+            )
+            stopped.exit_code = INTERRUPTED
+            raise stopped from error
+        except Exception as error:
+            told = importlib.import_module("flows.prefect_server").unreachable(error)
+            if told is None:
+                raise
+            raise click.ClickException(told) from error
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

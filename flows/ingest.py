@@ -24,7 +24,7 @@ from flows.sources import staging
 from flows.sources.mapping import load_mapping
 from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.staging import Export, StagedTable
-from flows.spool_files import LIVE_SOURCE, put_away, seal_spool
+from flows.spool_files import LIVE_SOURCE, only_reader, put_away, seal_spool
 from flows.validation import publish_verdict
 
 
@@ -59,7 +59,28 @@ def ingest(
     settings, now = load_settings(), datetime.now(UTC)
     export = open_export(settings, source, path, since, until)
     require_whole(export, replace)
-    sealed = seal_spool(export.path or export.mapping.folder) if export.mapping.source == LIVE_SOURCE else ()
+    if export.mapping.source == LIVE_SOURCE:
+        summary = ingest_spool(settings, export, now)
+    else:
+        summary = land_export(settings, export, now, replace)
+    if summary.windows_landed:
+        remember(settings, export, now)
+        announce(INGEST_COMPLETED, summary.source, {"windows": summary.windows_landed})
+    return summary
+
+
+def ingest_spool(settings: Settings, export: Export, now: datetime) -> IngestSummary:
+    """Land the events of a spool and put its files away, after any other ingest that is at them."""
+    folder, log = export.path or export.mapping.folder, get_run_logger()
+    with only_reader(folder, "events", lambda: log.info("Another ingest of live events is under way; waiting for it.")):
+        sealed = seal_spool(folder)
+        summary = land_export(settings, export, now, replace=False)
+        put_away(sealed, export.whole)
+    return summary
+
+
+def land_export(settings: Settings, export: Export, now: datetime, replace: bool) -> IngestSummary:
+    """Stage every table of an export, judge them together, and land them, the catalogue first."""
     with staging_folder(settings) as folder:
         # Events are staged first: a catalogue may be made of them.
         tables = sorted(export.mapping.tables, key=lambda table: table != "events")
@@ -67,14 +88,9 @@ def ingest(
         judged = judge(settings, export, staged, folder, now)
         publish(settings, judged)
         refuse(judged)
-        summary = IngestSummary(
+        return IngestSummary(
             export.mapping.source, tuple(land(settings, export, table, now, replace) for table in judged)
         )
-    put_away(sealed, export.whole)
-    if summary.windows_landed:
-        remember(settings, export, now)
-        announce(INGEST_COMPLETED, summary.source, {"windows": summary.windows_landed})
-    return summary
 
 
 def open_export(

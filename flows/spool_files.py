@@ -8,14 +8,27 @@ import fcntl
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+
+from flows.file_lock import file_lock
 
 #: The mapping that reads the spool.
 LIVE_SOURCE = "live"
 KEPT_SECONDS = 2 * 86_400
 LANDED = "landed"
 _SEALED = ".sealed.jsonl"
+
+
+@contextmanager
+def only_reader(folder: Path, kind: str, waiting: Callable[[], object]) -> Iterator[None]:
+    """Let one process at a time seal, read and put away the files of a kind: it would miss what another takes away."""
+    if not folder.is_dir():
+        yield
+        return
+    with file_lock(folder / f"{kind}.lock", waiting):
+        yield
 
 
 def seal_spool(folder: Path, kind: str = "events") -> tuple[Path, ...]:

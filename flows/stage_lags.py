@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from flows import lake
 from flows.feature_source import LIVE_SOURCE
@@ -68,16 +69,21 @@ def measure_freshness(settings: Settings, policy: WatchPolicy, now: datetime) ->
     return lags
 
 
-def read_history(settings: Settings) -> list[dict[str, object]]:
+def read_history(settings: Settings) -> list[dict[str, Any]]:
     """Return earlier measurements, oldest first: at, behind (stage → seconds), over (stages)."""
     path = _path(settings)
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
 
 
-def fresh_breaches(history: Sequence[dict[str, object]], lags: Sequence[StageLag]) -> list[StageLag]:
-    """Return the stages over their limit that were not at the measurement before: a breach is told once."""
-    before = history[-1]["over"] if history else []
-    return [lag for lag in lags if lag.over and lag.stage not in before]  # type: ignore[operator]
+def fresh_breaches(history: Sequence[dict[str, Any]], lags: Sequence[StageLag]) -> list[StageLag]:
+    """Return the stages over their limit that were not when last measured: a breach is told once."""
+    return [lag for lag in lags if lag.over and not _was_over(history, lag.stage)]
+
+
+def _was_over(history: Sequence[dict[str, Any]], stage: str) -> bool:
+    """A stage that could not be measured (null) is as it was; one that is not named had nothing to be behind with."""
+    measured = (each for each in reversed(history) if each["behind"].get(stage, 0.0) is not None)
+    return stage in next(measured, {"over": []})["over"]
 
 
 def remember(settings: Settings, now: datetime, lags: Sequence[StageLag]) -> list[dict[str, object]]:

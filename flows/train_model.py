@@ -1,6 +1,7 @@
 """Train the models, gate the best, release it: the story, and what it shows on the run's page."""
 
 import base64
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,7 @@ from prefect.tasks import Task, exponential_backoff
 from flows.automations import RELEASE_PROMOTED, RELEASE_REFUSED, announce
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
+from flows.file_lock import file_lock
 from flows.object_client import StoreUnreachable, WriteRefused
 from flows.run_cost import cost_of, cost_table, keep_cost, measured
 from flows.settings import load_settings
@@ -50,14 +52,17 @@ def train_model(source: str | None = None, seed: int = 7, cold: bool = False) ->
     challenger raises nothing: the champion stays, and the summary has the reasons.
     """
     raise_if_stopped(load_settings())
-    run = find_inputs(source, demo_settings(seed, cold))
-    known = earlier_outcome(run)
-    if known is None:
-        hold_tournament(run)
-        pass_gate(run)
-        release(run)
-    summary = known or summary_of(load_settings(), run, reused=False)
-    tell(summary)
+    run, log = find_inputs(source, demo_settings(seed, cold)), get_run_logger()
+    with file_lock(
+        run.folder / "training.lock", lambda: log.info("Another training of these inputs is under way; waiting for it.")
+    ):
+        known = earlier_outcome(run)
+        if known is None:
+            hold_tournament(run)
+            pass_gate(run)
+            release(run)
+        summary = known or summary_of(load_settings(), run, reused=False)
+        tell(run, summary)
     return summary
 
 
@@ -82,11 +87,11 @@ def find_inputs(source: str | None, train_settings: TrainSettings) -> TrainingRu
 
 @task(cache_policy=NO_CACHE)
 def earlier_outcome(run: TrainingRun) -> TrainSummary | None:
-    """Return how an earlier run on the same inputs ended, finishing its publishing if that was cut off; else None."""
+    """Return how an earlier run on the same inputs ended, else None; what it did not publish any more is published."""
     settings = load_settings()
     if is_judged(settings, run):
-        publish_judged(settings, run)
-        return summary_of(settings, run, reused=True)
+        moved = publish_judged(settings, run)
+        return summary_of(settings, run, reused=not moved)
     return champion_of_same_inputs(settings, run)
 
 
@@ -182,13 +187,14 @@ def release(run: TrainingRun) -> None:
     drop_scratch(run)
 
 
-def tell(summary: TrainSummary) -> None:
-    """Log the outcome, and announce it to automations."""
-    log = get_run_logger()
-    if summary.refused:
-        log.warning(summary.sentence())
+def tell(run: TrainingRun, summary: TrainSummary) -> None:
+    """Log the outcome, and announce a new verdict to automations, once: who was refused, who is champion now."""
+    refused = bool(summary.refused) and summary.released != summary.challenger
+    get_run_logger().log(logging.WARNING if refused and not summary.reused else logging.INFO, summary.sentence())
+    if summary.reused and read_outcome(run).get("announced") is not False:
+        return
+    if refused:
         announce(RELEASE_REFUSED, summary.challenger, {"reasons": list(summary.refused)})
-    else:
-        log.info(summary.sentence())
-    if summary.released and not summary.reused:
+    if summary.released:
         announce(RELEASE_PROMOTED, str(summary.release_id), {"model": summary.released})
+    write_outcome(run, announced=True)

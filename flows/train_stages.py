@@ -83,6 +83,7 @@ def judge_challenger(settings: Settings, run: TrainingRun, limits: GateLimits | 
         released=models[chosen]["name"] if chosen else None,
         gate=report.as_dict(),
         compared_with=pointer_facts(champion),
+        announced=False,
         done=chosen is None,
     )
     return report

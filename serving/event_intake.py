@@ -123,7 +123,7 @@ def _without_user(name: str | None, event: Event, user: str) -> str | None:
     """An id of the sender's with the pseudonym where it has the user's own id as a word: `anna@mail.at/7`."""
     if name is None or event.user_id is None:
         return name
-    return re.sub(rf"(?<![^\W_]){re.escape(event.user_id)}(?![^\W_])", user, name)
+    return re.sub(rf"(?<![^\W_]){re.escape(event.user_id.strip())}(?![^\W_])", user, name)
 
 
 def _id_of_content(row: dict[str, Any]) -> str:

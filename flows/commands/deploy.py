@@ -1,7 +1,6 @@
 """`aisle deploy`: schedules and automations onto a Prefect server that runs elsewhere."""
 
 import click
-import httpx
 from prefect.settings import PREFECT_API_URL
 
 from flows.deployments import deploy_everything
@@ -28,8 +27,3 @@ def command() -> None:
         deploy_everything(settings, address, click.echo)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from error
-    except httpx.HTTPError as error:
-        raise click.ClickException(
-            f"Expected a Prefect server at PREFECT_API_URL, {address}, but it cannot be asked ({error}). Is it "
-            "started, and does the address end with /api?"
-        ) from error

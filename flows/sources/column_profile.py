@@ -99,6 +99,18 @@ class ColumnProfile:
         return asdict(self)
 
 
+def own_number_sql(column: ColumnProfile) -> str:
+    """SQL that reads a column by its own signs, whatever a mapping says of its file's; null where it is no number."""
+    value = quoted(column.name)
+    if column.signs:
+        value = f"regexp_replace({value}, '[^0-9.,-]', '', 'g')"
+    if column.kind == "comma_number":
+        value = f"replace(replace({value}, '.', ''), ',', '.')"
+    elif column.kind == "grouped_number":
+        value = f"replace({value}, ',', '')"
+    return f"try_cast({value} as double)"
+
+
 def profile_from(record: dict[str, Any]) -> ColumnProfile:
     """A profile out of its record."""
     names = ("time_formats", "fingerprint", "hours", "offsets")

@@ -220,9 +220,9 @@ def _read_as(
 
 
 def _text(section: Section, name: str, value: str, raw: Collection[str]) -> str:
-    """An item without a title is called by its id; a category or a brand of blanks is none, and so is a user's id."""
-    if name == "user_id":
-        return f"case when trim({value}) <> '' then {value} end"
+    """An item without a title is called by its id; blanks around an id are no part of it, and blanks alone are none."""
+    if name in ("user_id", "item_id"):
+        return f"nullif({_trimmed(value)}, '')"
     if name == "category":
         return f"nullif(regexp_replace(trim({value}), '\\s+>\\s+', ' > ', 'g'), '')"
     if name == "brand":
@@ -234,7 +234,11 @@ def _text(section: Section, name: str, value: str, raw: Collection[str]) -> str:
 
 def _title_by_id(section: Section, raw: Collection[str]) -> str:
     given = section.columns.get("item_id", "_item_id" if section.from_events else "item_id")
-    return f"'Item ' || {as_expression(given, raw)}"
+    return f"'Item ' || {_trimmed(f'cast({as_expression(given, raw)} as varchar)')}"
+
+
+def _trimmed(text: str) -> str:
+    return f"trim({text}, ' ' || chr(9) || chr(10) || chr(13) || chr(160))"
 
 
 def _mapped_event_type(given: str, event_types: dict[str, str]) -> str:

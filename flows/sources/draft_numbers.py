@@ -1,7 +1,7 @@
 """How the numbers of a drafted mapping are read: by the signs of their file, or alone where the file has others."""
 
 from flows.connection import quoted
-from flows.sources.column_profile import ColumnProfile
+from flows.sources.column_profile import ColumnProfile, own_number_sql
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_times import Drafted
 from flows.sources.file_guess import FileGuess
@@ -14,19 +14,7 @@ _AMOUNTS = ("quantity", "line_total", "unit_price", "discount", "rating")
 def price_with_words(column: ColumnProfile) -> Drafted:
     """A price of which some values are words, `Free To Play`: an item without a price is still one."""
     some = "unsure: some of its values are no numbers; they become null"
-    return "price", _number_alone(column), some if column.unread else "likely: it is written as no other number is"
-
-
-def _number_alone(column: ColumnProfile) -> str:
-    """SQL that reads a column by its own signs, whatever the mapping says of the file's."""
-    value = quoted(column.name)
-    if column.signs:
-        value = f"regexp_replace({value}, '[^0-9.,-]', '', 'g')"
-    if column.kind == "comma_number":
-        value = f"replace(replace({value}, '.', ''), ',', '.')"
-    elif column.kind == "grouped_number":
-        value = f"replace({value}, ',', '')"
-    return f"try_cast({value} as double)"
+    return "price", own_number_sql(column), some if column.unread else "likely: it is written as no other number is"
 
 
 def read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None:
@@ -63,7 +51,7 @@ def _read_alone(sample: Sample, roles: dict[str, Guess]) -> dict[str, str]:
     amounts = _amounts(sample, roles)
     if not any(column.kind in ("number", "grouped_number") for column in amounts):
         return {}
-    return {column.name: _number_alone(column) for column in amounts if column.kind == "comma_number"}
+    return {column.name: own_number_sql(column) for column in amounts if column.kind == "comma_number"}
 
 
 def _note_number(sample: Sample, column: ColumnProfile) -> None:

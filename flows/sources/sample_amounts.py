@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import duckdb
 
-from flows.connection import literal, quoted
-from flows.sources.column_profile import ColumnProfile
+from flows.connection import quoted
+from flows.sources.column_profile import ColumnProfile, own_number_sql
 from flows.sources.roles import NUMBERS, guess_roles, names_amount
 
 #: Things with two numbers of pieces, or orders of several lines, from which on amounts are compared; what must agree.
@@ -29,7 +29,8 @@ def amounts_of(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequen
     if "quantity" in roles:
         units = roles["quantity"].column
         for each in amounts:
-            if each.name != units.name and (told := _grows(connection, view, item, (_number(units), _number(each)))):
+            numbers = (own_number_sql(units), own_number_sql(each))
+            if each.name != units.name and (told := _grows(connection, view, item, numbers)):
                 found[each.name] = told
     if "basket_id" in roles:
         order = quoted(roles["basket_id"].column.name)
@@ -64,13 +65,3 @@ def _is_of_order(
     )
     orders, alike, values = connection.execute(query).fetchone() or (0, 0, 0)
     return bool(orders >= _ORDERS and alike == orders and values > 2)
-
-
-def _number(column: ColumnProfile) -> str:
-    """SQL that reads a column by the signs it has."""
-    value = f"regexp_replace(cast({quoted(column.name)} as varchar), {literal('[^0-9.,-]')}, '', 'g')"
-    if column.kind == "comma_number":
-        value = f"replace(replace({value}, '.', ''), ',', '.')"
-    elif column.kind == "grouped_number":
-        value = f"replace({value}, ',', '')"
-    return f"try_cast({value} as double)"

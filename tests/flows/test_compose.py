@@ -11,7 +11,7 @@ import yaml
 from click.testing import CliRunner
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from flows.commands.deploy import command as deploy
+from flows.cli import main
 from flows.object_client import object_client
 from flows.services import PROJECT
 from flows.settings import Settings, environment_for_children, load_settings
@@ -95,7 +95,7 @@ def test_a_deploy_makes_the_bucket_of_a_store_elsewhere_and_says_when_prefect_is
     empty = replace(store_settings, object_store=replace(store_settings.object_store, bucket="never-made"))
     nobody = "http://127.0.0.1:9/api"
     with temporary_settings({PREFECT_API_URL: nobody}):
-        done = CliRunner().invoke(deploy, env=environment_for_children(empty))
+        done = CliRunner().invoke(main, ["deploy"], env=environment_for_children(empty))
     assert done.exit_code == 1
     assert f"Expected a Prefect server at PREFECT_API_URL, {nobody}, but it cannot be asked" in done.output
     object_client(empty).head_bucket(Bucket="never-made")

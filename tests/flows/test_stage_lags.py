@@ -91,6 +91,22 @@ def test_a_breach_is_told_once_until_the_stage_was_within_its_limit_again(settin
     assert told == [0, 1, 0, 0, 1]
 
 
+def test_a_breach_that_goes_on_over_a_gap_of_measuring_is_told_once(settings: Settings):
+    told = []
+    for number, behind in enumerate((9000.0, None, None, 9000.0, None, 60.0, None, 9000.0)):
+        lags = [StageLag("release", NOW, behind, 7200.0)]
+        told.append(len(fresh_breaches(read_history(settings), lags)))
+        remember(settings, NOW + timedelta(hours=number), lags)
+    assert told == [1, 0, 0, 0, 0, 0, 0, 1]
+
+
+def test_pushed_events_that_have_landed_end_the_breach_of_those_that_had_not(settings: Settings):
+    late = StageLag("pushed events in the lake", NOW, 9000.0, 7200.0)
+    for hour, lags in enumerate(([late], [])):
+        remember(settings, NOW + timedelta(hours=hour), lags)
+    assert fresh_breaches(read_history(settings), [late]) == [late]
+
+
 def test_the_picture_has_a_bar_a_measurement_and_a_line_a_limit():
     lags = [StageLag("online store", NOW, 9000.0, 7200.0), StageLag("release", NOW, 0.0, 7200.0)]
     history = [{"at": NOW.isoformat(), "behind": {"online store": 60.0 * n, "release": 0.0}} for n in range(400)]

@@ -56,10 +56,15 @@ def test_an_id_that_several_inputs_have_by_one_name_is_not_taken_for_the_users(s
     assert {row["basket_id"] for row in rows_of(settings, "events")} == {f"b-order-{n}" for n in range(len(SALES))}
 
 
-def test_a_user_id_with_blanks_around_it_is_the_person_that_serving_knows_without_them(
-    settings: Settings, tmp_path: Path
-):
-    padded = [row | {"customer": f"{row['customer']}  "} for row in SALES[:2]]
-    land(settings, write_shop(tmp_path, [*padded, *SALES[2:]]))
-    known = {pseudonym(row["customer"], settings.pseudonym_key) for row in SALES}
-    assert {row["user_id"] for row in rows_of(settings, "events")} == known
+def test_blanks_around_the_ids_of_a_user_and_an_item_are_no_part_of_them(settings: Settings, tmp_path: Path):
+    land(settings, write_shop(tmp_path, SALES))
+    clean = rows_of(settings, "events")
+    land(settings, write_shop(tmp_path, [row | {"customer": f" {row['customer']}\t"} for row in SALES]), LATER)
+    land(settings, write_shop(tmp_path, [row | {"sku": f"\u00a0{row['sku']} "} for row in SALES]), LATER)
+    assert rows_of(settings, "events") == clean
+
+
+def test_blanks_alone_are_no_user_and_no_item(settings: Settings, tmp_path: Path):
+    land(settings, write_shop(tmp_path, [*SALES, sale(customer="\t "), sale(sku=" \t", customer="card-4")]))
+    assert len(rows_of(settings, "events")) == len(SALES)
+    assert len(rows_of(settings, "quarantine")) == 2

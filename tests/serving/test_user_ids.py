@@ -28,6 +28,15 @@ def test_a_user_id_within_other_ids_of_an_event_is_the_pseudonym_in_the_spool(
     assert f'"event_id":"{kept}.1"' in path.read_text()
 
 
+def test_blanks_around_a_user_id_are_no_part_of_it(release: Release, tmp_path: Path):
+    event = Event(user_id=" anna@mail.at ", item_id=MILK, event_type="view", session_id="anna@mail.at/7")
+    take_events(Intake(open_spool(tmp_path), KEY, make_metrics()), release, [event], AS_OF)
+    (path,) = tmp_path.glob("events-*.jsonl")
+    user = pseudonym("anna@mail.at", KEY)
+    assert f'"user_id":"{user}"' in path.read_text()
+    assert f'"session_id":"{user}/7"' in path.read_text()
+
+
 def test_an_id_that_has_the_user_id_as_a_part_of_another_word_stays(release: Release, tmp_path: Path):
     event = Event(user_id="17", item_id=MILK, event_type="view", event_id="e170", session_id="s17", basket_id="2017-1")
     take_events(Intake(open_spool(tmp_path), KEY, make_metrics()), release, [event], AS_OF)
