@@ -44,7 +44,8 @@ class ColumnProfile:
     share as many values as their fingerprints overlap. `hours` has the share of each hour of the day, of a time.
     `markup`: some values have HTML tags or entities. `unread`: how many values of a column of numbers are none.
     `dotted`: `125.000` is taken for 125 thousand, though no value has a comma or a second dot that would prove it.
-    `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands.
+    `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands; or some
+    values of a text have.
     `offsets` has the middle offset from UTC in hours of times that name one; None where only some do, or where it was
     never looked at.
     """
@@ -157,7 +158,7 @@ def _profile(
         markup=kind == "text" and markup,
         unread=unread,
         dotted=kind == "comma_number" and not found["comma_number"] and not found["two_dots"],
-        signs=kind in ("number", "comma_number", "grouped_number") and found["signs"] > 0,
+        signs=kind in ("number", "comma_number", "grouped_number", "text") and found["signs"] > 0,
         offsets=offsets_of(connection, source, formats) if formats else None,
     )
 

@@ -14,13 +14,17 @@ _AMOUNTS = ("quantity", "line_total", "unit_price", "discount", "rating")
 def price_with_words(column: ColumnProfile) -> Drafted:
     """A price of which some values are words, `Free To Play`: an item without a price is still one."""
     some = "unsure: some of its values are no numbers; they become null"
-    return "price", _number_alone(column), some if column.unread else "likely: it is written as no other number is"
+    alone = "likely: it is written as no other number is"
+    return "price", _number_alone(column), some if column.unread or column.kind == "text" else alone
 
 
 def _number_alone(column: ColumnProfile) -> str:
     """SQL that reads a column by its own signs, whatever the mapping says of the file's."""
     value = quoted(column.name)
-    if column.signs:
+    if column.signs and column.kind == "text":
+        # A word has digits and commas of its own, so that only what stands around and within a number is taken out.
+        value = f"regexp_replace({value}, '^[€$£¥₹\\s]+|[€$£¥₹\\s]+$|,(\\d{{3}})', '\\1', 'g')"
+    elif column.signs:
         value = f"regexp_replace({value}, '[^0-9.,-]', '', 'g')"
     if column.kind == "comma_number":
         value = f"replace(replace({value}, '.', ''), ',', '.')"
