@@ -6,6 +6,7 @@ often bought with it, a recent item it is like, the newest items together. Where
 because it is popular.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,7 +30,8 @@ POPULAR_PLACES = 50
 POPULAR_TAKES = 2
 #: The days before a release that its popularity counts.
 POPULAR_SPAN = timedelta(days=28)
-
+#: A category that an export tells as a hash.
+_HASH = re.compile(r"(?=.*\d)[0-9a-fA-F-]{8,}")
 
 #: Items of a user that an item may be often bought with, of which the best are tried; and the newest ones together.
 COMPANIONS = 3
@@ -107,7 +109,7 @@ def reason_for(position: int, evidence: Evidence, citation: Citation | None = No
 def popular_reason(position: int, release: Release, language: Language, now: datetime) -> Reason | None:
     """Return the popularity reason, None where the item is not among the most popular of its first category.
 
-    A release that is older than the days it counted says nothing of this month.
+    A release that is older than the days it counted says nothing of this month, and a category's number names nothing.
     """
     if release.popularity[position] < POPULAR_TAKES or release.category_places[position] >= POPULAR_PLACES:
         return None
@@ -116,7 +118,7 @@ def popular_reason(position: int, release: Release, language: Language, now: dat
     here, anywhere = phrases.popular_in, phrases.popular
     if now - release.as_of >= POPULAR_SPAN:
         here, anywhere = phrases.once_popular_in, phrases.once_popular
-    text = here.format(category=readable(category)) if category else anywhere
+    text = here.format(category=readable(category)) if category and not _is_code(category) else anywhere
     return Reason(kind="popular", text=text)
 
 
@@ -133,6 +135,11 @@ def readable(text: str) -> str:
     if not text.isupper() or len(text) <= 3:
         return text
     return text if any(each.isalpha() and each.upper() == each.lower() for each in text) else text.capitalize()
+
+
+def _is_code(name: str) -> bool:
+    """Say whether a name is a number or a hash, which tells a shopper nothing."""
+    return not any(map(str.isalpha, name)) or _HASH.fullmatch(name) is not None
 
 
 def _own_reason(position: int, evidence: Evidence) -> Reason | None:

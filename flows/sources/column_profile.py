@@ -44,7 +44,8 @@ class ColumnProfile:
     share as many values as their fingerprints overlap. `hours` has the share of each hour of the day, of a time.
     `markup`: some values have HTML tags or entities. `unread`: how many values of a column of numbers are none.
     `dotted`: `125.000` is taken for 125 thousand, though no value has a comma or a second dot that would prove it.
-    `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands.
+    `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands; or some
+    values of a text have.
     `offsets` has the middle offset from UTC in hours of times that name one; None where only some do, or where it was
     never looked at.
     """
@@ -102,7 +103,10 @@ class ColumnProfile:
 def own_number_sql(column: ColumnProfile) -> str:
     """SQL that reads a column by its own signs, whatever a mapping says of its file's; null where it is no number."""
     value = quoted(column.name)
-    if column.signs:
+    if column.signs and column.kind == "text":
+        # A word has digits and commas of its own, so that only what stands around and within a number is taken out.
+        value = f"regexp_replace({value}, '^[€$£¥₹\\s]+|[€$£¥₹\\s]+$|,(\\d{{3}})', '\\1', 'g')"
+    elif column.signs:
         value = f"regexp_replace({value}, '[^0-9.,-]', '', 'g')"
     if column.kind == "comma_number":
         value = f"replace(replace({value}, '.', ''), ',', '.')"
@@ -169,7 +173,7 @@ def _profile(
         markup=kind == "text" and markup,
         unread=unread,
         dotted=kind == "comma_number" and not found["comma_number"] and not found["two_dots"],
-        signs=kind in ("number", "comma_number", "grouped_number") and found["signs"] > 0,
+        signs=kind in ("number", "comma_number", "grouped_number", "text") and found["signs"] > 0,
         offsets=offsets_of(connection, source, formats) if formats else None,
     )
 

@@ -238,7 +238,9 @@ def _title_by_id(section: Section, raw: Collection[str]) -> str:
 
 
 def _trimmed(text: str) -> str:
-    return f"trim({text}, ' ' || chr(9) || chr(10) || chr(13) || chr(160))"
+    # Few ids have blanks, and to look for them costs a quarter of taking them off.
+    blanks = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
+    return f"case when regexp_matches({text}, '^[\\s\\xA0]|[\\s\\xA0]$') then trim({text}, {blanks}) else {text} end"
 
 
 def _mapped_event_type(given: str, event_types: dict[str, str]) -> str:

@@ -46,6 +46,8 @@ def event_type_of(
         if column.kind == "whole":
             return _numbered_types(column, Path(guess.files[0]).name)
         return _told_and_undone(guess, roles, columns)
+    if guess.sample.pages:
+        return [], ("event_type", "'view'", "likely: each row is a page of a thing that was looked at")
     if meant_by_file(guess.files[0]) == "return":
         return [], ("event_type", "'return'", "likely: by the name of the file")
     status = roles["status"].column if "status" in roles else None

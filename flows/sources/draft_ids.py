@@ -1,6 +1,7 @@
 """Who did it and to what, in a drafted mapping of events; and which rows tell neither, so that they are left out."""
 
 import json
+import re
 
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
@@ -77,11 +78,23 @@ def item_of_events(file: FileGuess, roles: dict[str, Guess]) -> Drafted:
         meant, form = file.sample.numbered[guess.column.name]
         made = f"regexp_replace({quoted(guess.column.name)}, {literal(form)}, '')"
         return "item_id", made, f"{guess.said}; the number behind each is taken for its {meant.replace('_', ' ')}"
+    if guess.column.name in file.sample.pages:
+        return "item_id", item_on_page(guess.column.name, file.sample.pages[guess.column.name]), guess.said
     if _named_instead(roles):
         made = f"coalesce({own_id(guess.column, True)}, {quoted(roles['title'].column.name)})"
         share = guess.column.nulls / guess.column.rows
         return "item_id", made, f"{guess.said}; {share:.0%} have none: there the name stands in"
     return "item_id", own_id(guess.column), guess.said
+
+
+def on_page(name: str, stem: str) -> str:
+    """SQL for whether an address begins as those of things do."""
+    return f"starts_with({quoted(name)}, {literal(stem)})"
+
+
+def item_on_page(name: str, stem: str) -> str:
+    """SQL for the thing whose page an address is: what stands behind its beginning."""
+    return f"regexp_extract({quoted(name)}, {literal(f'^{re.escape(stem)}([^/?#]+)')}, 1)"
 
 
 def _kinds_by_number(file: FileGuess) -> Drafted | None:
@@ -129,6 +142,9 @@ def conditions_of_events(
     if file.sample.blank and (there := _always_filled(file, roles)):
         notes.append(f"{file.sample.blank:,} rows of the sample are empty")
         conditions.append(f"{quoted(there)} is not null")
+    for name, stem in file.sample.pages.items():
+        notes.append(f"pages of things alone, whose {name} begins with {stem}")
+        conditions.append(on_page(name, stem))
     deed = roles["event_type"].column if "event_type" in roles else None
     deedless = deed.nulls if deed and deed.nulls >= _SOME * deed.rows else 0
     if deed and deedless:

@@ -14,7 +14,8 @@ _AMOUNTS = ("quantity", "line_total", "unit_price", "discount", "rating")
 def price_with_words(column: ColumnProfile) -> Drafted:
     """A price of which some values are words, `Free To Play`: an item without a price is still one."""
     some = "unsure: some of its values are no numbers; they become null"
-    return "price", own_number_sql(column), some if column.unread else "likely: it is written as no other number is"
+    alone = "likely: it is written as no other number is"
+    return "price", own_number_sql(column), some if column.unread or column.kind == "text" else alone
 
 
 def read_numbers(plan: Plan, guess: FileGuess, roles: dict[str, Guess]) -> None:

@@ -10,6 +10,7 @@ import duckdb
 from flows.connection import connect
 from flows.sources.draft import draft_mapping
 from flows.sources.draft_length import shortened
+from flows.sources.draft_pages import add_pages
 from flows.sources.draft_people import look_at_people
 from flows.sources.draft_plan import Plan, make_plan
 from flows.sources.event_words import meant_by_file
@@ -50,6 +51,7 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
                 f"no two are orders and their lines. The columns are: {seen}. Write the mapping by hand "
                 "(docs/bring-your-own-data.md), or name the file of events too."
             )
+        add_pages(connection, plan)
         look_at_people(connection, plan)
         text = shortened(draft_mapping(plan, name, folder.absolute()))
         text += "".join(f"\n# Not used: {Path(each).name}: {_NO_ROWS}.\n" for each in empty)

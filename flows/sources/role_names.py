@@ -67,7 +67,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "unit_price": (
         ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
-         "^(?!.*(\\blog|_log|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_(unit|item|piece)|(^|_)price(_amount)?$)"
+         "^(?!.*(\\blog|_log|log_?\\d|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_(unit|item|piece)|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),

@@ -67,6 +67,8 @@ class Sample:
     amounts: dict[str, str] = field(default_factory=dict)
     #: Rows of the sample in which nothing stands; they are in none of its other numbers.
     blank: int = 0
+    #: Column of addresses → what stands before the item in those of things.
+    pages: dict[str, str] = field(default_factory=dict)
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""

@@ -106,7 +106,7 @@ def test_a_stop_holds_until_a_person_acknowledges_it(shop: Settings):
         ("[drift]\ntimezone = 'Mars/Base'", r"drift.timezone: expected a time zone"),
         ("[drift]\nweeks = 1", r"drift.weeks: expected a whole number from 4 to 52; came 1"),
         ("[drif]\nweeks = 8", r"drif: expected one of drift, freshness"),
-        ("[drift", r"the file: expected TOML"),
+        ("[drift", r"the file: expected a file of TOML in UTF-8"),
     ],
 )
 def test_a_policy_that_cannot_be_meant_is_refused_by_its_key(settings: Settings, text: str, message: str):

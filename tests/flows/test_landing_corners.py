@@ -73,6 +73,22 @@ def test_a_catalogue_made_of_events_keeps_the_newest_words_of_an_item_in_whichev
     assert [row["title"] for row in rows_of(settings, "items")] == ["newest"]
 
 
+@pytest.mark.parametrize(
+    "bad",
+    [{"sold_at": "2099-01-01 10:00:00"}, {"line_total": "-5.00"}, {"line_total": "five"}],
+    ids=str,
+)
+def test_one_bad_event_does_not_hold_the_item_that_the_catalogue_makes_of_it_with_all_its_events(
+    settings: Settings, tmp_path: Path, bad: dict[str, str]
+):
+    made = MAPPING.partition("[items]")[0] + '[items]\nfrom_events = true\n[items.columns]\nprice = "line_total"\n'
+    newest = sale(**{"sold_at": "2026-10-20 10:00:00", **bad})
+    land(settings, write_shop(tmp_path, [*SALES, newest], made))
+    assert len(rows_of(settings, "events")) == len(SALES)
+    assert {row["item_id"] for row in rows_of(settings, "items")} == {"A1", "B2"}
+    assert [row["table_name"] for row in rows_of(settings, "quarantine")] == ["events"]
+
+
 @pytest.mark.parametrize("torn", [False, True])
 def test_users_and_private_words_stay_hidden_however_the_mapping_spells_their_columns(
     settings: Settings, tmp_path: Path, torn: bool

@@ -88,6 +88,24 @@ def test_an_item_whose_price_is_a_word_is_kept_without_one(settings: Settings, t
     assert float(tables["items"].pairs[0].after["price"]) == (1004.99 if "," in price else 4.99)
 
 
+def test_prices_with_signs_of_money_among_many_words_are_read(settings: Settings, tmp_path: Path):
+    _write(tmp_path / "sales.csv", _sales())
+    prices = ("$1,004.99", "$7.50", "see 2,000 more {n} offers")
+    items = [{"product_id": f"p{n}", "title": f"Tea no {n}", "price": prices[n % 3].format(n=n)} for n in range(40)]
+    _write(tmp_path / "products.csv", items)
+    text, _ = _draft(tmp_path)
+    assert "unsure: some of its values are no numbers" in text
+    after = [pair.after for pair in _try(settings, tmp_path, text)["items"].pairs]
+    assert {float(row.get("price", 0)) for row in after} == {1004.99, 7.5, 0}
+
+
+def test_the_logarithm_of_a_price_is_no_price(tmp_path: Path):
+    _write(tmp_path / "sales.csv", _sales())
+    items = [{"product_id": f"p{n}", "title": f"Tea no {n}", "pricelog2": str(n % 9)} for n in range(40)]
+    _write(tmp_path / "products.csv", items)
+    assert "price" not in _draft(tmp_path)[1]["items"]["columns"]
+
+
 def test_a_profile_that_was_recorded_before_unread_values_were_counted_still_loads():
     record = _profile(*["3.5"] * 99, "Free").as_record()
     assert record.pop("unread") == 1

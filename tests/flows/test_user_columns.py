@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from feature_repo.schema import pseudonym
 from flows.settings import Settings
 from tests.flows.test_landing_corners import JOINED, held_raw
 from tests.flows.test_replay import replay

@@ -104,6 +104,20 @@ def test_a_popular_item_is_popular_in_its_first_category(release: Release):
     assert reason(release, UserRow(), COFFEE).text == "Popular in Grocery this month."
 
 
+@pytest.mark.parametrize(
+    ("category", "told"),
+    [
+        ("1613", "Popular this month."),
+        ("37e028f8094eb50b > Tea", "Popular this month."),
+        ("A4", "Popular in A4 this month."),
+    ],
+)
+def test_a_number_or_a_hash_of_a_category_is_not_told_to_a_shopper(release: Release, category: str, told: str):
+    items = [replace(item, category=category) for item in release.catalogue.items]
+    coded = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
+    assert reason(coded, UserRow(), COFFEE).text == told
+
+
 def test_what_was_popular_before_a_release_of_long_ago_is_not_told_of_this_month(release: Release):
     old = replace(release, as_of=release.as_of - timedelta(days=28))
     assert reason(old, UserRow(), COFFEE).text == "Popular in Grocery."
