@@ -77,6 +77,7 @@ def test_a_backfill_in_chunks_ends_in_the_lake_of_one_ingest(
     assert float(str(bar.data)) == 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_killed_backfill_goes_on_where_it_stopped(
     home: Settings, shop: str, whole: dict[str, list[dict[str, object]]], prefect_harness: None, when: str
@@ -94,6 +95,7 @@ def test_a_killed_backfill_goes_on_where_it_stopped(
     assert end_state(home) == whole
 
 
+@pytest.mark.slow
 def test_an_hourly_ingest_lands_in_the_middle_of_a_backfill(
     home: Settings,
     shop: str,

@@ -17,6 +17,7 @@ from flows.deployments import RUNS_AT_ONCE, deployment_ids
 from flows.services import PROJECT, WORK_POOL, service_states, start_services
 from flows.settings import HEARTBEAT_SECONDS, Settings, environment_for_children
 
+pytestmark = pytest.mark.slow
 SCHEDULED = (
     "ingest-hourly",
     "features-hourly",

@@ -32,6 +32,7 @@ def door(store_settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[
         yield opened
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_passes_costs_a_release_nothing(
     door: tuple[Settings, Door], store_settings: Settings, tmp_path: Path, fault: str
@@ -55,6 +56,7 @@ def test_a_fault_that_passes_costs_a_release_nothing(
     assert [each.manifest is not None for each in list_releases(store_settings)] == [True]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_lasts_is_a_clean_failure_and_the_champion_stays(
     door: tuple[Settings, Door], store_settings: Settings, tmp_path: Path, fault: str

@@ -127,6 +127,7 @@ def test_the_span_of_events_is_that_of_the_lake(settings):
     assert event_span(settings) == (min(times), max(times))
 
 
+@pytest.mark.slow
 def test_a_build_that_was_killed_ends_in_the_same_tables_when_run_again(settings):
     assert run_script("build", settings.home, "4") == -signal.SIGKILL
     half = [view for view in FEATURE_VIEWS if read_snapshot(settings, view, SERVING)]

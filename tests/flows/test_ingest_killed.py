@@ -15,6 +15,7 @@ from tests.conftest import settings_in
 from tests.flows.kill_points import points_of
 from tests.flows.tiny_shop import LATER, SALES, end_state, land, sale, write_shop
 
+pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
 EXPORT = [*SALES, sale(line_total="-4", sku="B2"), sale(sold_at="2026-10-02 12:00:00", action="stolen")]
 #: Where the run dies: function, which call of it, before or after; without a function the parent kills after seconds.

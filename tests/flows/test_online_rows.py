@@ -145,6 +145,7 @@ def test_the_newest_moment_with_all_views_is_the_one_to_load(built, tmp_path):
         newest_complete_moment(settings_in(tmp_path / "empty"))
 
 
+@pytest.mark.slow
 def test_a_load_that_was_killed_ends_in_the_same_rows_when_run_again(tmp_path):
     settings = settings_in(tmp_path / "home")
     fill_lake(settings)

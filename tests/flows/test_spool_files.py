@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from flows import lake
 from flows.settings import Settings
 from flows.spool_files import KEPT_SECONDS, put_away, seal_spool
@@ -27,6 +29,7 @@ POINTS = [
 ]
 
 
+@pytest.mark.slow
 def test_every_acknowledged_event_is_in_the_lake_once_though_ingests_die_while_it_is_taken(tmp_path: Path):
     command = [sys.executable, "-m", "tests.flows.killed_live_ingest", str(tmp_path), json.dumps(POINTS)]
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=False)

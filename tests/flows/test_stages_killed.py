@@ -28,6 +28,7 @@ from tests.flows.test_replay import KNOWS_STOLEN, STOLEN
 from tests.flows.test_train_stages import landed_home  # noqa: F401
 from tests.flows.tiny_shop import LATER, SALES, end_state, land, rows_of, sale, write_shop
 
+pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).parents[2]
 UNDISTURBED = ("", 0, "")
 KEY = "one key for all homes"
@@ -127,7 +128,6 @@ def feature_rows(settings: Settings) -> dict[str, list]:
     return {view: rows.drop_columns(["created_timestamp"]).to_pylist() for view, rows in tables.items()}
 
 
-@pytest.mark.slow
 def test_killed_features_end_in_the_tables_of_an_undisturbed_build(small_lake: Path, tmp_path: Path):
     check(*kill_and_run_again("features", small_lake, tmp_path), feature_rows)
 
@@ -142,7 +142,6 @@ def online_rows(settings: Settings) -> tuple[dict, dict]:
     return answer, ledger
 
 
-@pytest.mark.slow
 def test_a_killed_materialise_ends_in_the_online_values_of_an_undisturbed_one(small_lake: Path, tmp_path: Path):
     base = tmp_path / "base"
     shutil.copytree(small_lake, base)
@@ -156,7 +155,6 @@ def releases(settings: Settings) -> tuple:
     return (None if pointer is None else pointer.release_id, stored)
 
 
-@pytest.mark.slow
 def test_killed_training_and_publishing_end_in_the_release_of_an_undisturbed_run(
     landed_home: Path,  # noqa: F811
     object_store: Settings,

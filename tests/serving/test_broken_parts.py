@@ -100,6 +100,7 @@ def event(number: str) -> dict:
     return {"events": [{"event_id": number, "user_id": "a patient user", "item_id": COFFEE, "event_type": "like"}]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", [*MODES, "drip"])
 def test_an_online_store_that_is_broken_costs_the_personal_slate_for_as_long_as_it_is(
     server: Server, online_wire: Wire, mode: str

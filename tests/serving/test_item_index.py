@@ -117,6 +117,7 @@ def test_a_search_looks_at_few_of_the_items_and_finds_the_best(indexed: Scorer, 
     assert np.mean([np.isin(theirs[0], ours[0]).mean() for ours, theirs in pairs]) >= RECALL_GOAL
 
 
+@pytest.mark.slow
 def test_an_index_of_a_release_before_still_ranks_the_same(indexed: Scorer, folder: Path, tmp_path: Path):
     shutil.copytree(folder, tmp_path / "before")
     module = module_of(ShopSize(users=1, items=ITEMS))

@@ -16,6 +16,7 @@ from tests.serving.test_server import push
 from tests.serving.test_shadow import publish_other
 from training.gate_checks import GateCheck
 
+pytestmark = pytest.mark.slow
 CLICKERS = 250
 
 

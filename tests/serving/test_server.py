@@ -180,6 +180,7 @@ def test_the_command_line_asks_the_server_and_prints_a_table(served: Server):
     assert (nobody.exit_code, "no serving API answers at" in nobody.output) == (1, True)
 
 
+@pytest.mark.slow
 def test_a_killed_server_lost_nothing_and_starts_again_without_the_object_store(
     object_store: FlowSettings, shop: Path, tmp_path: Path
 ):

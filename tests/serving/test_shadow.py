@@ -59,6 +59,7 @@ def asked_until_compared(server: Server, settings: FlowSettings, count: int) -> 
     return compared(settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("factor", "alike"), [(1.0, True), (-1.0, False)])
 def test_unseen_slates_are_compared_and_logged(
     object_store: FlowSettings, shop: Path, tmp_path: Path, factor: float, alike: bool
@@ -104,6 +105,7 @@ def test_a_challenger_that_fails_unseen_is_asked_no_more(object_store: FlowSetti
         assert told_stop(settings, experiment)["reason"].startswith("errors")
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_a_challenger_that_hangs(object_store: FlowSettings, shop: Path, tmp_path: Path):
     settings = shop_settings(object_store, tmp_path, "shadow-hangs")
     name = publish_other(settings, shop, "r20180101-hangs", 2.0)

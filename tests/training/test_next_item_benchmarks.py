@@ -20,6 +20,7 @@ from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("users", "items", "low", "high"), [(1, 10, 3, 5), (60, 6, 3, 9), (6, 30, 250, 300), (40, 90, 3, 4)]
 )

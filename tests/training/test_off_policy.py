@@ -47,6 +47,7 @@ def worth(ranking: list[int], beside: list[int], users: int = 20_000, share: flo
     return total / users
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [[7, 6, 5, 4, 3, 2, 1, 0], [0, 5, 2, 3, 4, 1, 6, 7], [4, 3, 7, 0, 1, 2, 5, 6]])
 def test_the_estimate_finds_what_the_other_order_is_worth(other: list[int]):
     champion = list(range(8))
