@@ -150,7 +150,7 @@ def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) 
 
 def _hash(mapping: Mapping, keys: list[str]) -> str:
     parts = [literal(mapping.source), *(f"coalesce(cast({key} as varchar), chr(30))" for key in keys)]
-    return f"'e_' || left(sha256({' || chr(31) || '.join(parts)}), 32)"
+    return f"'e_' || left(sha256(concat_ws(chr(31), {', '.join(parts)})), 32)"
 
 
 def _key_column(name: str) -> str:
