@@ -11,6 +11,7 @@ from rich.text import Text
 from feature_repo.features import FEATURE_VIEWS
 from flows.landing import TableSummary
 from flows.settings import Settings
+from flows.storefront_client import price_of
 
 METRICS = (
     ("ndcg10", "NDCG@10"),
@@ -94,8 +95,7 @@ def slate_table(label: str, answer: Mapping[str, Any]) -> Table:
         "reason",
     )
     for item in answer["slate"]:
-        price = "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}"
-        table.add_row(*map(Text, (str(item["rank"]), item["title"], price, item["reason"]["text"])))
+        table.add_row(*map(Text, (str(item["rank"]), item["title"], price_of(item), item["reason"]["text"])))
     return table
 
 

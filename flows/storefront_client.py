@@ -7,6 +7,8 @@ import urllib.request
 from typing import Any
 from urllib.error import HTTPError, URLError
 
+from feature_repo.schema import price_digits
+
 ANSWER_SECONDS = 30
 POLL_SECONDS = 0.5
 #: What every slate has.
@@ -33,6 +35,12 @@ def ask_for_slate(serving_url: str, user: dict[str, str], k: int, api_key: str |
 def push_event(serving_url: str, event: dict[str, Any], api_key: str | None = None) -> dict[str, Any]:
     """Tell the API of one event; return its receipt. Raises ServingUnreachable."""
     return _ask(f"{serving_url}/v1/events", {"events": [event]}, api_key)
+
+
+def price_of(item: dict[str, Any]) -> str:
+    """Return an item's price as a shopper reads it; nothing where there is none."""
+    amount = price_digits(item["price"], item["currency"])
+    return f"{amount} {item['currency'] or ''}".strip() if amount else ""
 
 
 def wait_for_release(serving_url: str, release_id: str, seconds: float) -> None:

@@ -4,6 +4,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from feature_repo.schema import price_digits
 from feature_repo.slate_rules import SEPARATOR
 from serving.catalogue import Item
 from serving.contract import SlateItem
@@ -12,13 +13,7 @@ from serving.reasons import readable
 from serving.release import Release
 
 HUES = 12
-#: A price below this would read as nothing (fuel is sold by the thousandth).
-LEAST_PRICE = 0.005
 _SYMBOLS = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "CNY": "¥"}
-#: Currencies whose smallest coin is not a hundredth (ISO 4217): how many decimals their prices have.
-_ZERO = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_DECIMALS = dict.fromkeys(_ZERO, 0) | dict.fromkeys(_THREE, 3)
 _DEEDS = {
     "view": "Looked at",
     "add_to_cart": "In basket",
@@ -92,7 +87,7 @@ def _move(item: SlateItem, before: list[str]) -> tuple[str, int]:
 
 def _draw(item: Item, text: str, kind: str, move: str = "", places: int = 0) -> Card:
     parts = [readable(part) for part in (item.category or "").split(SEPARATOR) if part]
-    shelf = parts[1] if len(parts) > 1 else parts[0] if parts else item.title
+    shelf = parts[1] if len(parts) > 1 else parts[0] if parts else ""
     return Card(
         item_id=item.item_id,
         title=readable(item.title),
@@ -100,7 +95,7 @@ def _draw(item: Item, text: str, kind: str, move: str = "", places: int = 0) -> 
         brand=readable(item.brand or ""),
         price=_price(item),
         letter=_letter(item.title),
-        hue=zlib.crc32(shelf.encode()) % HUES,
+        hue=zlib.crc32((shelf or item.title).encode()) % HUES,
         tag=zlib.crc32(item.item_id.encode()),
         text=text,
         kind=kind,
@@ -114,10 +109,5 @@ def _letter(title: str) -> str:
 
 
 def _price(item: Item) -> str:
-    if item.price is None or item.price < LEAST_PRICE:
-        return ""
-    symbol, decimals = _SYMBOLS.get(item.currency or ""), _DECIMALS.get(item.currency or "", 2)
-    if decimals == 0 and item.price != round(item.price):
-        decimals = 2  # a shop that tells parts of a yen means them
-    amount = f"{item.price:,.{decimals}f}"
-    return f"{symbol}{amount}" if symbol else f"{amount} {item.currency or ''}".strip()
+    amount, symbol = price_digits(item.price, item.currency), _SYMBOLS.get(item.currency or "")
+    return f"{symbol}{amount}" if symbol and amount else f"{amount} {item.currency or ''}".strip() if amount else ""

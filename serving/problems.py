@@ -6,7 +6,8 @@ A problem says what was expected, what came, and what to do next.
 import logging
 import secrets
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -102,9 +103,7 @@ def _answer_problem(error: Exception) -> Response:
 
 def _answer_invalid(error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        FieldError(pointer=_pointer(found["loc"]), detail=_encodable(found["msg"])) for found in error.errors()[:20]
-    ]
+    errors = [FieldError(pointer=_pointer(found["loc"]), detail=_told(found)) for found in error.errors()[:20]]
     count = len(error.errors())
     return problem_response(
         ProblemDocument(
@@ -166,6 +165,12 @@ def _answer_unforeseen(_: Request, error: Exception) -> Response:
 def _pointer(location: tuple[int | str, ...]) -> str:
     parts = location[1:] if location[:1] in (("body",), ("query",), ("path",)) else location
     return "#" + "".join("/" + _encodable(str(part)).replace("~", "~0").replace("/", "~1") for part in parts)
+
+
+def _told(found: Mapping[str, Any]) -> str:
+    if isinstance(found.get("input"), bytes):  # FastAPI reads no JSON of another type, like curl's unless it is told
+        return "Expected the header Content-Type: application/json"
+    return _encodable(str(found["msg"]))
 
 
 def _encodable(text: str) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flows.settings import load_settings
-from flows.storefront_client import NoServing, ServingUnreachable, ask_for_slate
+from flows.storefront_client import NoServing, ServingUnreachable, ask_for_slate, price_of
 
 _PSEUDONYM = re.compile(r"u_[0-9a-f]{24}")
 
@@ -32,7 +32,7 @@ def command(user: str, k: int, url: str | None) -> None:
     by = named_by(user)
     try:
         settings = load_settings()
-        answer = ask_for_slate(url or settings.services.serving_url, {by: user}, k, settings.api_key)
+        answer = ask_for_slate((url or settings.services.serving_url).rstrip("/"), {by: user}, k, settings.api_key)
     except NoServing as error:
         hint = f"{str(error).removesuffix('.')}; or name another address with --url."
         raise click.ClickException(hint) from error
@@ -60,8 +60,3 @@ def print_slate(console: Console, answer: dict[str, Any]) -> None:
     console.print(table)
     for note in answer["notes"]:
         console.print(Text(note, style="yellow"))
-
-
-def price_of(item: dict[str, Any]) -> str:
-    """Return an item's price as a shopper reads it; nothing where there is none."""
-    return "" if item["price"] is None else f"{item['price']:.2f} {item['currency'] or ''}".strip()

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from flows.commands.recommend import command as recommend
-from flows.storefront_client import ServingUnreachable, ask_for_slate
+from flows.storefront_client import ServingUnreachable, ask_for_slate, price_of
 from tests.strangers import saying
 
 
@@ -55,3 +55,25 @@ def test_a_refusal_is_told_in_words_and_not_in_json(body: bytes, words: str):
     with saying(503, body) as (url, _):
         told = CliRunner().invoke(recommend, ["1228", "--url", url])
     assert told.output == f"Error: {url}/v1/recommendations answered 503: {words}"
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "told"),
+    [
+        (1_234_567.89, "IDR", "1,234,567.89 IDR"),
+        (1500.0, "JPY", "1,500 JPY"),
+        (1.235, "KWD", "1.235 KWD"),
+        (0.75, "USD", "0.75 USD"),
+        (2.0, None, "2.00"),
+        (None, "USD", ""),
+        (0.0, "USD", ""),
+    ],
+)
+def test_a_price_in_the_terminal_is_that_of_the_page(price: float | None, currency: str | None, told: str):
+    assert price_of({"price": price, "currency": currency}) == told
+
+
+def test_an_address_may_end_with_a_slash():
+    with saying(404, b"") as (url, _):
+        told = CliRunner().invoke(recommend, ["1228", "--url", f"{url}/"])
+    assert f"{url}/v1/recommendations answered 404" in told.output

@@ -1,9 +1,13 @@
 """Values of a request that look like others: truths for numbers, blanks for ids."""
 
+import json
+
+import httpx
 import pytest
 from pydantic import ValidationError
 
 from serving.contract import Event, RecommendationRequest
+from tests.serving.conftest import Server
 
 
 @pytest.mark.parametrize("name", ["event_id", "item_id", "session_id", "basket_id"])
@@ -24,3 +28,15 @@ def test_a_truth_is_no_amount(wrong: dict):
 def test_a_truth_is_no_share(wrong: dict):
     with pytest.raises(ValidationError, match="expected a number"):
         RecommendationRequest(**wrong)
+
+
+@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain"])
+def test_json_that_is_not_called_json_is_refused_with_the_header_that_it_wants(served: Server, kind: str):
+    event = {"events": [{"user_id": "1", "item_id": "i01", "event_type": "view"}]}
+    for path, body in (("events", event), ("similar-items", {"item_id": "i01"})):
+        headers = {"Content-Type": kind}  # what curl says of a body unless it is told
+        answer = httpx.post(f"{served.url}/v1/{path}", content=json.dumps(body), headers=headers, trust_env=False)
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [
+            {"pointer": "#", "detail": "Expected the header Content-Type: application/json"}
+        ]

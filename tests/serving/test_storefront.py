@@ -154,7 +154,7 @@ def test_a_history_of_items_outside_the_release_is_not_told_as_none(release: Rel
 def test_titles_without_a_blank_and_long_prices_stay_in_their_places(
     release: Release, tmp_path: Path, page: Page, width: int
 ):
-    items = [replace(item, title="x" * 200, price=999_999.99, currency="SEK") for item in release.catalogue.items]
+    items = [replace(item, title="x" * 200, price=999_999_999.99, currency="SEK") for item in release.catalogue.items]
     long = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
     page.set_viewport_size({"width": width, "height": 900})
     page.set_content(_page_of(long, tmp_path, clicked=MILK, deed="view", was="i02", similar=MILK))
@@ -177,6 +177,8 @@ def test_titles_without_a_blank_and_long_prices_stay_in_their_places(
         (1.5, "JPY", "¥1.50"),
         (1.235, "KWD", "1.235 KWD"),
         (1.5, "USD", "$1.50"),
+        (0.004, "KWD", "0.004 KWD"),
+        (0.004, "USD", ""),
         (None, "USD", ""),
     ],
 )
