@@ -114,7 +114,11 @@ def past_experiment(settings: Settings, experiment_id: str) -> Experiment:
     if current is not None and current.experiment_id == experiment_id:
         return current
     key = own_key(experiment_id, "experiment.json")
-    body, _ = read_object(settings, key, f"read experiment {experiment_id}")
+    try:
+        body, _ = read_object(settings, key, f"read experiment {experiment_id}")
+    except ObjectMissing as error:
+        told = "Expected an id as `aisle experiment start` and `show` print it; without one it is the newest."
+        raise ObjectMissing(f"{error} {told}") from error
     return _experiment_in(settings, key, body)
 
 

@@ -223,7 +223,9 @@ def _record(settings: Settings, snapshot: Snapshot, stamp: datetime) -> LoadedVi
         landed=snapshot.landed.isoformat() if snapshot.landed else "",
         stamped=stamp.isoformat(),
     )
-    entries = {key: asdict(known) for key, known in read_ledger(settings).items()}
+    # Former versions named a store by its whole address.
+    clean = {key: known for key, known in read_ledger(settings).items() if "password=" not in key}
+    entries = {key: asdict(known) for key, known in clean.items()}
     entries[_ledger_key(settings, snapshot.view)] = asdict(entry)
     path = _ledger_path(settings)
     fresh = path.with_suffix(f".{os.getpid()}")

@@ -52,6 +52,15 @@ def read_or_none(settings: Settings, key: str, action: str) -> bytes | None:
         return None
 
 
+def manifest_body(settings: Settings, release_id: str) -> bytes:
+    """Return the bytes of a release's manifest. Raises ObjectMissing for an id that no whole release has."""
+    action = f"read the manifest of release {release_id}"
+    try:
+        return read_object(settings, object_key(release_id, MANIFEST_NAME), action)[0]
+    except ObjectMissing as error:
+        raise ObjectMissing(f"{error} Expected the id of a release as `aisle release list` shows it.") from error
+
+
 def sizes_of(settings: Settings, release_id: str) -> dict[str, int]:
     """Return the objects that a release has in the store: name → bytes."""
     where = {"Bucket": settings.object_store.bucket, "Prefix": object_key(release_id, "")}

@@ -10,13 +10,12 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from flows.release_objects import (
-    MANIFEST_NAME,
     SIGNATURE_NAME,
     BrokenRelease,
     canonical,
+    manifest_body,
     object_key,
     put_object,
-    read_object,
     read_or_none,
 )
 from flows.settings import Settings, public_key_of
@@ -57,7 +56,7 @@ def sign_manifest(settings: Settings, release_id: str, manifest: bytes) -> None:
 
 def read_signed_manifest(settings: Settings, release_id: str) -> bytes:
     """Return a manifest's bytes after checking its signature. Raises BrokenRelease, ObjectMissing."""
-    body, _ = read_object(settings, object_key(release_id, MANIFEST_NAME), f"read the manifest of release {release_id}")
+    body = manifest_body(settings, release_id)
     signature = read_or_none(
         settings, object_key(release_id, SIGNATURE_NAME), f"read the signature of release {release_id}"
     )

@@ -24,6 +24,7 @@ from flows.release_objects import (
     canonical,
     create_object,
     describe,
+    manifest_body,
     object_key,
     read_checked,
     read_object,
@@ -81,8 +82,7 @@ def release_name(files: Mapping[str, Mapping[str, Any]], manifest: Mapping[str, 
 
 def read_manifest(settings: Settings, release_id: str) -> dict[str, Any]:
     """Read a release's manifest. Raises ObjectMissing when the id is unknown or its publishing never ended."""
-    action = f"read the manifest of release {release_id}"
-    manifest: dict[str, Any] = json.loads(read_object(settings, object_key(release_id, MANIFEST_NAME), action)[0])
+    manifest: dict[str, Any] = json.loads(manifest_body(settings, release_id))
     return manifest
 
 
@@ -150,7 +150,7 @@ def verify_release(settings: Settings, release_id: str) -> dict[str, Any]:
 
 def sign_release(settings: Settings, release_id: str) -> None:
     """Sign a stored release with this machine's key, after checking that its name and files are what it says."""
-    body, _ = read_object(settings, object_key(release_id, MANIFEST_NAME), f"read the manifest of release {release_id}")
+    body = manifest_body(settings, release_id)
     _check_files(settings, release_id, json.loads(body))
     sign_manifest(settings, release_id, body)
 
@@ -217,7 +217,7 @@ def _put_manifest(settings: Settings, release_id: str, manifest: Mapping[str, An
         create_object(settings, key, body)
         return body
     except WriteConflict:
-        body, _ = read_object(settings, key, f"read the manifest of release {release_id}")
+        body = manifest_body(settings, release_id)
     stored = json.loads(body)
     if stored.get("files") != manifest["files"] or release_name(stored["files"], stored) != release_id:
         raise BrokenRelease(

@@ -16,6 +16,7 @@ from flows import lake
 from flows.connection import connect, literal, quoted
 from flows.judging import NAMES_ITEMS, free_only_copies, known_items, open_staged
 from flows.landing import staging_folder
+from flows.moved_events import may_move
 from flows.quarantine import LANDING, Row, Selection, read_held, replayed, settle
 from flows.settings import Settings
 from flows.sources.held import ROW_ID, StagedHeld, stage_held
@@ -134,7 +135,10 @@ def _set_older_aside(connection: duckdb.DuckDBPyConnection, table: str) -> None:
 
 
 def _find_in_lake(run: _Replay, table: str) -> None:
-    """Make `in_lake_T`: the staged rows whose key has landed; `same` when nothing but the stamp differs."""
+    """Make `in_lake_T`: the staged rows whose key has landed; `same` when nothing but the stamp differs.
+
+    An event that keeps its id when its time is corrected may have landed in another window.
+    """
     connection, key = run.connection, quoted(TABLES[table].key[0])
     stamp = lake.STAMPS.get(table)
     content = [quoted(name) for name in TABLES[table].column_names if name != stamp]
@@ -152,6 +156,14 @@ def _find_in_lake(run: _Replay, table: str) -> None:
             [name],
         )
         connection.unregister("existing")
+    if table == "events" and may_move(run.mapping):
+        connection.register("lake_events", lake.arrow_dataset(run.settings, table))
+        connection.execute(
+            f"insert into in_lake_{table} select distinct i._row, false, false from incoming_{table} i "
+            'join lake_events e using (event_id) where e.source = ? and e."window" <> i._window',
+            [run.mapping.source],
+        )
+        connection.unregister("lake_events")
 
 
 def _land(run: _Replay, table: str, progress: Progress | None) -> list[tuple[str, str]]:

@@ -152,8 +152,15 @@ def stop_command(reason: str) -> None:
 
     Example: aisle experiment stop --reason "seen enough"
     """
+    if not reason.strip():
+        raise click.ClickException("--reason: expected why it ends, came nothing.")
+    settings = load_settings()
     with _plain_failures():
-        experiment = stop_experiment(load_settings(), reason)
+        before = current_experiment(settings)
+        experiment = stop_experiment(settings, reason)
+    if before is not None and not before.running:
+        click.echo(f"{experiment.experiment_id} had ended already, {experiment.stopped_at}: {experiment.reason}.")
+        return
     click.echo(f"{experiment.experiment_id} ended: {experiment.reason}. Serving follows within seconds.")
 
 

@@ -130,8 +130,14 @@ def test_the_command_line_starts_shows_and_stops(
     assert "slower than 20 ms" in shown
     refused = run(command, ["start", releases[0]])
     assert (refused.exit_code, "is running since" in refused.output) == (1, True)
-    assert "seen enough" in run(command, ["stop", "--reason", "seen enough"]).output
+    blank = run(command, ["stop", "--reason", " "])
+    assert (blank.exit_code, "expected why it ends" in blank.output) == (1, True)
+    assert "ended: seen enough. Serving follows" in run(command, ["stop", "--reason", "seen enough"]).output
+    again = run(command, ["stop", "--reason", "again"]).output
+    assert "had ended already" in again
+    assert "Serving follows" not in again
     assert "ended" in run(command, ["show"]).output
+    assert "`aisle experiment start` and `show` print it" in run(command, ["report", "--id", "x-unknown"]).output
     wrong = run(command, ["start", releases[0], "--mode", "ab", "--share", "1"])
     assert (wrong.exit_code, "share below 1" in wrong.output) == (1, True)
 

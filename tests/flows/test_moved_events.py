@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from flows.settings import Settings
+from tests.flows.test_replay import replay
 from tests.flows.tiny_shop import LATER, MAPPING, Row, land, rows_of, sale, write_shop
 
 NUMBERED = MAPPING.replace("[events.columns]", '[events.columns]\nevent_id = "number"').replace(
@@ -50,6 +51,18 @@ def test_a_correction_that_is_held_takes_nothing_away(settings: Settings, tmp_pa
     land(settings, write_shop(tmp_path, [receipt("1", "05", qty="-3"), receipt("3", "some")], NUMBERED), LATER)
     assert days(settings) == ["01", "09"]
     assert len(rows_of(settings, "quarantine")) == 2
+
+
+@pytest.mark.parametrize("mapping", [NUMBERED, BY_NUMBER])
+def test_a_replay_does_not_land_an_event_again_that_lies_at_another_time(
+    settings: Settings, tmp_path: Path, mapping: str
+):
+    land(settings, write_shop(tmp_path, [FIRST, LAST], mapping))
+    land(settings, write_shop(tmp_path, [receipt("1", "05", action="stolen")], mapping), LATER)
+    mended = mapping.replace('bought = "purchase"', 'bought = "purchase", stolen = "purchase"')
+    report = replay(settings, write_shop(tmp_path, [LAST], mended))
+    assert days(settings) == ["01", "09"]
+    assert [(table, rule) for table, rule, *_ in report.still_held] == [("events", "event_id_unique")]
 
 
 def test_an_event_whose_id_says_its_time_is_another_event_at_another_time(settings: Settings, tmp_path: Path):

@@ -1,5 +1,6 @@
+import json
 import signal
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 import pyarrow.parquet as pq
@@ -86,6 +87,14 @@ def test_loading_again_writes_nothing_and_keeps_the_ledger(settings, monkeypatch
     written = []
     assert load_view(settings, "user_history", SERVING, progress=written.append) == first
     assert written == []
+
+
+def test_a_password_that_a_former_version_kept_in_the_ledger_is_gone_with_the_next_write(settings, tmp_path):
+    entry = asdict(load_view(settings, "user_activity", SERVING)) | {"online_store": "redis db:6379,password=secret"}
+    (tmp_path / "materialised.json").write_text(json.dumps({f"user_activity in {entry['online_store']}": entry}))
+    loaded = load_view(settings, "user_activity", SERVING)
+    assert list(read_ledger(settings).values()) == [loaded]
+    assert "secret" not in (tmp_path / "materialised.json").read_text()
 
 
 def test_a_store_that_was_emptied_is_filled_again_whatever_the_ledger_says(settings, tmp_path):

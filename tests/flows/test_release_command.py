@@ -55,6 +55,7 @@ def test_a_person_lists_shows_and_rolls_back(store: Settings, tmp_path: Path) ->
 def test_an_unknown_release_is_one_line_and_no_traceback(store: Settings) -> None:
     output = aisle_release("promote", "r-unknown", code=1)
     assert "r-unknown" in output
+    assert "as `aisle release list` shows it" in output
     assert "Traceback" not in output
 
 
