@@ -3,13 +3,13 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from flows import lake
-from flows.feature_source import LIVE_SOURCE
 from flows.object_client import ObjectStoreError
 from flows.online_rows import loaded_moment, newest_complete_moment
 from flows.releases import read_manifest, read_pointer
@@ -46,24 +46,25 @@ class StageLag:
 
 
 def measure_freshness(settings: Settings, policy: WatchPolicy, now: datetime) -> list[StageLag]:
-    """Measure each stage. By the clock 'stages' the lake is held against pushed events, and every later stage against
-    the lake; by 'wall' each is held against `now`.
+    """Measure each stage: by the clock 'stages' against the lake, by 'wall' against `now`.
+
+    Pushed events come in by the clock on the wall whatever the others go by: the lake has all of before the first of
+    them that waits.
     """
     newest = {
-        "lake": _newest_event(settings, None),
+        "lake": _newest_event(settings),
         "features": _features(settings),
         "online store": loaded_moment(settings),
         "release": _release(settings),
     }
     against = dict.fromkeys(newest, newest["lake"])
-    pushed, landed = _newest_push(settings), _newest_event(settings, LIVE_SOURCE)
-    if pushed is not None:
-        newest["pushed events in the lake"] = landed or datetime.fromtimestamp(0, UTC)
-        against["pushed events in the lake"] = pushed
+    waiting = _first_waiting(settings)
+    if waiting is not None:
+        newest["pushed events in the lake"], against["pushed events in the lake"] = waiting, now
     limits = {"release": policy.release_slo.total_seconds()}
     lags = []
     for name, moment in newest.items():
-        reference = now if policy.clock == "wall" and name != "pushed events in the lake" else against[name]
+        reference = now if policy.clock == "wall" else against[name]
         behind = None if moment is None or reference is None else max((reference - moment).total_seconds(), 0.0)
         lags.append(StageLag(name, moment, behind, limits.get(name, policy.slo.total_seconds())))
     return lags
@@ -110,9 +111,9 @@ def span_words(seconds: float) -> str:
     return f"{minutes / 60:.0f} h" if minutes < 60 * 48 else f"{minutes / 60 / 24:.0f} days"
 
 
-def _newest_event(settings: Settings, source: str | None) -> datetime | None:
+def _newest_event(settings: Settings) -> datetime | None:
     try:
-        return lake.watermark(settings, source)
+        return lake.watermark(settings)
     except LookupError:
         return None
 
@@ -133,11 +134,21 @@ def _release(settings: Settings) -> datetime | None:
     return datetime.fromisoformat(manifest["as_of"]).astimezone(UTC) if manifest else None
 
 
-def _newest_push(settings: Settings) -> datetime | None:
-    """When serving last took in an event: the newest write to its spool; probes of our own are never landed."""
-    files = [path for path in settings.spool_path.glob("*.jsonl") if not path.name.startswith("probe-")]
-    written = [path.stat().st_mtime for path in files if path.stat().st_size]
-    return datetime.fromtimestamp(max(written), UTC) if written else None
+def _first_waiting(settings: Settings) -> datetime | None:
+    """When the first of the pushed events came in that wait to be landed; probes of our own are never landed."""
+    arrivals = []
+    for path in settings.spool_path.glob("events-*.jsonl"):
+        with suppress(FileNotFoundError), path.open("rb") as file:  # it may land meanwhile
+            if line := file.readline():
+                arrivals.append(_arrival(line) or datetime.fromtimestamp(path.stat().st_mtime, UTC))
+    return min(arrivals, default=None)
+
+
+def _arrival(line: bytes) -> datetime | None:
+    try:
+        return datetime.fromisoformat(json.loads(line)["known_at"]).astimezone(UTC)
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _path(settings: Settings) -> Path:

@@ -1,7 +1,6 @@
 """How far behind each stage is: against the lake or the clock, alerted once, with a picture of its history."""
 
 import json
-import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -74,12 +73,13 @@ def test_each_stage_is_held_against_the_lake_or_against_the_clock(shop: Settings
     assert by_clock["online store"].words.endswith("29 days behind (limit 2 h)")
 
 
-def test_pushed_events_that_did_not_land_are_behind(shop: Settings):
+@pytest.mark.parametrize(("minutes", "over"), [(1, False), (180, True)])
+def test_pushed_events_are_behind_since_the_first_of_them_waits(shop: Settings, minutes: int, over: bool):
     shop.spool_path.mkdir(parents=True)
-    file = shop.spool_path / "events.jsonl"
-    file.write_text("{}\n")
-    os.utime(file, (NOW.timestamp(), NOW.timestamp()))
-    assert _by_stage(measure_freshness(shop, WatchPolicy(), NOW))["pushed events in the lake"].over
+    came = [{"known_at": (NOW - timedelta(minutes=ago)).isoformat()} for ago in (minutes, 0)]
+    (shop.spool_path / "events-2026-11-01-7.jsonl").write_text("".join(json.dumps(row) + "\n" for row in came))
+    lag = _by_stage(measure_freshness(shop, WatchPolicy(), NOW))["pushed events in the lake"]
+    assert (lag.behind, lag.over) == (minutes * 60, over)
 
 
 def test_a_breach_is_told_once_until_the_stage_was_within_its_limit_again(settings: Settings):
