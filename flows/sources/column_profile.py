@@ -14,6 +14,8 @@ _COMMON = 12
 #: Values like `125.000` from which on they may be thousands.
 _SEVERAL = 3
 _FINGERPRINT = 256
+#: Share of the values at either end that is taken for a broken clock's.
+_RARE = 0.005
 _COMMA = r"-?(\d{1,3}(\.\d{3})+|\d+),\d+"
 #: `125.000` for 125 thousand; beside it no number has a fraction.
 _DOTTED = r"-?[1-9]\d{0,2}(\.\d{3})+"
@@ -46,6 +48,7 @@ class ColumnProfile:
     `dotted`: `125.000` is taken for 125 thousand, though no value has a comma or a second dot that would prove it.
     `signs`: some of its numbers have signs of money around, or blanks or apostrophes between their thousands; or some
     values of a text have.
+    `within`: between what nearly all times lie; a broken clock's lie beyond.
     `offsets` has the middle offset from UTC in hours of times that name one; None where only some do, or where it was
     never looked at.
     """
@@ -68,6 +71,7 @@ class ColumnProfile:
     dotted: bool = False
     signs: bool = False
     offsets: tuple[float, ...] | None = None
+    within: tuple[float, ...] = ()
 
     @property
     def filled(self) -> int:
@@ -117,7 +121,7 @@ def own_number_sql(column: ColumnProfile) -> str:
 
 def profile_from(record: dict[str, Any]) -> ColumnProfile:
     """A profile out of its record."""
-    names = ("time_formats", "fingerprint", "hours", "offsets")
+    names = ("time_formats", "fingerprint", "hours", "offsets", "within")
     lists = {name: tuple(record[name]) for name in names if record.get(name) is not None}
     return ColumnProfile(**{**record, **lists, "common": tuple((word, share) for word, share in record["common"])})
 
@@ -146,7 +150,7 @@ def _profile(
     ).fetchone() or (0, 0, 0, 0.0, False)
     found = _counts(connection, source) if filled else {}
     kind, formats, unread = _kind(connection, source, dtype, (filled, found))
-    low, middle, high = _range(connection, source, kind, formats)
+    (low, middle, high), within = _range(connection, source, kind, formats)
     hashes = connection.execute(
         f"select distinct hash({literal(salt)} || v) as h from {source} where v is not null "
         f"order by h limit {_FINGERPRINT}"
@@ -175,6 +179,7 @@ def _profile(
         dotted=kind == "comma_number" and not found["comma_number"] and not found["two_dots"],
         signs=kind in ("number", "comma_number", "grouped_number", "text") and found["signs"] > 0,
         offsets=offsets_of(connection, source, formats) if formats else None,
+        within=within if formats and not hidden else (),
     )
 
 
@@ -242,9 +247,10 @@ def _numbers_read(found: dict[str, int]) -> dict[str, int]:
 
 def _range(
     connection: duckdb.DuckDBPyConnection, source: str, kind: str, formats: tuple[str, ...]
-) -> tuple[float | None, float | None, float | None]:
+) -> tuple[tuple[float | None, float | None, float | None], tuple[float, ...]]:
+    """The least, the middle and the greatest value, and between what nearly all of them lie."""
     if kind in ("text", "list", "empty", "clock"):
-        return None, None, None
+        return (None, None, None), ()
     value = f"try_cast({_BARE} as double)"
     if kind == "comma_number":
         value = f"try_cast(replace(replace({_BARE}, '.', ''), ',', '.') as double)"
@@ -252,5 +258,7 @@ def _range(
         value = f"try_cast(replace({_BARE}, ',', '') as double)"
     elif kind == "time":
         value = f"cast(epoch({moment_sql(formats)}) as double)"
-    row = connection.execute(f"select min(x), median(x), max(x) from (select {value} as x from {source})").fetchone()
-    return row or (None, None, None)  # type: ignore[return-value]
+    nearly = f"quantile_cont(x, [{_RARE}, {1 - _RARE}])"
+    query = f"select min(x), median(x), max(x), {nearly} from (select {value} as x from {source})"
+    low, middle, high, within = connection.execute(query).fetchone() or (None, None, None, None)
+    return (low, middle, high), tuple(within or ())

@@ -187,7 +187,7 @@ def _format_note(formats: list[str]) -> str:
 
 def _days(column: ColumnProfile) -> float:
     unit = {"epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}.get(column.kind, 1.0)
-    return 0.0 if column.minimum is None else ((column.maximum or 0) - column.minimum) / unit / 86_400
+    return (column.within[-1] - column.within[0]) / unit / 86_400 if column.within else 0.0
 
 
 def _named(guess: FileGuess, *names: str) -> str | None:

@@ -29,6 +29,17 @@ def test_seconds_from_an_unknown_moment_are_times(settings: Settings, tmp_path: 
     assert _try(settings, tmp_path, text)["events"].rows_held == 0
 
 
+def test_a_few_times_of_broken_clocks_do_not_make_a_week_a_span_of_decades(tmp_path: Path):
+    times = [1_511_600_000 + 600 * n for n in range(600)]
+    times[7], times[400] = -62_168, 2_122_867_355
+    rows = [{"uid": f"u{n % 9}", "item_id": f"b{n % 31}", "timestamp": str(at)} for n, at in enumerate(times)]
+    _write(tmp_path / "clicks.csv", rows)
+    text, mapping = _draft(tmp_path)
+    assert mapping["events"]["time_format"] == "epoch_s"
+    assert "window" not in mapping
+    assert "spans" not in text
+
+
 def test_a_flag_of_each_deed_says_which_rows_are_deeds(settings: Settings, tmp_path: Path):
     _write(tmp_path / "log.csv", [
         {"user_id": f"u{n % 9}", "video_id": f"v{n % 31}", "at": _DAYS[n % 28], "is_click": str(n % 2),
