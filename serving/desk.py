@@ -56,8 +56,8 @@ def release_in_use(desk: Desk) -> Release:
         raise Problem(
             503,
             "no-release",
-            "There is no release yet",
-            "Train and release a model (`aisle pipeline`); this server takes it up by itself.",
+            "There is no release to answer from yet",
+            f"This server waits for {desk.champion.waits_for}. Its log says more; it takes a release up by itself.",
             retry_after=10,
         )
     return release

@@ -36,6 +36,10 @@ class StoreUnavailable(Exception):
     """The object store did not answer, or has no champion yet; waiting may help."""
 
 
+class NoChampion(StoreUnavailable):
+    """The object store answers, and no release was ever made champion there."""
+
+
 @dataclass(frozen=True)
 class Pointer:
     """The champion: the release to answer from, and the hash of its manifest."""
@@ -65,8 +69,17 @@ def open_store(settings: ObjectStoreSettings) -> Any:
 
 
 def read_pointer(client: Any, bucket: str) -> Pointer:
-    """Return who is champion now. Raises StoreUnavailable, or ReleaseRejected when the pointer is no pointer."""
-    return parse_pointer(_get(client, bucket, POINTER))
+    """Return who is champion now.
+
+    Raises NoChampion when nobody is, StoreUnavailable when the store does not say, and ReleaseRejected when the pointer
+    is no pointer.
+    """
+    try:
+        return parse_pointer(_get(client, bucket, POINTER))
+    except StoreUnavailable as error:
+        if _code(error) in ("NoSuchKey", "NoSuchBucket"):
+            raise NoChampion(str(error)) from error
+        raise
 
 
 def parse_pointer(content: bytes) -> Pointer:
@@ -148,8 +161,7 @@ def _download_manifest(client: Any, bucket: str, pointer: Pointer, folder: Path)
     try:
         (folder / SIGNATURE).write_bytes(_get(client, bucket, f"{prefix}/{SIGNATURE}"))
     except StoreUnavailable as error:
-        cause = error.__cause__
-        if not isinstance(cause, ClientError) or cause.response.get("Error", {}).get("Code") != "NoSuchKey":
+        if _code(error) != "NoSuchKey":
             raise
 
 
@@ -210,6 +222,12 @@ def _check_file(path: Path, expected: dict[str, Any]) -> None:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != expected["sha256"]:
         raise ReleaseRejected(f"{path.name}: expected sha256 {expected['sha256']}, but found {found}")
+
+
+def _code(error: StoreUnavailable) -> str | None:
+    """What the store said, where it answered."""
+    cause = error.__cause__
+    return cause.response.get("Error", {}).get("Code") if isinstance(cause, ClientError) else None
 
 
 def _get(client: Any, bucket: str, key: str) -> bytes:

@@ -18,6 +18,7 @@ from serving.online_rows import OpenOnlineRows
 from serving.release import Release, ReleaseRejected, load_release
 from serving.release_store import (
     POINTER,
+    NoChampion,
     Pointer,
     StoreUnavailable,
     fetch_release,
@@ -44,6 +45,7 @@ LOG = logging.getLogger("serving")
 class Champion:
     """The release in use and its pointer, None before the first; `problem` says why there is no newer one.
 
+    `waits_for` says the same in words that name no address and no release, for those who ask before the first.
     `rules` are the shop's own as they were published; the release in use has them tied to its items. `refused` is the
     pointer whose release did not load, not tried again before `retry_at` (monotonic seconds). `trial` is the experiment
     that its shoppers take part in.
@@ -52,6 +54,7 @@ class Champion:
     release: Release | None = None
     pointer: Pointer | None = None
     problem: str | None = None
+    waits_for: str = "its first look at the object store"
     rules: PublishedRules | None = None
     refused: Pointer | None = None
     retry_at: float = 0.0
@@ -96,11 +99,19 @@ def refresh(watch: Watch, client: Any) -> bool:
         if str(error) != champion.problem:
             in_use = champion.release.release_id if champion.release else "none"
             LOG.warning("champion stays %s: %s", in_use, error)
-        champion.problem = str(error)
+        champion.problem, champion.waits_for = str(error), _lacking(error)
     except Exception as error:
         LOG.exception("could not look for a new champion")
         champion.problem = type(error).__name__
     return False
+
+
+def _lacking(error: StoreUnavailable | ReleaseRejected) -> str:
+    if isinstance(error, NoChampion):
+        return "a first release: train one (`aisle pipeline`)"
+    if isinstance(error, StoreUnavailable):
+        return "the object store, which does not give it the release"
+    return "a release that it can use: the newest was refused"
 
 
 def refresh_rules(watch: Watch, source: RuleSource, client: Any) -> None:

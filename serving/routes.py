@@ -117,7 +117,7 @@ def _add_operators_routes(app: FastAPI, desk: Desk) -> None:
 async def _readiness(desk: Desk) -> Health:
     release = desk.champion.release
     if release is None:
-        return Health(status="not ready", detail="no release has been loaded yet")
+        return Health(status="not ready", detail=f"waiting for {desk.champion.waits_for}")
     detail = "the newest champion could not be loaded; the one before answers" if desk.champion.problem else None
     if release.online is None:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)

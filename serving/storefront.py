@@ -107,7 +107,7 @@ def _page(desk: Desk, template: Template, user: str, view: dict[str, Any]) -> HT
     nonce = secrets.token_urlsafe(12)
     headers = {**_HEADERS, "Content-Security-Policy": _POLICY.format(nonce=nonce)}
     if desk.champion.release is None:
-        return HTMLResponse(template.render(release=None), 503, headers)
+        return HTMLResponse(template.render(release=None, waits_for=desk.champion.waits_for), 503, headers)
     release = release_in_use(desk)
     users = [{"pseudonym": sample.pseudonym, "label": sample.label} for sample in release.sample_users]
     if not _PSEUDONYM.fullmatch(user):

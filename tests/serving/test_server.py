@@ -205,6 +205,23 @@ def test_a_killed_server_lost_nothing_and_starts_again_without_the_object_store(
         assert push(again, repeated)["duplicates"] == 1
 
 
+def test_a_server_without_a_release_says_what_it_waits_for(object_store: FlowSettings, shop: Path, tmp_path: Path):
+    settings = own_settings(object_store, tmp_path, "nothing-yet")
+    nowhere = replace(settings.object_store, endpoint_url="http://127.0.0.1:9")
+    with running_server(replace(settings, object_store=nowhere), shop) as server:
+        wait_until(lambda: "which does not give" in httpx.get(f"{server.url}/readyz", trust_env=False).text, 30)
+        told = ask(server, {"user_id": "1"}, status=503)
+        assert told["title"] == "There is no release to answer from yet"
+        assert "waits for the object store" in told["detail"]
+        assert "127.0.0.1" not in str(told)
+    with running_server(settings, shop) as server:
+        wait_until(lambda: "train one" in ask(server, {"user_id": "1"}, status=503)["detail"], 30)
+        store = object_client(settings)
+        store.put_object(Bucket=settings.object_store.bucket, Key="champion.json", Body=b"{}")
+        wait_until(lambda: "was refused" in ask(server, {"user_id": "1"}, status=503)["detail"], 30)
+        assert "waits for a release that it can use" in httpx.get(server.url, trust_env=False).text
+
+
 def test_a_redis_that_is_gone_costs_the_personal_slate_and_no_more(
     object_store: FlowSettings, shop: Path, tmp_path: Path
 ):
