@@ -35,8 +35,16 @@ def test_a_prefect_server_that_is_not_there_is_told_with_its_address(
     assert f"Error: Expected a Prefect server at PREFECT_API_URL, {nobody}, but" in result.output.splitlines()[-1]
 
 
+@pytest.fixture
+def own_sigint() -> Iterator[None]:
+    """Python's own way with Ctrl-C: a library that an earlier test used may have left another."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+
+
 def test_a_command_that_is_stopped_by_ctrl_c_says_so_and_ends_as_a_shell_expects(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, own_sigint: None
 ):
     monkeypatch.setenv("AISLE_HOME", str(settings.home))
     monkeypatch.setattr("flows.commands.status.service_states", lambda _: signal.raise_signal(signal.SIGINT))

@@ -10,13 +10,14 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 from starlette.testclient import TestClient
 
+from flows.settings import Settings as FlowSettings
 from serving.app import create_app
 from serving.contract import Reason, SlateItem
 from serving.history import Interaction, UserRow
 from serving.page_items import card
 from serving.release import Release
 from serving.settings import load_settings
-from tests.serving.conftest import Server
+from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.tiny_shop import AS_OF, MILK, PUBLIC_KEY, REGULAR, STRANGER
 
 PHONE = {"width": 390, "height": 844}
@@ -44,8 +45,18 @@ def shown(page: Page) -> list[str]:
     return page.locator("ol.slate > li").evaluate_all("cards => cards.map(card => card.dataset.item)")
 
 
-def test_a_click_changes_the_history_and_the_slate(served: Server, page: Page, tmp_path: Path):
-    page.goto(served.url)
+@pytest.fixture
+def own_server(object_store: FlowSettings, shop: Path, tmp_path: Path) -> Iterator[Server]:
+    """A server of one test alone: what is bought there, no other test is told."""
+    settings = own_settings(object_store, tmp_path, "storefront-tests")
+    publish_tiny(settings, shop, "r20180101-first")
+    with running_server(settings, shop) as server:
+        wait_until(lambda: release_of(server) is not None, 30)
+        yield server
+
+
+def test_a_click_changes_the_history_and_the_slate(own_server: Server, page: Page, tmp_path: Path):
+    page.goto(own_server.url)
     expect(page.get_by_role("link", name="A regular")).to_have_attribute("aria-current", "true")
     expect(page.locator("ol.history > li").first).to_contain_text("Milk")
     expect(page.locator(".source")).to_have_text("personalised")
@@ -61,7 +72,9 @@ def test_a_click_changes_the_history_and_the_slate(served: Server, page: Page, t
     expect(page.locator("ol.history > li").first).to_contain_text("Bought · just now")
     page.screenshot(path=tmp_path / "after.png", full_page=True)
     rows = [
-        json.loads(line) for path in (served.home / "spool").glob("*.jsonl") for line in path.read_text().splitlines()
+        json.loads(line)
+        for path in (own_server.home / "spool").glob("*.jsonl")
+        for line in path.read_text().splitlines()
     ]
     bought = [row for row in rows if (row["user_id"], row["event_type"]) == (REGULAR, "purchase")]
     assert [(row["item_id"], row["unit_price"], row["currency"]) for row in bought] == [(before[7], 2.24, "USD")]
