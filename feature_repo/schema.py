@@ -28,10 +28,6 @@ CHANNELS = ("web", "app", "store", "social", "email")
 OFFER_KINDS = ("coupon", "mailer", "display", "discount")
 #: The highest price of anything on sale: a car in rupiah is some hundred million, a number beyond this is a barcode.
 HIGHEST_PRICE = 1_000_000_000
-#: Currencies whose smallest coin is not a hundredth (ISO 4217): how many decimals their prices have.
-_ZERO = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
-_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_DECIMALS = dict.fromkeys(_ZERO, 0) | dict.fromkeys(_THREE, 3)
 
 
 @dataclass(frozen=True)
@@ -221,13 +217,3 @@ def pseudonym(user_id: str, key: bytes) -> str:
     Blanks around the id are no part of it: one export has them, the next one not.
     """
     return "u_" + hmac.new(key, user_id.strip().encode(), hashlib.sha256).hexdigest()[:24]
-
-
-def price_digits(price: float | None, currency: str | None) -> str:
-    """Return a price as people write it in its currency, without its sign; nothing for one that would read as 0."""
-    decimals = _DECIMALS.get(currency or "", 2)
-    if price is None:
-        return ""
-    if decimals == 0 and price != round(price):
-        decimals = 2  # a shop that tells parts of a yen means them
-    return f"{price:,.{decimals}f}" if round(price, decimals) > 0 else ""

@@ -1,6 +1,5 @@
 """The file of serving's API keys: made, listed and revoked here, hashes only; serving takes up a change by itself."""
 
-import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from flows.file_lock import file_lock
 
 SCOPES = ("read", "events", "admin")
 
@@ -81,8 +82,7 @@ def revoke_key(path: Path, key_id: str) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(path.with_suffix(".lock")):
         yield
 
 

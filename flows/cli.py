@@ -77,6 +77,8 @@ class _LazyGroup(click.Group):
             )
             stopped.exit_code = INTERRUPTED
             raise stopped from error
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise  # told already; to ask below would load Prefect for a misspelt option
         except Exception as error:
             told = importlib.import_module("flows.prefect_server").unreachable(error)
             if told is None:

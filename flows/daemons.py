@@ -5,17 +5,18 @@ only, so that `make demo | tee` ends when the demo does. A record (home/run/NAME
 its start time; an id alone can belong to another program after a restart of the machine.
 """
 
-import fcntl
 import json
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
+
+from flows.file_lock import file_lock
 
 POLL_SECONDS = 0.2
 STOP_SECONDS = 15
@@ -57,7 +58,7 @@ def start_daemon(folder: Path, daemon: Daemon, environment: Mapping[str, str], w
     Raises DaemonError with the end of its log when it stops or is not ready in time, or when its port is taken.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder / f"{daemon.name}.lock"):
+    with file_lock(folder / f"{daemon.name}.lock"):
         process = _recorded_process(folder, daemon.name)
         if process is not None:
             _wait_until_ready(folder, daemon, process)
@@ -83,7 +84,7 @@ def stop_daemon(folder: Path, name: str) -> bool:
     """Stop a daemon and all that it started; False when it does not run. Asks first, insists after 15 seconds."""
     if not folder.exists():
         return False
-    with _only_one(folder / f"{name}.lock"):
+    with file_lock(folder / f"{name}.lock"):
         process = _recorded_process(folder, name)
         if process is not None:
             _end(process)
@@ -183,11 +184,3 @@ def _end(process: psutil.Process) -> None:
         with suppress(psutil.NoSuchProcess):
             each.kill()
     psutil.wait_procs(alive, timeout=STOP_SECONDS)
-
-
-@contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Two commands at once take turns, so that neither starts what the other is starting."""
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -7,12 +7,13 @@ from pathlib import Path
 
 
 @contextmanager
-def file_lock(path: Path, waiting: Callable[[], object]) -> Iterator[None]:
+def file_lock(path: Path, waiting: Callable[[], object] | None = None) -> Iterator[None]:
     """Hold the lock of a path whose folder is there; where another process has it, call `waiting` once and wait."""
     with path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting()
+            if waiting is not None:
+                waiting()
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield

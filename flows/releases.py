@@ -4,7 +4,6 @@ Layout: releases/<release_id>/<file>, manifest.json and manifest.sig beside them
 is written once and never again (If-None-Match), so that whoever reads a manifest finds exactly the files it names.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from flows.champion import Pointer, Published, move_pointer, read_pointer
+from flows.file_lock import file_lock
 from flows.object_client import ObjectMissing, WriteConflict, object_client, plain_errors
 from flows.promotion_hold import require_no_hold
 from flows.release_objects import (
@@ -112,8 +112,7 @@ def fetch_release(settings: Settings, release_id: str, parent: Path) -> Path:
     if folder.exists():
         return folder
     parent.mkdir(parents=True, exist_ok=True)
-    with (parent / f".{release_id}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with file_lock(parent / f".{release_id}.lock"):
         if not folder.exists():
             _download(settings, release_id, folder)
     return folder

@@ -7,7 +7,7 @@ import urllib.request
 from typing import Any
 from urllib.error import HTTPError, URLError
 
-from feature_repo.schema import price_digits
+from feature_repo.prices import price_digits
 
 ANSWER_SECONDS = 30
 POLL_SECONDS = 0.5

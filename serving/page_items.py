@@ -4,7 +4,7 @@ import zlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from feature_repo.schema import price_digits
+from feature_repo.prices import price_digits
 from feature_repo.slate_rules import SEPARATOR
 from serving.catalogue import Item
 from serving.contract import SlateItem

@@ -19,6 +19,7 @@ VOCABULARY = {
     "feature_repo.experiments",
     "feature_repo.features",
     "feature_repo.online_format",
+    "feature_repo.prices",
     "feature_repo.slate_rules",
 }
 SETTINGS_FILES = {Path("flows/settings.py"), Path("serving/settings.py")}

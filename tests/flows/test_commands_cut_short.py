@@ -1,6 +1,8 @@
 """A command that meets no Prefect server, or is stopped, says so in a line."""
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +54,10 @@ def test_a_command_that_is_stopped_by_ctrl_c_says_so_and_ends_as_a_shell_expects
     assert result.exit_code == 130
     assert result.output.startswith("Error: stopped by Ctrl-C.")
     assert len(result.output.splitlines()) == 1
+
+
+@pytest.mark.parametrize("typed", [["recommend", "--help"], ["recommend"], ["key", "--nope"]])
+def test_a_command_that_is_typed_wrong_is_told_so_without_loading_prefect(typed: list[str]):
+    code = "import sys; from flows.cli import main\ntry: main(sys.argv[1:])\nfinally: print('prefect' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code, *typed], capture_output=True, text=True, timeout=60)
+    assert told.stdout.splitlines()[-1] == "False"
