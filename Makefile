@@ -45,7 +45,7 @@ test: $(READY) browser ## Run the tests (not the slow ones)
 test-slow: $(READY) browser ## Run the slow tests
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -m slow $(PARALLEL)
 
-check: format lint types test ## Format check, lint, types, tests: what CI runs
+check: format lint types test ## Format check, lint, types, tests; CI runs it and test-slow
 
 format: $(READY)
 	@$(BIN)/ruff format --check .
