@@ -161,6 +161,20 @@ def test_the_vocabulary_needs_the_standard_library_alone():
             assert tops <= sys.stdlib_module_names, source.path
 
 
+def test_a_name_taken_from_a_file_of_ours_is_there():
+    labels = ("id", "asname", "name")
+    names = {s.module: {getattr(n, of, None) for n in ast.walk(s.tree) for of in labels} for s in EVERYTHING}
+    broken = [
+        f"{source.path}:{node.lineno} {node.module}.{alias.name}"
+        for source in EVERYTHING
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.ImportFrom) and node.module in names
+        for alias in node.names
+        if not {alias.name, f"{node.module}.{alias.name}"} & {*names[node.module], *names}
+    ]
+    assert not broken
+
+
 def test_nothing_outside_tests_imports_flows_or_serving():
     for source in SOURCES:
         for other in {"flows", "serving"} - {source.package}:

@@ -11,6 +11,8 @@ from flows.settings import Settings
 from flows.sources.drafting import draft_source
 from tests.flows.tiny_shop import NOW
 
+DAYS = [f"2026-01-{day:02} 10:00:00" for day in range(1, 29)]  # of a month
+
 
 def write_rows(file: Path, rows: list[dict[str, str]]) -> None:
     """Write rows as a CSV file with a header."""

@@ -42,12 +42,12 @@ def fill_items(settings: Settings, renamed: Mapping[str, str] | None = None) -> 
         }
         for number in range(60)
     ]
-    write_window(settings, Window("items", SOURCE, "all"), _table("items", items))
+    write_window(settings, Window("items", SOURCE, "all"), table_of("items", items))
 
 
 def write_events(settings: Settings, window: str, events: list[dict[str, object]]) -> None:
     """Write one window of events."""
-    write_window(settings, Window("events", SOURCE, window), _table("events", events))
+    write_window(settings, Window("events", SOURCE, window), table_of("events", events))
 
 
 def made_events(users: int = USERS) -> list[dict[str, object]]:
@@ -82,6 +82,6 @@ def made_event(number: int, user: int, moment: datetime, kind: str, item: int | 
     }
 
 
-def _table(name: str, rows: list[dict[str, object]]) -> pa.Table:
+def table_of(name: str, rows: list[dict[str, object]]) -> pa.Table:
     schema = arrow_schema({"events": EVENTS, "items": ITEMS}[name])
     return pa.Table.from_pylist(rows, schema=pa.schema([field for field in schema if field.name != "window"]))

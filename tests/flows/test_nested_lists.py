@@ -17,7 +17,7 @@ from tests.flows.tiny_shop import write_csv, write_jsonl
 Rows = list[dict[str, object]]
 
 
-def _rows(folder: Path, file: Path, **keys: object) -> Rows:
+def rows_of(folder: Path, file: Path, **keys: object) -> Rows:
     connection = connect()
     open_raw(connection, reading_of("x.toml", "events", dict(keys), {}), [str(file)], "raw", folder)
     found = connection.execute("select * from raw")
@@ -27,7 +27,7 @@ def _rows(folder: Path, file: Path, **keys: object) -> Rows:
 
 def test_the_keys_of_an_element_are_columns_and_a_taken_name_says_where_it_came_from(tmp_path: Path):
     orders = [{"id": 1, "lines": [{"id": 7, "sku": "a"}, {"sku": "b", "qty": 2}]}, {"id": 2, "lines": []}, {"id": 3}]
-    found = _rows(tmp_path, write_jsonl(tmp_path / "orders.jsonl", orders), unnest="lines")
+    found = rows_of(tmp_path, write_jsonl(tmp_path / "orders.jsonl", orders), unnest="lines")
     assert sorted((row["id"], row["sku"] or "", row["qty"], row["lines_id"]) for row in found) == [
         ("1", "a", None, "7"),
         ("1", "b", "2", None),
@@ -38,15 +38,15 @@ def test_the_keys_of_an_element_are_columns_and_a_taken_name_says_where_it_came_
 
 def test_plain_elements_and_cut_text_stand_in_the_column_itself(tmp_path: Path):
     baskets = write_jsonl(tmp_path / "baskets.jsonl", [{"user": "u", "items": ["a", "b"]}])
-    assert [row["items"] for row in _rows(tmp_path, baskets, unnest="items")] == ["a", "b"]
+    assert [row["items"] for row in rows_of(tmp_path, baskets, unnest="items")] == ["a", "b"]
     cells = write_csv(tmp_path / "cells.csv", [{"user": "u", "items": " a ;; b;"}, {"user": "v", "items": ""}])
-    found = _rows(tmp_path, cells, unnest="items", separator=";")
+    found = rows_of(tmp_path, cells, unnest="items", separator=";")
     assert [(row["user"], row["items"]) for row in found] == [("u", "a"), ("u", "b"), ("v", None)]
 
 
 def test_a_list_of_parquet_is_read_like_one_of_json(tmp_path: Path):
     pq.write_table(pa.table({"user": ["u"], "lines": [[{"sku": "a", "price": 1.5}]]}), tmp_path / "orders.parquet")
-    assert _rows(tmp_path, tmp_path / "orders.parquet", unnest="lines") == [
+    assert rows_of(tmp_path, tmp_path / "orders.parquet", unnest="lines") == [
         {"user": "u", "price": "1.5", "sku": "a", "lines": None}
     ]
 
@@ -54,9 +54,9 @@ def test_a_list_of_parquet_is_read_like_one_of_json(tmp_path: Path):
 def test_a_list_that_is_not_there_is_told(tmp_path: Path):
     file = write_jsonl(tmp_path / "orders.jsonl", [{"id": 1}])
     with pytest.raises(ExportRejected, match=r"lacks the column 'lines', which the mapping names in unnest.*id\."):
-        _rows(tmp_path, file, unnest="lines")
+        rows_of(tmp_path, file, unnest="lines")
     with pytest.raises(MappingError, match=r"events\.unnest: expected the column that separator cuts"):
-        _rows(tmp_path, file, separator=";")
+        rows_of(tmp_path, file, separator=";")
 
 
 @settings(deadline=None, max_examples=20)
@@ -67,7 +67,7 @@ def test_every_element_is_one_row_and_every_row_without_one_stays(
     folder = tmp_path_factory.mktemp("lists")
     file = write_jsonl(folder / "log.jsonl", [{"n": str(n), "each": listed} for n, listed in enumerate(lists)])
     expected = [(str(n), value) for n, listed in enumerate(lists) for value in listed or [None]]
-    assert [(row["n"], row["each"]) for row in _rows(folder, file, unnest="each")] == expected
+    assert [(row["n"], row["each"]) for row in rows_of(folder, file, unnest="each")] == expected
 
 
 def test_lines_that_python_printed_are_read_and_a_torn_one_is_kept(tmp_path: Path):
@@ -89,8 +89,8 @@ def test_one_object_is_a_list_of_one_and_a_path_leads_to_the_list_within_it(tmp_
         {"at": 2, "props": {"id": 8}},
     ]
     file = write_jsonl(tmp_path / "tracked.jsonl", rows)
-    assert [(row["at"], row["id"]) for row in _rows(tmp_path, file, unnest="props")] == [("1", "7"), ("2", "8")]
-    found = _rows(tmp_path, file, unnest="props.lines")
+    assert [(row["at"], row["id"]) for row in rows_of(tmp_path, file, unnest="props")] == [("1", "7"), ("2", "8")]
+    found = rows_of(tmp_path, file, unnest="props.lines")
     assert sorted((row["at"], row["id"], row["sku"] or "", row["lines_at"]) for row in found) == [
         ("1", "7", "a", None),
         ("1", "7", "b", "9"),
@@ -108,7 +108,7 @@ def test_of_several_paths_each_row_is_read_by_the_first_that_it_has(tmp_path: Pa
         {"at": 3, "props": {"order": "o2", "lines": []}},
         {"at": 4, "props": None},
     ]
-    found = _rows(tmp_path, write_jsonl(tmp_path / "tracked.jsonl", rows), unnest=["props.lines", "props"])
+    found = rows_of(tmp_path, write_jsonl(tmp_path / "tracked.jsonl", rows), unnest=["props.lines", "props"])
     columns = ("at", "order", "sku", "currency", "props_at")
     assert sorted(tuple(row[name] or "" for name in columns) for row in found) == [
         ("1", "o1", "a", "EUR", ""),
@@ -119,10 +119,10 @@ def test_of_several_paths_each_row_is_read_by_the_first_that_it_has(tmp_path: Pa
     ]
     assert "lines" not in found[0]
     with pytest.raises(MappingError, match=r"events\.unnest: expected paths into one column, like a\.b and a"):
-        _rows(tmp_path, tmp_path / "tracked.jsonl", unnest=["props.lines", "other"])
+        rows_of(tmp_path, tmp_path / "tracked.jsonl", unnest=["props.lines", "other"])
 
 
 def test_a_list_as_python_prints_it_is_read_and_what_is_neither_keeps_its_row(tmp_path: Path):
     cells = [{"id": "1", "lines": str([{"sku": "it's", "gift": None}])}, {"id": "2", "lines": "[{broken"}]
-    found = _rows(tmp_path, write_csv(tmp_path / "cells.csv", cells, ";"), unnest="lines", quote="")
+    found = rows_of(tmp_path, write_csv(tmp_path / "cells.csv", cells, ";"), unnest="lines", quote="")
     assert sorted((row["id"], row["sku"], row["gift"]) for row in found) == [("1", "it's", None), ("2", None, None)]

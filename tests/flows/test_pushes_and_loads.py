@@ -19,7 +19,7 @@ from serving.online_features import open_online_features
 from serving.online_rows import OnlineRows
 from serving.settings import OnlineStoreSettings
 from tests.conftest import settings_in
-from tests.flows.feature_lake import START, _table, fill_items, made_event, write_events
+from tests.flows.feature_lake import START, fill_items, made_event, table_of, write_events
 
 VIEWS = (USER_HISTORY.name, USER_HABITS.name)
 #: A minute of a live shop.
@@ -78,7 +78,7 @@ def land_live(settings: Settings, *events: tuple[int, int, int, str, datetime, d
         {**made_event(number, user, happened, kind, item), "source": "live", "known_at": arrived}
         for number, user, item, kind, happened, arrived in events
     ]
-    write_window(settings, Window("events", "live", "now"), _table("events", rows))
+    write_window(settings, Window("events", "live", "now"), table_of("events", rows))
 
 
 def items(settings: Settings, user: int) -> list[str]:

@@ -13,7 +13,7 @@ from flows.sources.mapping_keys import ExportRejected
 from flows.sources.nested_lists import ListColumn, unnested
 from flows.sources.sample import files_named
 from flows.sources.text_signs import encoding_of, look_at_text
-from tests.flows.test_sources_guessed import _draft, _try
+from tests.flows.drafted_folder import draft_folder, rehearse_draft
 
 
 def _keys(tmp_path: Path, text: str) -> dict[str, Any]:
@@ -75,8 +75,8 @@ def test_a_file_without_a_header_has_as_many_columns_as_most_lines(tmp_path: Pat
 def test_a_first_line_that_is_too_wide_is_told_and_the_others_are_read(settings: Settings, tmp_path: Path):
     lines = [f"2026-01-{day:02} 10:00:00,u{day % 5},i{day % 7}" for day in range(1, 29)]
     (tmp_path / "clicks.csv").write_text("\n".join([lines[0] + ",x", *lines[1:]]) + "\n")
-    text, _ = _draft(tmp_path)
-    tables = _try(settings, tmp_path, text)
+    text, _ = draft_folder(tmp_path)
+    tables = rehearse_draft(settings, tmp_path, text)
     assert tables["events"].rows == 28
     assert [rule for rule, _, _ in tables["events"].held] == ["line_readable"]
 
@@ -92,26 +92,26 @@ def test_a_workbooks_titles_are_skipped_and_its_empty_sheet_is_left_out(settings
     with pd.ExcelWriter(tmp_path / "till.xlsx") as book:
         for name, rows in sheets.items():
             pd.DataFrame(rows).to_excel(book, sheet_name=name, header=False, index=False)
-    text, mapping = _draft(tmp_path)
+    text, mapping = draft_folder(tmp_path)
     assert mapping["events"]["skip"] == 3
     assert "skip" not in mapping["items"]
     assert "# Not used: Hints: it has no rows." in text
-    tables = _try(settings, tmp_path, text)
+    tables = rehearse_draft(settings, tmp_path, text)
     assert (tables["events"].rows, tables["events"].held, tables["items"].held) == (28, (), ())
 
 
 def test_an_export_of_empty_files_alone_is_refused(tmp_path: Path):
     (tmp_path / "a.csv").write_text("user_id,item_id\n")
     with pytest.raises(ExportRejected, match="expected rows"):
-        _draft(tmp_path)
+        draft_folder(tmp_path)
 
 
 def test_parquet_is_known_by_its_first_bytes_whatever_its_name(settings: Settings, tmp_path: Path):
     rows = {"user_id": ["u1", "u2"], "item_id": ["i1", "i2"], "event_time": ["2026-01-01", "2026-01-02"]}
     pd.DataFrame(rows).to_parquet(tmp_path / "part-0")
-    text, mapping = _draft(tmp_path)
+    text, mapping = draft_folder(tmp_path)
     assert mapping["events"]["format"] == "parquet"
-    assert _try(settings, tmp_path, text)["events"].rows == 2
+    assert rehearse_draft(settings, tmp_path, text)["events"].rows == 2
     (tmp_path / "part-0").rename(tmp_path / "part.pq")
     (tmp_path / "more.jsonlines").write_text('{"user_id": "u"}\n')
     assert len(files_named([str(tmp_path / "*.pq"), str(tmp_path / "*.jsonlines")])) == 2
@@ -142,7 +142,7 @@ def test_the_answer_of_an_api_is_drafted_by_the_list_deep_within(settings: Setti
         for day in range(1, 29)
     ]  # fmt: skip
     (tmp_path / "orders.json").write_text(json.dumps({"data": {"orders": {"edges": edges}}}))
-    text, mapping = _draft(tmp_path)
+    text, mapping = draft_folder(tmp_path)
     assert mapping["events"]["unnest"] == "data.orders.edges.node.lines"
-    tables = _try(settings, tmp_path, text)
+    tables = rehearse_draft(settings, tmp_path, text)
     assert (tables["events"].rows, tables["events"].held) == (56, ())

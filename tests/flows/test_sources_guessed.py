@@ -4,14 +4,12 @@ from pathlib import Path
 
 from flows.rehearsal import next_steps
 from flows.settings import Settings
-from tests.flows.drafted_folder import draft_folder, rehearse_draft, write_rows
-
-_DAYS = [f"2026-01-{day:02} 10:00:00" for day in range(1, 29)]
+from tests.flows.drafted_folder import DAYS, draft_folder, rehearse_draft, write_rows
 
 
 def test_an_id_of_nineteen_digits_is_an_id_and_no_time(tmp_path: Path):
     rows = [{"event_time": day, "order_id": f"22943599320545{place:05}", "product_id": "1515966223509088671",
-             "user_id": f"15159156254400{place:05}", "price": "1.5"} for place, day in enumerate(_DAYS)]  # fmt: skip
+             "user_id": f"15159156254400{place:05}", "price": "1.5"} for place, day in enumerate(DAYS)]  # fmt: skip
     write_rows(tmp_path / "kz.csv", rows)
     columns = draft_folder(tmp_path)[1]["events"]["columns"]
     assert (columns["user_id"], columns["item_id"], columns["basket_id"]) == ("user_id", "product_id", "order_id")
@@ -28,7 +26,7 @@ def test_a_type_behind_a_columns_name_is_none_of_it(settings: Settings, tmp_path
 
 def test_events_name_items_by_the_column_that_the_catalogue_has(tmp_path: Path):
     rows = [{"user_id": "u", "asin": f"B{number}", "parent_asin": f"P{number // 2}", "timestamp": day}
-            for number, day in enumerate(_DAYS)]  # fmt: skip
+            for number, day in enumerate(DAYS)]  # fmt: skip
     write_rows(tmp_path / "reviews.csv", rows)
     write_rows(
         tmp_path / "meta.csv", [{"parent_asin": f"P{number}", "title": f"Tea no {number}"} for number in range(14)]
@@ -40,7 +38,7 @@ def test_events_name_items_by_the_column_that_the_catalogue_has(tmp_path: Path):
 
 def test_an_id_that_differs_in_each_row_names_the_line_and_not_the_item(tmp_path: Path):
     rows = [
-        {"item_id": str(n), "sku": f"tea-{n % 9}", "Customer ID": str(n % 7), "created_at": _DAYS[n % 28]}
+        {"item_id": str(n), "sku": f"tea-{n % 9}", "Customer ID": str(n % 7), "created_at": DAYS[n % 28]}
         for n in range(60)
     ]
     write_rows(tmp_path / "lines.csv", rows)
@@ -49,7 +47,7 @@ def test_an_id_that_differs_in_each_row_names_the_line_and_not_the_item(tmp_path
 
 def test_files_are_told_by_their_names_and_by_having_a_row_a_thing(tmp_path: Path):
     write_rows(tmp_path / "order_items.csv", [
-        {"id": str(n), "order_id": str(n), "user_id": str(n % 9), "product_id": str(n % 14), "created_at": _DAYS[n]}
+        {"id": str(n), "order_id": str(n), "user_id": str(n % 9), "product_id": str(n % 14), "created_at": DAYS[n]}
         for n in range(28)
     ])  # fmt: skip
     write_rows(tmp_path / "inventory_items.csv", [
@@ -58,7 +56,7 @@ def test_files_are_told_by_their_names_and_by_having_a_row_a_thing(tmp_path: Pat
     ])  # fmt: skip
     write_rows(tmp_path / "products.csv", [{"id": str(n), "name": f"Tea pot {n}", "brand": "A"} for n in range(14)])
     write_rows(tmp_path / "users.csv", [
-        {"id": str(n), "email": f"a{n}@example.com", "state": "BE", "created_at": _DAYS[0]} for n in range(9)
+        {"id": str(n), "email": f"a{n}@example.com", "state": "BE", "created_at": DAYS[0]} for n in range(9)
     ])  # fmt: skip
     mapping = draft_folder(tmp_path)[1]
     assert mapping["items"]["files"] == "products.csv"
@@ -98,7 +96,7 @@ def test_a_file_that_says_not_what_was_done_is_left_where_others_say_it(tmp_path
 
 
 def test_a_cell_with_several_things_and_how_many_of_each_becomes_lines(settings: Settings, tmp_path: Path):
-    rows = [{"Date": _DAYS[number], "Order #": str(number), "Customer": "Ann", "Product(s)": "2× Red Mug, 1× Tea"}
+    rows = [{"Date": DAYS[number], "Order #": str(number), "Customer": "Ann", "Product(s)": "2× Red Mug, 1× Tea"}
             for number in range(9)]  # fmt: skip
     write_rows(tmp_path / "report.csv", rows)
     events = rehearse_draft(settings, tmp_path, draft_folder(tmp_path)[0])["events"]
@@ -131,12 +129,12 @@ def test_a_time_that_no_format_reads_is_shown_with_the_lines_to_write(tmp_path: 
 
 
 def test_where_a_user_lacks_another_id_stands_in_or_the_row_is_left_out(tmp_path: Path):
-    row = {"customer_id": "1", "customer_email": "a@b.c", "sku": "x", "date": _DAYS[0]}
+    row = {"customer_id": "1", "customer_email": "a@b.c", "sku": "x", "date": DAYS[0]}
     write_rows(tmp_path / "a" / "log.csv", [row, row | {"customer_id": ""}])
     assert (
         draft_folder(tmp_path / "a")[1]["events"]["columns"]["user_id"] == 'coalesce("customer_id", "customer_email")'
     )
-    bare = {"customer_id": "1", "sku": "x", "date": _DAYS[0]}
+    bare = {"customer_id": "1", "sku": "x", "date": DAYS[0]}
     write_rows(tmp_path / "b" / "log.csv", [bare, bare | {"customer_id": ""}])
     assert draft_folder(tmp_path / "b")[1]["events"]["where"] == '"customer_id" is not null'
 
@@ -152,7 +150,7 @@ def test_where_nothing_names_items_their_kinds_stand_in(tmp_path: Path):
 
 def test_items_that_the_catalogues_file_lacks_are_made_of_the_events(settings: Settings, tmp_path: Path):
     rows = [
-        {"user_id": "1", "sku_id": str(number), "time": _DAYS[number], "brand": f"of {number}", "price": "2"}
+        {"user_id": "1", "sku_id": str(number), "time": DAYS[number], "brand": f"of {number}", "price": "2"}
         for number in range(20)
     ]
     write_rows(tmp_path / "actions.csv", rows)
@@ -170,7 +168,7 @@ def test_a_rehearsal_of_a_table_that_would_be_refused_shows_the_rows_that_it_is_
     settings: Settings, tmp_path: Path
 ):
     write_rows(
-        tmp_path / "actions.csv", [{"user": "1", "sku": str(number), "time": _DAYS[number]} for number in range(28)]
+        tmp_path / "actions.csv", [{"user": "1", "sku": str(number), "time": DAYS[number]} for number in range(28)]
     )
     write_rows(tmp_path / "products.csv", [{"sku": "1", "name": "Tea"}])
     text = """source = "shop"\nchannel = "web"\n[events]\nfiles = "actions.csv"\n[events.columns]\nevent_time = "time"

@@ -9,7 +9,7 @@ from flows.settings import Settings
 from flows.sources.column_profile import ColumnProfile, profile_columns, profile_from
 from flows.sources.file_sets import NumberFormat
 from flows.sources.reading import number_sql
-from tests.flows.test_sources_guessed import _draft, _try, _write
+from tests.flows.drafted_folder import draft_folder, rehearse_draft, write_rows
 
 
 def _profile(*values: str) -> ColumnProfile:
@@ -60,11 +60,11 @@ def test_signs_between_thousands_are_told_from_fractions(values: list[str], kind
 
 
 def test_dots_that_may_be_either_are_said_to_be_unsure_and_read_as_thousands(settings: Settings, tmp_path: Path):
-    _write(tmp_path / "sales.csv", _sales(price=["125.000", "90.000", "7.500", "500"]))
-    text, mapping = _draft(tmp_path)
+    write_rows(tmp_path / "sales.csv", _sales(price=["125.000", "90.000", "7.500", "500"]))
+    text, mapping = draft_folder(tmp_path)
     assert (mapping["events"]["decimal"], mapping["events"]["thousands"]) == (",", ".")
     assert "# decimal: unsure: price is taken for thousands" in text
-    first = _try(settings, tmp_path, text)["events"].pairs[0].after
+    first = rehearse_draft(settings, tmp_path, text)["events"].pairs[0].after
     assert float(first["unit_price"]) == 125_000
 
 
@@ -77,33 +77,33 @@ def test_an_apostrophe_groups_thousands_and_nothing_else():
 
 @pytest.mark.parametrize(("price", "word"), [("4.99", "Free To Play"), ("$4.99", "Free"), ("1.004,99", "gratis")])
 def test_an_item_whose_price_is_a_word_is_kept_without_one(settings: Settings, tmp_path: Path, price: str, word: str):
-    _write(tmp_path / "sales.csv", _sales())
+    write_rows(tmp_path / "sales.csv", _sales())
     items = [{"product_id": f"p{n}", "title": f"Tea no {n}", "price": word if n == 5 else price} for n in range(40)]
-    _write(tmp_path / "products.csv", items)
-    text, mapping = _draft(tmp_path)
+    write_rows(tmp_path / "products.csv", items)
+    text, mapping = draft_folder(tmp_path)
     assert mapping["items"]["columns"]["price"].startswith("try_cast(")
-    tables = _try(settings, tmp_path, text)
+    tables = rehearse_draft(settings, tmp_path, text)
     assert not tables["items"].held
     assert not tables["events"].held
     assert float(tables["items"].pairs[0].after["price"]) == (1004.99 if "," in price else 4.99)
 
 
 def test_prices_with_signs_of_money_among_many_words_are_read(settings: Settings, tmp_path: Path):
-    _write(tmp_path / "sales.csv", _sales())
+    write_rows(tmp_path / "sales.csv", _sales())
     prices = ("$1,004.99", "$7.50", "see 2,000 more {n} offers")
     items = [{"product_id": f"p{n}", "title": f"Tea no {n}", "price": prices[n % 3].format(n=n)} for n in range(40)]
-    _write(tmp_path / "products.csv", items)
-    text, _ = _draft(tmp_path)
+    write_rows(tmp_path / "products.csv", items)
+    text, _ = draft_folder(tmp_path)
     assert "unsure: some of its values are no numbers" in text
-    after = [pair.after for pair in _try(settings, tmp_path, text)["items"].pairs]
+    after = [pair.after for pair in rehearse_draft(settings, tmp_path, text)["items"].pairs]
     assert {float(row.get("price", 0)) for row in after} == {1004.99, 7.5, 0}
 
 
 def test_the_logarithm_of_a_price_is_no_price(tmp_path: Path):
-    _write(tmp_path / "sales.csv", _sales())
+    write_rows(tmp_path / "sales.csv", _sales())
     items = [{"product_id": f"p{n}", "title": f"Tea no {n}", "pricelog2": str(n % 9)} for n in range(40)]
-    _write(tmp_path / "products.csv", items)
-    assert "price" not in _draft(tmp_path)[1]["items"]["columns"]
+    write_rows(tmp_path / "products.csv", items)
+    assert "price" not in draft_folder(tmp_path)[1]["items"]["columns"]
 
 
 def test_a_profile_that_was_recorded_before_unread_values_were_counted_still_loads():

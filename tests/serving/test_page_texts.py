@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from serving.release import Release
-from tests.serving.test_storefront import _page_of as page_of
+from tests.serving.test_storefront import page_of
 from tests.serving.tiny_shop import MILK
 
 

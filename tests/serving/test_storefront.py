@@ -138,7 +138,7 @@ class _Row:
         return [self.row] * len(names)
 
 
-def _page_of(release: Release, tmp_path: Path, **view: str) -> str:
+def page_of(release: Release, tmp_path: Path, **view: str) -> str:
     environ = {"AISLE_HOME": str(tmp_path), "AISLE_PSEUDONYM_KEY": "a", "AISLE_S3_SECRET_KEY": "b"}
     environ |= {"AISLE_RELEASE_PUBLIC_KEY": PUBLIC_KEY, "AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}
     app = create_app(load_settings(environ))
@@ -151,14 +151,14 @@ def _page_of(release: Release, tmp_path: Path, **view: str) -> str:
 
 
 def test_a_history_that_cannot_be_read_is_not_told_as_none(release: Release, tmp_path: Path):
-    page = _page_of(replace(release, online=None), tmp_path)
+    page = page_of(replace(release, online=None), tmp_path)
     assert "The history cannot be read now." in page
     assert "Nothing yet" not in page
 
 
 def test_a_history_of_items_outside_the_release_is_not_told_as_none(release: Release, tmp_path: Path):
     row = UserRow(tuple(Interaction(f"old {day}", "purchase", int(AS_OF.timestamp()) - day) for day in (3, 2, 1)))
-    page = _page_of(replace(release, online=_Row(row)), tmp_path)
+    page = page_of(replace(release, online=_Row(row)), tmp_path)
     assert "3 of items outside this release." in page
     assert "Nothing yet" not in page
 
@@ -170,7 +170,7 @@ def test_titles_without_a_blank_and_long_prices_stay_in_their_places(
     items = [replace(item, title="x" * 200, price=999_999_999.99, currency="SEK") for item in release.catalogue.items]
     long = replace(release, catalogue=replace(release.catalogue, items=tuple(items)))
     page.set_viewport_size({"width": width, "height": 900})
-    page.set_content(_page_of(long, tmp_path, clicked=MILK, deed="view", was="i02", similar=MILK))
+    page.set_content(page_of(long, tmp_path, clicked=MILK, deed="view", was="i02", similar=MILK))
     assert page.locator("ol.history > li").count() > 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     wide = "all => all.filter(one => one.scrollWidth > one.clientWidth + 1).length"
