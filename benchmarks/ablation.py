@@ -12,10 +12,9 @@ from pathlib import Path
 
 import click
 import numpy as np
-import pandas as pd
 import torch
 
-from benchmarks.sequence_files import read_files, told_in_one_line
+from benchmarks.sequence_files import read_files, some_users, told_in_one_line
 from training import fit_sequence, sequence_blend, sequence_knn, sequence_neighbours
 from training.item_text import text_vectors
 from training.item_vectors import whitened_text
@@ -78,14 +77,6 @@ def table(rows: list[Row]) -> str:
             f"| {row['piece']} | {row['n10']:.4f} | {row['r10']:.4f} | {row['ratio']:.3f} × | {row['seconds']:.0f} |"
         )
     return "\n".join(lines)
-
-
-def some_users(interactions: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:
-    """Return the rows of that many users, drawn with a seed; 0 or more than there are: all."""
-    every = np.sort(interactions["user"].unique())
-    if not users or users >= len(every):
-        return interactions
-    return interactions[interactions["user"].isin(np.random.default_rng(seed).choice(every, users, replace=False))]
 
 
 def _row(name: str, recommend: Recommend, sequences: Sequences, seconds: float, before: list[Row]) -> Row:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import numpy as np
 import pandas as pd
 
 from training.sequence_rows import clean_rows
@@ -17,6 +18,14 @@ def read_files(interactions: Path, items: Path, report: Callable[[str], None]) -
     """
     rows, catalogue = (pd.read_parquet(path, dtype_backend="numpy_nullable") for path in (interactions, items))
     return clean_rows(rows, catalogue, report)
+
+
+def some_users(interactions: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:
+    """Return the rows of that many users, drawn with a seed; 0 or more than there are: all."""
+    every = np.sort(interactions["user"].unique())
+    if not users or users >= len(every):
+        return interactions
+    return interactions[interactions["user"].isin(np.random.default_rng(seed).choice(every, users, replace=False))]
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 from benchmarks import ablation, quality
 from benchmarks.peak_memory import forget_peak, peak_mb
 from benchmarks.quality import as_json, fit_counted, kept, run_seed, table
+from benchmarks.sequence_files import some_users
 from tests.training.walks import catalogue, cycle_rows, tiny
 from training import sequence_neighbours
 from training.item_vectors import whitened_text
@@ -99,10 +100,10 @@ def test_the_ablation_judges_every_piece_against_the_whole(cycle: Sequences, tex
 
 
 def test_a_part_of_the_users_is_the_same_for_the_same_seed() -> None:
-    few = ablation.some_users(cycle_rows(), 7, 1)
+    few = some_users(cycle_rows(), 7, 1)
     assert few["user"].nunique() == 7
-    assert few.equals(ablation.some_users(cycle_rows(), 7, 1))
-    assert ablation.some_users(cycle_rows(), 0, 1).equals(cycle_rows())
+    assert few.equals(some_users(cycle_rows(), 7, 1))
+    assert some_users(cycle_rows(), 0, 1).equals(cycle_rows())
 
 
 def test_the_command_says_of_every_model_what_shuffled_days_and_memory_are_and_its_line_is_strict_json(
