@@ -13,6 +13,8 @@ from flows.spool_files import put_away, seal_spool
 from serving.spool import Spool, append_events, open_spool
 from tests.flows.tiny_shop import land, rows_of, sale, write_shop
 
+pytestmark = pytest.mark.slow
+
 
 def event(event_id: str, moment: str, item: str = "A1") -> dict[str, object]:
     """A live event as serving spools it."""

@@ -30,6 +30,8 @@ from flows.sources.mapping import load_mapping
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import MAPPING, PRODUCTS, Row, end_state, land, land_export, sale, write_shop
 
+pytestmark = pytest.mark.slow
+
 FROM, TO = datetime(2026, 1, 10, tzinfo=UTC), datetime(2026, 4, 20, tzinfo=UTC)
 PROJECT = Path(__file__).parents[2]
 
@@ -77,7 +79,6 @@ def test_a_backfill_in_chunks_ends_in_the_lake_of_one_ingest(
     assert float(str(bar.data)) == 100
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_killed_backfill_goes_on_where_it_stopped(
     home: Settings, shop: str, whole: dict[str, list[dict[str, object]]], prefect_harness: None, when: str
@@ -95,7 +96,6 @@ def test_a_killed_backfill_goes_on_where_it_stopped(
     assert end_state(home) == whole
 
 
-@pytest.mark.slow
 def test_an_hourly_ingest_lands_in_the_middle_of_a_backfill(
     home: Settings,
     shop: str,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from rich.console import Console
 
 from flows.demo_report import METRICS, gate_lines, models_table, slate_table, times_table, verdicts_table
@@ -75,6 +76,7 @@ def test_times_are_added_up():
     assert "3.5" in _printed(times_table([("ingest", 1.5), ("train", 2.0)], 2**30))
 
 
+@pytest.mark.slow
 def test_piped_output_has_no_control_characters():
     script = "from flows.demo_report import report_console, slate_table; import json, sys;"
     script += "report_console().print(slate_table('x', json.loads(sys.argv[1])))"

@@ -28,6 +28,8 @@ from flows.watch_experiment import act, watch_experiment
 from tests.flows.test_experiments import use_in_commands
 from tests.flows.test_release_cleanup import publish_many
 
+pytestmark = pytest.mark.slow
+
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 USERS = 3_000
 

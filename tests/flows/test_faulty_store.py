@@ -80,6 +80,7 @@ def test_a_fault_that_lasts_is_a_clean_failure_and_the_champion_stays(
     assert now.release_id == again.release_id
 
 
+@pytest.mark.slow
 def test_tries_wait_longer_each_time_and_not_in_step(door: tuple[Settings, Door], tmp_path: Path):
     through, opened = door
     moments: list[float] = []

@@ -23,6 +23,8 @@ from flows.watch_policy import WatchPolicy, policy_path
 from tests.conftest import settings_in
 from tests.flows.feature_lake import SERVING, fill_lake
 
+pytestmark = pytest.mark.slow
+
 #: The day that ends with the newest tables.
 LAST = date(2026, 4, 9)
 BOTH = (SERVING - timedelta(days=1), SERVING)

@@ -28,6 +28,7 @@ def settings(tmp_path, monkeypatch) -> Settings:
     return settings
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_harness")
 def test_a_long_load_tells_how_far_it_is(settings, monkeypatch, caplog):
     monkeypatch.setattr(materialise_flow, "ROWS_A_LINE", 50)
@@ -49,6 +50,7 @@ def test_the_flows_build_every_table_show_its_verdict_and_load_the_users(setting
     assert {artifact.key for artifact in found} == set(keys)
 
 
+@pytest.mark.slow
 def test_the_command_builds_as_of_a_moment_and_says_what_is_there(settings):
     answer = CliRunner().invoke(main, ["features", "--as-of", "2026-03-20"], catch_exceptions=False)
     assert answer.exit_code == 0, answer.output

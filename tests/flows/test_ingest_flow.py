@@ -48,6 +48,7 @@ def test_a_refused_table_fails_the_run_with_its_rule_and_lands_nothing(home: Set
     assert list((home.home / "reports" / "validation" / "events").iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("prefect_harness")
 def test_a_storage_that_fails_once_is_tried_again(home: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     write, calls = lake.write_deltalake, []
@@ -73,6 +74,7 @@ def test_a_wrong_mapping_is_told_in_one_line_and_no_traceback(home: Settings, tm
     assert "line_total" in CliRunner().invoke(source_command, [write_shop(tmp_path)]).output
 
 
+@pytest.mark.slow
 def test_a_lake_on_s3_is_the_same_lake(store_settings: Settings, tmp_path: Path):
     on_s3 = replace(store_settings, lake_uri=f"s3://{store_settings.object_store.bucket}/lake")
     in_folder = replace(store_settings, lake_uri=str(tmp_path / "lake"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -35,6 +36,7 @@ def test_landing_the_same_export_again_skips_every_window_and_writes_no_version(
     assert {name: lake.table_version(settings, name) for name in before} == before
 
 
+@pytest.mark.slow
 @hypothesis_settings(max_examples=12, deadline=None)
 @given(rows=st.permutations(TWINS))
 def test_the_order_of_the_raw_rows_changes_no_staged_row(rows: list[dict[str, str]]):

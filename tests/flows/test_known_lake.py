@@ -17,6 +17,8 @@ from tests.flows.feature_lake import SERVING, START, fill_lake, made_event, made
 from tests.flows.test_replay import files_of
 from tests.flows.tiny_shop import LATER, SALES, land, sale, write_shop
 
+pytestmark = pytest.mark.slow
+
 DAY = timedelta(days=1)
 
 

@@ -127,6 +127,7 @@ def test_making_the_bucket_twice_is_making_it_once(store_settings: Settings) -> 
     assert is_ready(store_settings)
 
 
+@pytest.mark.slow
 def test_a_second_start_finds_the_first_and_a_kill_loses_no_answered_write(settings: Settings) -> None:
     pid = start_object_store(settings)
     assert start_object_store(settings) == pid
@@ -151,6 +152,7 @@ def test_a_port_taken_by_another_program_is_named(settings: Settings) -> None:
             start_object_store(settings)
 
 
+@pytest.mark.slow
 def test_a_store_without_space_and_a_reader_without_rights_refuse_writes_in_words(settings: Settings) -> None:
     """A server with one volume that an upload fills up, one who may only read, one with rights in one bucket."""
     _start_small(settings)

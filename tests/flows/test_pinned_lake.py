@@ -12,6 +12,8 @@ from flows.training_cuts import training_cuts
 from flows.training_set import build_training_tables
 from tests.flows.feature_lake import SERVING, START, fill_items, fill_lake, made_event, write_events
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_training_set_of_visits_has_the_same_moments_whatever_the_clock_says(settings: Settings, monkeypatch):
     class Clock(datetime):

@@ -187,6 +187,7 @@ def _publish_and_die(settings: Settings, folder: Path, champion: Any, write: int
     publish(settings, folder, manifest_of(), champion)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
 def test_killed_at_any_write_and_run_again_ends_the_same_and_a_reader_never_sees_half(
     store_settings: Settings, tmp_path: Path, after: bool

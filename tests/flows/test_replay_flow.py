@@ -21,6 +21,8 @@ from flows.touched_features import refresh_touched
 from tests.flows.test_replay import KNOWS_STOLEN, STOLEN
 from tests.flows.tiny_shop import SALES, land, rows_of, sale, write_shop
 
+pytestmark = pytest.mark.slow
+
 SERVING = datetime(2026, 10, 4, tzinfo=UTC)
 BEFORE = datetime(2026, 10, 2, tzinfo=UTC)
 

@@ -26,6 +26,8 @@ from flows.touched_features import refresh_touched
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import LATER, MAPPING, PRODUCTS, Row, land, rows_of, sale, write_csv, write_shop
 
+pytestmark = pytest.mark.slow
+
 SERVING = datetime(2026, 10, 6, tzinfo=UTC)
 JAM = {"sku": "C3", "name": "Plum jam", "shelf": "Jam", "price": "3.10"}
 MENDED = (
@@ -161,7 +163,6 @@ def test_the_lake_of_every_corruption_at_once_heals_to_the_clean_one():
     check(Story(rows, sorted(CORRUPTIONS) * 2, [[3, 8, 0, 5, 1], [9, 2, 7, 4, 6]]), served=False)
 
 
-@pytest.mark.slow
 @hypothesis_settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(story=stories())
 def test_lake_features_and_online_values_of_any_corruption_in_any_order_heal_to_the_clean_ones(story: Story):

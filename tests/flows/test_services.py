@@ -104,6 +104,7 @@ def test_a_program_that_never_answers_is_stopped(tmp_path: Path, port: int):
     assert not (tmp_path / "web.json").exists()
 
 
+@pytest.mark.slow
 def test_a_starter_that_is_piped_ends_while_its_daemon_goes_on(tmp_path: Path, port: int):
     script = (
         "import sys; from pathlib import Path; from tests.flows.test_services import _daemon;"

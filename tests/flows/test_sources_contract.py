@@ -216,6 +216,7 @@ def test_every_row_of_the_lake_finds_its_contract_in_the_ledger_by_its_window(la
     assert {ledger[window]["contract_version"] for window in windows} == {CONTRACT_VERSION}
 
 
+@pytest.mark.slow
 def test_the_command_ends_with_an_error_only_when_something_would_break(
     landed: tuple[Settings, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -30,6 +30,7 @@ def first_days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]
     }
 
 
+@pytest.mark.slow
 def test_complete_journey_purchases_are_its_transactions_line_by_line(first_days: dict[str, list[Row]]):
     raw = pq.read_table(JOURNEY / "transactions.parquet")
     raw = raw.filter(pc.less(raw["transaction_timestamp"], datetime(2017, 1, 3, 6))).to_pylist()

@@ -20,6 +20,8 @@ from flows.watch_policy import WatchPolicy, load_policy, policy_path
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import land, write_shop
 
+pytestmark = pytest.mark.slow
+
 NEWEST = datetime(2026, 10, 3, 8, tzinfo=UTC)
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 

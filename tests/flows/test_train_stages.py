@@ -24,14 +24,7 @@ from flows.releases import fetch_release, publish, read_manifest, read_pointer
 from flows.run_cost import cost_table
 from flows.settings import Settings
 from flows.train_stages import judge_challenger, publish_judged, save_models
-from flows.training_runs import (
-    TrainingRun,
-    TrainSummary,
-    champion_of_same_inputs,
-    inputs_hash,
-    is_judged,
-    summary_of,
-)
+from flows.training_runs import TrainingRun, TrainSummary, champion_of_same_inputs, inputs_hash, is_judged, summary_of
 from flows.training_set import build_training_set, build_training_tables
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import land
@@ -40,6 +33,8 @@ from training import item_knn, popularity
 from training.evaluate import evaluate
 from training.gate_checks import GateLimits
 from training.model import silent, tiny_settings
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="session")

@@ -163,6 +163,7 @@ def test_the_second_call_reads_what_the_first_one_kept(settings, tables, monkeyp
     assert again.truths == tables.truths
 
 
+@pytest.mark.slow
 def test_the_hash_is_that_of_the_content_and_not_of_the_place(tables, tmp_path):
     other = settings_in(tmp_path / "home")
     fill_lake(other, USERS)

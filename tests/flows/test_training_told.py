@@ -65,6 +65,7 @@ def test_a_verdict_of_a_run_that_died_before_it_told_is_announced_by_the_next(
     assert announced == [(RELEASE_REFUSED, "blend")]
 
 
+@pytest.mark.slow
 def test_a_training_waits_for_another_of_the_same_inputs_and_reports_its_outcome(
     store_settings: Settings, tmp_path: Path, prefect_harness: None, monkeypatch: pytest.MonkeyPatch
 ):

@@ -32,6 +32,8 @@ from serving.release import Release
 from tests.serving.conftest import own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.tiny_shop import AS_OF, COFFEE, KEY, REGULAR
 
+pytestmark = pytest.mark.slow
+
 #: A list of bytes as Feast keeps it has the number 11, one of strings 12; lines of JSON hold strings alone.
 _BYTES_LIST, _STRING_LIST = b"\x5a", b"\x62"
 

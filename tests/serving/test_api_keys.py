@@ -21,6 +21,8 @@ from serving.rate_limits import Buckets, seconds_to_wait
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.tiny_shop import COFFEE, REGULAR
 
+pytestmark = pytest.mark.slow
+
 QUESTION = ("/v1/recommendations", {"pseudonym": REGULAR, "k": 2})
 EVENT = ("/v1/events", {"events": [{"user_id": "keyed", "item_id": COFFEE, "event_type": "like"}]})
 

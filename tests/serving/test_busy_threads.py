@@ -17,6 +17,8 @@ from serving.settings import load_settings
 from tests.serving.conftest import own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.tiny_shop import COFFEE, KEY, MILK, PUBLIC_KEY, REGULAR
 
+pytestmark = pytest.mark.slow
+
 #: Far more than any answer takes, and less than a lock or a batch holds up whoever waits for it.
 PATIENCE = 15
 EVENT = {"item_id": COFFEE, "event_type": "like"}

@@ -28,6 +28,8 @@ from tests.serving.spoilt_models import be_slow, fail_for_known_users
 from tests.serving.test_server import ask, ids, push
 from tests.serving.tiny_shop import COFFEE, KEY
 
+pytestmark = pytest.mark.slow
+
 FIRST, SECOND = "r20180101-first", "r20180101-second"
 USERS = [f"user {number}" for number in range(40)]
 
@@ -163,7 +165,6 @@ def test_an_experiment_that_we_did_not_sign_or_with_another_champion_changes_not
         assert "experiment" not in ask(server, question("user 0"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("spoil", "bounds", "burns"),
     [
@@ -194,7 +195,6 @@ def test_a_challenger_that_costs_gets_no_more_traffic_within_a_minute_and_nobody
         assert {ids(ask(server, question(user)))[0] for user in challenged} == {COFFEE}
 
 
-@pytest.mark.slow
 def test_a_challenger_whose_slates_nobody_clicks_ends(object_store: FlowSettings, shop: Path, tmp_path: Path):
     settings = shop_settings(object_store, tmp_path, "burning-clicks")
     publish_tiny(settings, shop, SECOND)
@@ -214,7 +214,6 @@ def test_a_challenger_whose_slates_nobody_clicks_ends(object_store: FlowSettings
     assert current_experiment(settings).running, "it is the flow that writes the end down"
 
 
-@pytest.mark.slow
 def test_mixed_slates_do_not_end_for_the_clicks_on_slates_of_the_champion_alone(
     object_store: FlowSettings, shop: Path, tmp_path: Path
 ):

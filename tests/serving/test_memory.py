@@ -5,6 +5,8 @@ import subprocess
 import sys
 import weakref
 
+import pytest
+
 from serving.memory import ARENAS, settle_memory
 
 #: Six threads take memory at once; glibc's own report says from how many regions.
@@ -45,6 +47,7 @@ def test_threads_of_a_server_share_two_regions_of_memory():
     assert arenas("few") <= ARENAS < arenas("as it comes")
 
 
+@pytest.mark.slow
 def test_what_holds_itself_in_a_circle_goes_when_the_next_release_settles():
     thresholds, held = gc.get_threshold(), Held()
     seen = weakref.ref(held)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from flows.object_client import object_client
 from flows.release_cleanup import read_leases
@@ -11,6 +12,8 @@ from flows.settings import Settings as FlowSettings
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.test_server import ask
 from tests.serving.tiny_shop import REGULAR, point_to
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_new_champion_is_taken_up_and_a_broken_one_is_not(served: Server, tiny_folder: Path):

@@ -24,6 +24,8 @@ from serving.release import Release
 from tests.serving.conftest import Server, own_settings, publish_tiny, release_of, running_server, wait_until
 from tests.serving.tiny_shop import AS_OF, COFFEE, MILK, REGULAR, point_to
 
+pytestmark = pytest.mark.slow
+
 ANSWERS = 252
 BLOCK_COFFEE = f'[[pin]]\nitem = "{COFFEE}"\nplace = 2\n'
 QUESTIONS = [

@@ -205,6 +205,7 @@ def test_a_killed_server_lost_nothing_and_starts_again_without_the_object_store(
         assert push(again, repeated)["duplicates"] == 1
 
 
+@pytest.mark.slow
 def test_a_server_without_a_release_says_what_it_waits_for(object_store: FlowSettings, shop: Path, tmp_path: Path):
     settings = own_settings(object_store, tmp_path, "nothing-yet")
     nowhere = replace(settings.object_store, endpoint_url="http://127.0.0.1:9")
@@ -236,6 +237,7 @@ def test_a_redis_that_is_gone_costs_the_personal_slate_and_no_more(
     assert answers[0]["notes"] == ["The features of users cannot be read now."]
 
 
+@pytest.mark.slow
 def test_rules_are_taken_up_while_serving_and_bad_ones_change_nothing(
     object_store: FlowSettings, shop: Path, tmp_path: Path
 ):

@@ -89,6 +89,7 @@ def test_unseen_slates_are_compared_and_logged(
     assert "data:image/png" in page_of(report)
 
 
+@pytest.mark.slow
 def test_a_challenger_that_fails_unseen_is_asked_no_more(object_store: FlowSettings, shop: Path, tmp_path: Path):
     settings = shop_settings(object_store, tmp_path, "shadow-fails")
     name = publish_spoilt(settings, shop, fail_for_known_users)

@@ -13,6 +13,8 @@ from training.dataset import TrainingSet
 from training.evaluate import inputs_of
 from training.model import silent, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 WANTED = ("Electronics", "Fashion")
 
 

@@ -150,6 +150,7 @@ def test_another_vocabulary_is_refused(better: Contender, incumbent: Contender, 
     assert "vocabulary" in failed(report)
 
 
+@pytest.mark.slow
 def test_a_slow_graph_is_refused(incumbent: Contender, rhythm: TrainingSet, tmp_path: Path) -> None:
     module = Slow(rhythm.catalogue.item_count)
     report = judged(made(module, rhythm, tmp_path), module, incumbent, rhythm, GateLimits(latency_ms=2))

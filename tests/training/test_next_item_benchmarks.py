@@ -106,6 +106,7 @@ def test_a_part_of_the_users_is_the_same_for_the_same_seed() -> None:
     assert some_users(cycle_rows(), 0, 1).equals(cycle_rows())
 
 
+@pytest.mark.slow
 def test_the_command_says_of_every_model_what_shuffled_days_and_memory_are_and_its_line_is_strict_json(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

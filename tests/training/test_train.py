@@ -39,6 +39,7 @@ def same(left: torch.nn.Module, right: torch.nn.Module) -> bool:
     return all(torch.equal(value, right.state_dict()[name]) for name, value in left.state_dict().items())
 
 
+@pytest.mark.slow
 def test_training_killed_with_sigkill_resumes_to_the_same_weights(rhythm: TrainingSet, tmp_path: Path) -> None:
     dataset_files.save(rhythm, tmp_path / "set")
     settings = replace(tiny_settings(), transformer_steps=50, validation_every=25)
