@@ -191,10 +191,16 @@ def hand_over(record: BackfillRecord, parameters: dict[str, Any]) -> bool:
         parameters=parameters,
         timeout=0,
         idempotency_key=f"backfill-{record.key}-{record.started_at}-{len(record.done)}",
+        tags=[tag_of(record.key)],
         as_subflow=False,
     )
     get_run_logger().info("Others have their turn; a next run goes on after chunk %d.", len(record.done))
     return True
+
+
+def tag_of(key: str) -> str:
+    """The tag that all runs of one backfill have in Prefect: the queued one, and those that it hands over to."""
+    return f"backfill-{key}"
 
 
 def finish(settings: Settings, export: Export, summary: BackfillSummary, record: BackfillRecord, now: datetime) -> None:

@@ -10,7 +10,11 @@ from prefect.client.schemas.filters import (
     FlowFilterId,
     FlowRunFilter,
     FlowRunFilterParentFlowRunId,
+    FlowRunFilterState,
+    FlowRunFilterStateType,
+    FlowRunFilterTags,
 )
+from prefect.client.schemas.objects import TERMINAL_STATES, FlowRun
 from prefect.client.schemas.sorting import FlowRunSort
 
 VERDICT_KEY = "validation-"
@@ -26,6 +30,15 @@ def stage_seconds(run_id: UUID) -> list[tuple[str, float]]:
         ids = FlowFilterId(any_=[run.flow_id for run in runs])
         names = {flow.id: flow.name for flow in client.read_flows(flow_filter=FlowFilter(id=ids))} if runs else {}
     return [(names[run.flow_id], run.total_run_time.total_seconds()) for run in runs]
+
+
+def unfinished_run(tag: str) -> FlowRun | None:
+    """A run with this tag that waits or is under way; None when all of them have ended."""
+    open_states = FlowRunFilterState(type=FlowRunFilterStateType(not_any_=list(TERMINAL_STATES)))
+    with get_client(sync_client=True) as client:
+        tagged = FlowRunFilter(tags=FlowRunFilterTags(all_=[tag]), state=open_states)
+        found = client.read_flow_runs(flow_run_filter=tagged, limit=1)
+    return found[0] if found else None
 
 
 def newest_verdicts() -> list[tuple[str, str]]:

@@ -11,12 +11,13 @@ from prefect.exceptions import ObjectNotFound
 from rich.console import Console
 
 from expectations.validate import DataRejected
-from flows.backfill import DEPLOYMENT, backfill
-from flows.backfill_plan import SpanError, backfill_key, open_record, plan_chunks
+from flows.backfill import DEPLOYMENT, backfill, tag_of
+from flows.backfill_plan import SpanError, backfill_key, plan_chunks
 from flows.early_checks import UnknownSource, require_export
 from flows.lake import LakeError
 from flows.run_progress import progress_on
-from flows.settings import Settings, load_settings
+from flows.run_records import unfinished_run
+from flows.settings import load_settings
 from flows.sources.mapping import shipped_mappings
 from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.staging import Export
@@ -41,10 +42,10 @@ def command(source: str, since: datetime, until: datetime, path: str | None, at_
     if later:
         source, path = _from_anywhere(source), None if path is None else str(Path(path).resolve())
     try:
-        export = require_export(settings := load_settings(), source, path, start, end)
+        export = require_export(load_settings(), source, path, start, end)
         plan_chunks(export.mapping, start, end)
         if later:
-            console.print(_queue(settings, export, source, at_once), soft_wrap=True)
+            console.print(_queue(export, source, at_once), soft_wrap=True)
             return
         with progress_on(console):
             summary = backfill(source, start, end, path, at_once)
@@ -60,25 +61,25 @@ def _from_anywhere(source: str) -> str:
     return source if source in shipped_mappings() or not Path(source).is_file() else str(Path(source).resolve())
 
 
-def _queued(parameters: dict[str, object], idempotency_key: str) -> FlowRun:
-    """The run of the deployment that was asked for by this key, now or before."""
-    run = run_deployment(
-        DEPLOYMENT, parameters=parameters, timeout=0, idempotency_key=idempotency_key, as_subflow=False
-    )
-    return cast(FlowRun, run)
+def _queued(parameters: dict[str, object], tag: str) -> FlowRun:
+    """The run of this backfill that waits or is under way, or a new one: of two who ask at once both get the same."""
+    key, run = tag, unfinished_run(tag)
+    while run is None or (run.state is not None and run.state.is_final()):
+        asked = run_deployment(
+            DEPLOYMENT, parameters=parameters, timeout=0, idempotency_key=key, tags=[tag], as_subflow=False
+        )
+        run = cast(FlowRun, asked)
+        key = f"{tag}-{run.id}"
+    return run
 
 
-def _queue(settings: Settings, export: Export, source: str, at_once: int) -> str:
-    """Hand the backfill to the worker; asked again before it ended, it is the same run, after it failed another one."""
-    record = open_record(settings, key := backfill_key(export))
-    asked = f"backfill-{key}-{record.started_at[:13]}-{len(record.done)}"
+def _queue(export: Export, source: str, at_once: int) -> str:
+    """Hand the backfill to the worker; asked again before it ended, it is the same run, afterwards another one."""
     path = None if export.path is None else str(export.path)
     bounds = {"since": export.since, "until": export.until}
     parameters = {"source": source, **bounds, "path": path, "at_once": at_once}
     try:
-        run = _queued(parameters, asked)
-        while run.state is not None and run.state.is_final():
-            run = _queued(parameters, asked := f"{asked}-{run.id}")
+        run = _queued(parameters, tag_of(backfill_key(export)))
     except ObjectNotFound as error:
         raise click.ClickException(f"The deployment {DEPLOYMENT} is not there. Start everything: aisle up") from error
     return f"Queued as run {run.name}; its progress is in Prefect, artifact backfill-*."

@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterDeploymentId, FlowRunFilterName
 from prefect.settings import PREFECT_API_URL
-from prefect.states import Failed
+from prefect.states import Completed, Failed
 
 from flows import backfill as story
-from flows.backfill import backfill, staged_ahead
-from flows.backfill_plan import SpanError, backfill_key, open_record, plan_chunks, record_chunk
+from flows.backfill import backfill, staged_ahead, tag_of
+from flows.backfill_plan import Chunk, SpanError, backfill_key, open_record, plan_chunks, record_chunk
 from flows.cli import main
 from flows.contract_profile import recorded_profile
 from flows.ingest import open_export
@@ -237,6 +237,22 @@ def test_a_backfill_queued_again_is_the_same_run_until_that_one_has_failed(
         first, second = (CliRunner().invoke(main, asked).output.split()[3] for _ in range(2))
         (run,) = client.read_flow_runs(flow_run_filter=queued)
         client.set_flow_run_state(run.id, Failed(), force=True)
-        third = CliRunner().invoke(main, asked).output.split()[3]
+        third, fourth = (CliRunner().invoke(main, asked).output.split()[3] for _ in range(2))
         assert len(client.read_flow_runs(flow_run_filter=queued)) == 2
-    assert first == second != third
+    assert first == second != third == fourth
+
+
+def test_a_backfill_that_has_come_some_way_or_handed_over_is_not_queued_again(
+    home: Settings, shop: str, prefect_harness: None
+):
+    asked = ["backfill", "--source", shop, "--from", "2026-01-10", "--to", "2026-04-20", "--later"]
+    key = backfill_key(open_export(home, shop, None, FROM, TO))
+    with get_client(sync_client=True) as client:
+        made = client.create_deployment(client.create_flow_from_name("backfill"), name="backfill")
+        first = CliRunner().invoke(main, asked).output.split()[3].rstrip(";")
+        record_chunk(home, open_record(home, key), Chunk(0, ("items",)))
+        assert CliRunner().invoke(main, asked).output.split()[3].rstrip(";") == first
+        (run,) = client.read_flow_runs(flow_run_filter=FlowRunFilter(name=FlowRunFilterName(any_=[first])))
+        handed_over = client.create_flow_run_from_deployment(made, tags=[tag_of(key)])
+        client.set_flow_run_state(run.id, Completed(), force=True)
+        assert CliRunner().invoke(main, asked).output.split()[3].rstrip(";") == handed_over.name
