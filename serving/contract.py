@@ -24,7 +24,6 @@ from serving.fields import (
     Pseudonym,
     Quantity,
     UnitPrice,
-    UserId,
 )
 from serving.phrases import Language
 
@@ -85,7 +84,7 @@ class Exploring(_Message):
 class Context(_Message):
     """What is known of this visit alone."""
 
-    session_items: list[Name] = Field(default=[], max_length=100, description="items of this visit, newest last")
+    session_items: list[Id] = Field(default=[], max_length=100, description="items of this visit, newest last")
 
 
 class RecommendationRequest(_Message):
@@ -101,10 +100,10 @@ class RecommendationRequest(_Message):
             ]
         },
     )
-    user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    user_id: Id | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
     k: Count = Field(default=10, ge=1, le=200, description="how many items")
-    exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
+    exclude: list[Id] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness = None
@@ -127,10 +126,10 @@ class BatchRequest(_Message):
         extra="forbid",
         json_schema_extra={"examples": [{"user_ids": ["1228", "1229"], "k": 6, "filters": {"max_price": 20}}]},
     )
-    user_ids: list[UserId] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
+    user_ids: list[Id] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
     pseudonyms: list[Pseudonym] = Field(default=[], max_length=1000)
     k: Count = Field(default=10, ge=1, le=50, description="how many items for each")
-    exclude: list[Name] = Field(default=[], max_length=1000, description="items not to show")
+    exclude: list[Id] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness = None
@@ -149,7 +148,7 @@ class SimilarItemsRequest(_Message):
     """One item of the catalogue, and how many like it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"item_id": "1082185", "k": 5}]})
-    item_id: Name
+    item_id: Id
     k: Count = Field(default=10, ge=1, le=200, description="how many items")
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
@@ -158,7 +157,7 @@ class Event(_Message):
     """One thing a user did. Without event_time it happened now; without event_id its content names it."""
 
     event_id: Id | None = Field(default=None, description="the same id twice counts once")
-    user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    user_id: Id | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
     item_id: Id | None = Field(default=None, description="needed for every type but search")
     event_type: EventType

@@ -96,11 +96,13 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
 def _add_operators_routes(app: FastAPI, desk: Desk) -> None:
     """Add what load balancers and Prometheus ask; it waits for no thread."""
 
+    @app.head("/healthz", include_in_schema=False)
     @app.get("/healthz", tags=["operators"])
     async def healthz() -> Health:
         """Say that the process is alive."""
         return Health(status="ok")
 
+    @app.head("/readyz", include_in_schema=False)
     @app.get("/readyz", tags=["operators"], responses={503: {"model": Health}})
     async def readyz(response: Response) -> Health:
         """Say whether slates can be given, and from which release."""

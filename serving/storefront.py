@@ -53,6 +53,7 @@ def add_storefront(app: FastAPI, desk: Desk) -> None:
     )
     style = (PAGES / "storefront.css").read_text()
 
+    @app.head("/", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     def storefront(
         user: str = "", clicked: str = "", deed: str = "", similar: str = "", was: Before = ()
