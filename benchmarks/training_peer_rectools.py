@@ -79,16 +79,14 @@ def answers(model: SASRecModel, sequences: Sequences, held_out: int) -> np.ndarr
 
 def train(model_folder: Path, sequences: Sequences, seconds: int) -> tuple[SASRecModel, dict[str, Any]]:
     """Train until early stopping or the end of the time, back to the best weights; return the model and its times."""
-    clock = Clock()
-    early = EarlyStopping(monitor=SASRecModel.val_loss_name, mode="min")
-    keep = ModelCheckpoint(model_folder, monitor=SASRecModel.val_loss_name, mode="min")
+    clock, of_loss = Clock(), {"monitor": SASRecModel.val_loss_name, "mode": "min"}
 
     def trainer() -> Trainer:
         return Trainer(
             accelerator="cpu",
             max_epochs=_MOST_EPOCHS,
             max_time=timedelta(seconds=seconds),
-            callbacks=[clock, early, keep],
+            callbacks=[clock, EarlyStopping(**of_loss), ModelCheckpoint(model_folder, **of_loss)],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -99,15 +97,17 @@ def train(model_folder: Path, sequences: Sequences, seconds: int) -> tuple[SASRe
     clock.started = time.monotonic()
     model.fit(dataset)
     whole = time.monotonic() - clock.started
-    if keep.best_model_path:
-        model.load_weights_from_checkpoint(keep.best_model_path)
+    fitted = model.fit_trainer  # RecTools fits with a copy of the trainer, callbacks and all
+    clock = next(each for each in fitted.callbacks if isinstance(each, Clock))
+    if best_path := fitted.checkpoint_callback.best_model_path:
+        model.load_weights_from_checkpoint(best_path)
     best = int(np.argmin(clock.losses)) if clock.losses else -1
     return model, {
         "seconds_to_best": clock.moments[best] if clock.losses else whole,
         "seconds": whole,
         "best_epoch": best + 1,
         "epochs": len(clock.losses),
-        "ended": "early stopping" if early.stopped_epoch else "time",
+        "ended": "early stopping" if fitted.early_stopping_callback.stopped_epoch else "time",
     }
 
 

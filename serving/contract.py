@@ -17,6 +17,7 @@ from serving.fields import (
     Discount,
     EventType,
     Id,
+    ItemId,
     Moment,
     Name,
     Part,
@@ -24,6 +25,7 @@ from serving.fields import (
     Pseudonym,
     Quantity,
     UnitPrice,
+    UserId,
 )
 from serving.phrases import Language
 
@@ -84,7 +86,7 @@ class Exploring(_Message):
 class Context(_Message):
     """What is known of this visit alone."""
 
-    session_items: list[Id] = Field(default=[], max_length=100, description="items of this visit, newest last")
+    session_items: list[ItemId] = Field(default=[], max_length=100, description="items of this visit, newest last")
 
 
 class RecommendationRequest(_Message):
@@ -100,10 +102,10 @@ class RecommendationRequest(_Message):
             ]
         },
     )
-    user_id: Id | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
     k: Count = Field(default=10, ge=1, le=200, description="how many items")
-    exclude: list[Id] = Field(default=[], max_length=1000, description="items not to show")
+    exclude: list[ItemId] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness = None
@@ -126,10 +128,10 @@ class BatchRequest(_Message):
         extra="forbid",
         json_schema_extra={"examples": [{"user_ids": ["1228", "1229"], "k": 6, "filters": {"max_price": 20}}]},
     )
-    user_ids: list[Id] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
+    user_ids: list[UserId] = Field(default=[], max_length=1000, description="the shop's own ids; hashed at the door")
     pseudonyms: list[Pseudonym] = Field(default=[], max_length=1000)
     k: Count = Field(default=10, ge=1, le=50, description="how many items for each")
-    exclude: list[Id] = Field(default=[], max_length=1000, description="items not to show")
+    exclude: list[ItemId] = Field(default=[], max_length=1000, description="items not to show")
     filters: Filters = Field(default_factory=_nothing_of(Filters))
     limits: SlateLimits = Field(default_factory=_nothing_of(SlateLimits))
     reasons: Closeness = None
@@ -148,7 +150,7 @@ class SimilarItemsRequest(_Message):
     """One item of the catalogue, and how many like it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"item_id": "1082185", "k": 5}]})
-    item_id: Id
+    item_id: ItemId
     k: Count = Field(default=10, ge=1, le=200, description="how many items")
     language: Language = Field(default="en", description="of the reasons: English or Chinese")
 
@@ -157,9 +159,9 @@ class Event(_Message):
     """One thing a user did. Without event_time it happened now; without event_id its content names it."""
 
     event_id: Id | None = Field(default=None, description="the same id twice counts once")
-    user_id: Id | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
+    user_id: UserId | None = Field(default=None, description="the shop's own id; hashed at the door, not kept")
     pseudonym: Pseudonym | None = None
-    item_id: Id | None = Field(default=None, description="needed for every type but search")
+    item_id: ItemId | None = Field(default=None, description="needed for every type but search")
     event_type: EventType
     event_time: Moment | None = Field(default=None, description="with a zone; at most 5 minutes ahead of as_of")
     channel: Channel = "web"

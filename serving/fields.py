@@ -39,9 +39,11 @@ def _plausible(moment: datetime) -> datetime:
 
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-#: Blanks name nothing: taken for an id, they would make one event, or one basket, of all that have none. Those around
-#: an id are none of it, as in an export.
-Id = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S", strip_whitespace=True)]
+#: Blanks name nothing: taken for an id, they would make one event, or one basket, of all that have none.
+Id = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S")]
+#: Blanks are nobody's id, and those around the id of a user or an item are none of it, as in an export.
+UserId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"\S", strip_whitespace=True)]
+ItemId = UserId
 Pseudonym = Annotated[str, StringConstraints(pattern=r"^u_[0-9a-f]{24}$")]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Count = Annotated[int, Field(strict=True)]  # "5", 5.0 and true are none

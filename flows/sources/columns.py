@@ -223,12 +223,9 @@ def _text(section: Section, name: str, value: str, raw: Collection[str]) -> str:
     """An item without a title is called by its id; blanks around an id are no part of it, and blanks alone are none."""
     if name in ("user_id", "item_id"):
         return f"nullif({_trimmed(value)}, '')"
-    if name == "category":
-        return f"nullif(regexp_replace(trim({value}), '\\s+>\\s+', ' > ', 'g'), '')"
-    if name == "brand":
-        return f"nullif(trim({value}), '')"
-    if name == "title":
-        return f"coalesce(nullif(trim({value}), ''), {_title_by_id(section, raw)})"
+    if name in ("category", "brand", "title"):
+        words = f"nullif({_single_blanks(value)}, '')"
+        return f"coalesce({words}, {_title_by_id(section, raw)})" if name == "title" else words
     return value
 
 
@@ -241,6 +238,11 @@ def _trimmed(text: str) -> str:
     # Few ids have blanks, and to look for them costs a quarter of taking them off.
     blanks = "' ' || chr(9) || chr(10) || chr(13) || chr(160)"
     return f"case when regexp_matches({text}, '^[\\s\\xA0]|[\\s\\xA0]$') then trim({text}, {blanks}) else {text} end"
+
+
+def _single_blanks(text: str) -> str:
+    odd = f"regexp_matches({text}, '[\\s\\xA0]{{2}}|[^\\S ]|\\xA0|^ | $')"  # looked for first, as with ids
+    return f"case when {odd} then trim(regexp_replace({text}, '[\\s\\xA0]+', ' ', 'g')) else {text} end"
 
 
 def _mapped_event_type(given: str, event_types: dict[str, str]) -> str:

@@ -221,10 +221,12 @@ def test_a_part_of_an_export_never_takes_the_place_of_all(settings: Settings, tm
         require_whole(export, replace=True)
 
 
-def test_blanks_around_a_brand_and_within_a_category_do_not_land(settings: Settings, tmp_path: Path):
+def test_blanks_around_a_brand_and_runs_of_them_in_a_title_or_category_do_not_land(settings: Settings, tmp_path: Path):
     source = write_shop(tmp_path, mapping=MAPPING + 'brand = "maker"\n')
-    odd = [{**PRODUCTS[0], "shelf": " Dairy  >  Milk ", "maker": "Nike "}, {**PRODUCTS[1], "maker": " "}]
+    odd = [{**PRODUCTS[0], "shelf": " Dairy  >  Milk ", "maker": "Nike\u00a0 Kids ", "name": "Oat\tmilk   1 l\u00a0"},
+           {**PRODUCTS[1], "maker": " "}]  # fmt: skip
     write_csv(tmp_path / "products.csv", odd)
     land(settings, source)
-    landed = {row["item_id"]: (row["brand"], row["category"]) for row in rows_of(settings, "items")}
-    assert landed == {"A1": ("Nike", "Dairy > Milk"), "B2": (None, "Bakery")}
+    landed = {row["item_id"]: (row["title"], row["brand"], row["category"]) for row in rows_of(settings, "items")}
+    assert landed["A1"] == ("Oat milk 1 l", "Nike Kids", "Dairy > Milk")
+    assert landed["B2"][1:] == (None, "Bakery")

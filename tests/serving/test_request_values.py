@@ -18,9 +18,8 @@ def test_blanks_name_no_event_and_no_basket_so_that_all_without_an_id_do_not_bec
         Event(**{**event, name: " \t"})
 
 
-def test_blanks_around_an_id_are_no_part_of_it_as_in_an_export(served: Server):
-    event = Event(user_id="1", item_id=" i01\t", event_type="view", session_id="s ", event_id="\u3000e")
-    assert (event.item_id, event.session_id, event.event_id) == ("i01", "s", "e")
+def test_blanks_around_the_id_of_an_item_are_no_part_of_it_as_in_an_export(served: Server):
+    assert Event(user_id="1", item_id=" i01\u3000", event_type="view").item_id == "i01"
     answer = httpx.post(f"{served.url}/v1/similar-items", json={"item_id": "i01 "}, trust_env=False)
     assert answer.json()["item_id"] == "i01"
     assert RecommendationRequest(exclude=[" i01 "]).exclude == ["i01"]
