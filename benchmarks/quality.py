@@ -46,7 +46,7 @@ TRANSFORMER = f"transformer {WIDTH}"
 #: Items up to which EASE, whose time and memory grow with their cube and square, is a part of the blend.
 EASE_ITEMS = 6_000
 #: Counted up whenever the same rows and settings come to other figures: what was kept before is then not taken up.
-FIGURES = 4
+FIGURES = 5
 METRICS = ("r10", "n10", "n10_low", "n10_high", "r10_unmasked", "n10_unmasked", "r10_cold")
 CLOCKS = ("seconds", "cpu_seconds")
 Results = dict[str, dict[str, float]]
@@ -88,7 +88,10 @@ def run_seed(
     parts = {TRANSFORMER: _timed(results, TRANSFORMER, sequences, fit, sequence_checkpoint.spent(kept))} | counted[1]
     lent = {name: lend_to_cold(part, sequences, text) for name, part in parts.items() if name != "text"}
     lent["text"] = parts["text"]
-    blend = _timed(results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, {TRANSFORMER: 1.0}))
+    top_list = {"popularity": sequence_neighbours.popularity(sequences)}
+    blend = _timed(
+        results, "blend", sequences, lambda data: sequence_blend.fit(data, lent, {TRANSFORMER: 1.0}, top_list)
+    )
     for clock in CLOCKS:
         results["blend"][clock] += sum(results[name][clock] for name in parts)
     results["blend"]["peak_mb"] = max(results[name]["peak_mb"] for name in ("blend", *parts))

@@ -8,16 +8,19 @@ import click
 import numpy as np
 import pandas as pd
 
-from training.sequence_rows import clean_rows
+from training.sequence_rows import clean_rows, titles
 
 
 def read_files(interactions: Path, items: Path, report: Callable[[str], None]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the cleaned rows of two parquet files; `report` hears what was mended.
+    """Return the cleaned rows of two parquet files; `report` hears what was mended, and where no item has a title.
 
     Whole numbers stay whole where one lacks: as floats, ids of more than 15 digits run together.
     """
     rows, catalogue = (pd.read_parquet(path, dtype_backend="numpy_nullable") for path in (interactions, items))
-    return clean_rows(rows, catalogue, report)
+    rows, catalogue = clean_rows(rows, catalogue, report)
+    if not any(titles(catalogue)):
+        report("items: expected a column title, came none with text in it: models learn nothing from text")
+    return rows, catalogue
 
 
 def some_users(interactions: pd.DataFrame, users: int, seed: int) -> pd.DataFrame:

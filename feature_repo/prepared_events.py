@@ -86,7 +86,7 @@ FROM (SELECT
     event_type = 'offer_redeemed' AS is_redemption,
     item IS NOT NULL AND event_type IN {INTERACTION_TYPES} AS is_interaction,
     hash(coalesce(basket_id, session_id, event_id)) AS basket,
-    hash(coalesce(basket_id, session_id)) AS visit,
+    hash("user", coalesce(basket_id, session_id)) AS visit,
     coalesce(basket_id, session_id) IS NOT NULL AS has_visit,
     unit_price,
     CASE WHEN event_type = 'purchase' THEN coalesce(quantity, 1) * coalesce(unit_price, 0) ELSE 0 END AS spend,
@@ -97,6 +97,7 @@ FROM (SELECT
 FROM events JOIN user_codes USING (user_id) LEFT JOIN item_codes USING (item_id)
 WHERE known_at <= $known_as_of)
 """
+# A visit is one user's: many shops count each user's sessions from 1, and Google Analytics names one by its second.
 # A basket that holds an item in several lines is one purchase of it, at the time of the first line. Where no baskets
 # are told a user's session is one: an item of which two were ordered did not come again.
 _PURCHASES = """

@@ -5,6 +5,7 @@ again. A file appears by rename, after its view's rows have passed validation.
 """
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +21,11 @@ from feature_repo.features import FEATURE_VIEWS
 from feature_repo.prepared_events import fingerprint
 from feature_repo.transforms import TRANSFORMS, code_hash
 from flows.feature_source import LakeState, lake_state, newest_arrival, open_events
+from flows.file_lock import file_lock
 from flows.known_lake import lake_at_versions
 from flows.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 #: Called with each verdict and its trend (snapshot, rows, held) before the verdict can stop the run.
 Publish = Callable[[Settings, Verdict, Sequence[tuple[str, int, int]]], object]
@@ -91,14 +95,19 @@ def build_tables_from(
     publish: Publish | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Do what `build_tables` does, on a connection that is open and prepared; return how many snapshots are new."""
-    built = 0
-    _remove_parts(settings)
-    for view, moments in wanted.items():
-        built += _build_view(settings, connection, lake, {view: moments}, publish)
-        if progress:
-            progress(view, len(moments))
-    _mark_checked(settings, lake, wanted)
+    """Do what `build_tables` does, on a connection that is open and prepared; return how many snapshots are new.
+
+    Of two runs at once one waits, and finds what the other has built.
+    """
+    built, folder = 0, Path(settings.feature_store.offline_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    with file_lock(folder / "building.lock", lambda: logger.info("Another run builds feature tables; waiting.")):
+        _remove_parts(settings)
+        for view, moments in wanted.items():
+            built += _build_view(settings, connection, lake, {view: moments}, publish)
+            if progress:
+                progress(view, len(moments))
+        _mark_checked(settings, lake, wanted)
     return built
 
 

@@ -14,8 +14,9 @@ from prefect.tasks import Task, exponential_backoff
 
 from flows.automations import RELEASE_PROMOTED, RELEASE_REFUSED, announce
 from flows.feature_moments import serving_moment
-from flows.feature_source import event_span
+from flows.feature_source import event_span, lake_state
 from flows.file_lock import file_lock
+from flows.known_lake import lake_at_versions
 from flows.object_client import StoreUnreachable, WriteRefused
 from flows.run_cost import cost_of, cost_table, keep_cost, measured
 from flows.settings import load_settings
@@ -70,6 +71,9 @@ def train_model(source: str | None = None, seed: int = 7, cold: bool = False) ->
 def find_inputs(source: str | None, train_settings: TrainSettings) -> TrainingRun:
     """Build the training set's tables and name the run by the hash of all its inputs."""
     settings, log = load_settings(), get_run_logger()
+    # What lands while this runs is in the next release.
+    lake = lake_state(settings, source).versions
+    settings = lake_at_versions(settings, lake)
     with measured() as cost:
         tables = build_training_tables(
             settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
@@ -79,7 +83,8 @@ def find_inputs(source: str | None, train_settings: TrainSettings) -> TrainingRu
     folder = settings.home / "training_runs" / name[:16]
     folder.mkdir(parents=True, exist_ok=True)
     log.info("%d rows of %d items; inputs %s", len(tables.histories), len(tables.items), name[:16])
-    run = TrainingRun(source, as_of, name, folder, replace(train_settings, checkpoint_folder=folder / "checkpoints"))
+    kept = replace(train_settings, checkpoint_folder=folder / "checkpoints")
+    run = TrainingRun(source, as_of, name, folder, kept, lake)
     if not read_outcome(run):
         keep_cost(run, "inputs", cost)
     return run
@@ -109,7 +114,7 @@ def hold_tournament(run: TrainingRun) -> None:
 
     with measured() as cost:
         embedded = _tell_every(2000, "item texts embedded")
-        training_set = build_training_set(load_settings(), run.source, embedded=embedded)
+        training_set = build_training_set(run.began_with(load_settings()), run.source, embedded=embedded)
         start = find_start(load_settings(), run, first_cut_of(training_set))
         log.info("the Transformer begins with %s", f"what release {start.release_id} knew" if start else "nothing")
         result = run_tournament(training_set, run.train_settings, show, start)

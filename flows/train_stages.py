@@ -60,8 +60,9 @@ def judge_challenger(settings: Settings, run: TrainingRun, limits: GateLimits | 
     alone and, if sound, becomes the first release, so that serving has something to answer with.
     """
     champion = read_pointer(settings)
-    training_set = build_training_set(settings, run.source)
-    channels = channels_of(build_training_tables(settings, run.source).histories, training_set.test.queries.user_ids)
+    training_set = build_training_set(run.began_with(settings), run.source)
+    histories = build_training_tables(run.began_with(settings), run.source).histories
+    channels = channels_of(histories, training_set.test.queries.user_ids)
     incumbent = champion_contender(settings, champion) if champion else _candidate(run, "baseline", training_set)
     with measured() as cost:
         report = _judge(run, "challenger", incumbent, training_set, channels, limits)
@@ -182,7 +183,7 @@ def champion_contender(settings: Settings, pointer: Pointer) -> Contender:
 def _assemble(settings: Settings, run: TrainingRun, role: str, training_set: TrainingSet, report: GateReport) -> None:
     """Put the release together in the run's folder; it is whole before anything is uploaded."""
     outcome = read_outcome(run)
-    tables = build_training_tables(settings, run.source)
+    tables = build_training_tables(run.began_with(settings), run.source)
     shutil.rmtree(run.release_folder, ignore_errors=True)
     run.release_folder.mkdir()
     shutil.copyfile(run.folder / f"{role}.onnx", run.release_folder / "model.onnx")

@@ -14,6 +14,7 @@ from typing import Any
 
 import training
 from flows import release_contents
+from flows.known_lake import lake_at_versions
 from flows.release_pins import code_pins
 from flows.releases import Pointer, read_manifest, read_pointer
 from flows.settings import Settings
@@ -22,18 +23,26 @@ from training.model import TrainSettings
 
 @dataclass(frozen=True)
 class TrainingRun:
-    """One run: the shop (None: all of the lake), the release's moment, the hash of all inputs, and its folder."""
+    """One run: the shop (None: all of the lake), the release's moment, the hash of all inputs, and its folder.
+
+    `lake`: the versions of the lake's tables that the run began with; None reads them as they are.
+    """
 
     source: str | None
     as_of: datetime
     inputs_sha256: str
     folder: Path
     train_settings: TrainSettings
+    lake: Mapping[str, int] | None = None
 
     @property
     def release_folder(self) -> Path:
         """Where the release is put together."""
         return self.folder / "release"
+
+    def began_with(self, settings: Settings) -> Settings:
+        """Return settings that read the lake as it was when the run began: every stage has the same rows and items."""
+        return settings if self.lake is None else lake_at_versions(settings, self.lake)
 
 
 @dataclass(frozen=True)

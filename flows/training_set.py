@@ -27,6 +27,7 @@ from flows.feature_moments import TrainingMoments, VisitMoments
 from flows.feature_rows import historical_rows, known_users
 from flows.feature_source import LakeState, event_span, lake_state, open_events
 from flows.feature_tables import Progress, Publish, build_tables_from
+from flows.file_lock import file_lock
 from flows.known_lake import lake_at_versions
 from flows.settings import Settings
 from flows.text_vectors import vectors_of_items
@@ -93,12 +94,22 @@ def build_training_set(
 def build_training_tables(
     settings: Settings, source: str | None = None, publish: Publish | None = None, progress: Progress | None = None
 ) -> TrainingTables:
-    """Return the tables of the training set; the second call on an unchanged lake only reads them."""
+    """Return the tables of the training set; the second call on an unchanged lake only reads them.
+
+    Of two runs at once one builds, the other waits and reads.
+    """
     lake = lake_state(settings, source)
-    request = _request_key(settings, lake)
-    known = _read_requests(settings).get(request)
-    if known and (_folder(settings, known) / "made_of.json").exists():
-        return _load(_folder(settings, known))
+    found = _found(settings, _request_key(settings, lake))
+    if found is None:
+        folder = settings.home / "training_sets"
+        folder.mkdir(parents=True, exist_ok=True)
+        with file_lock(folder / "building.lock", lambda: logger.info("Another run builds a training set; waiting.")):
+            found = _found(settings, _request_key(settings, lake)) or _built(settings, lake, publish, progress)
+    return found
+
+
+def _built(settings: Settings, lake: LakeState, publish: Publish | None, progress: Progress | None) -> TrainingTables:
+    source = lake.source
     # What lands while this runs is in the next training set: every table is read at the versions of `lake`.
     settings = lake_at_versions(settings, lake.versions)
     with open_events(settings, source) as connection:
@@ -118,7 +129,7 @@ def build_training_tables(
     histories = _histories(settings, moments, _judges(truths))
     tables = TrainingTables(histories, items, truths, input_hash, lake.versions)
     _save(settings, tables, made_of)
-    _remember(settings, request, input_hash)
+    _remember(settings, _request_key(settings, lake), input_hash)
     return tables
 
 
@@ -201,6 +212,12 @@ def _folder(settings: Settings, input_hash: str) -> Path:
 
 def _request_key(settings: Settings, lake: LakeState) -> str:
     return f"{lake.key}-{code_hash()}-{settings.vocabulary_limit}-{settings.training_rows_limit}"
+
+
+def _found(settings: Settings, request: str) -> TrainingTables | None:
+    known = _read_requests(settings).get(request)
+    there = known and (_folder(settings, known) / "made_of.json").exists()
+    return _load(_folder(settings, known)) if known and there else None
 
 
 def _read_requests(settings: Settings) -> dict[str, str]:

@@ -215,6 +215,8 @@ def _valid_items(challenger: Contender, sample: dict[str, np.ndarray]) -> tuple[
 
 
 def _scores_differ(challenger: Contender, sample: dict[str, np.ndarray]) -> tuple[bool, str]:
+    if len(challenger.item_ids) == 1:
+        return True, "the catalogue has one item"
     _, scores = _all_scores(challenger, sample)
     same = int((scores.max(axis=1) == scores.min(axis=1)).sum())
     empty = int((sample["history_items"].max(axis=1) == 0).sum())

@@ -27,11 +27,12 @@ class Popularity(nn.Module):
         return self.scores.unsqueeze(0) + 0.0 * history_items[:, :1].float()
 
 
-def decayed_counts(seen: Interactions, item_count: int, half_life: float, day: float = 0.0) -> np.ndarray:
-    """Return interactions of each item before `day`, each worth 2^(−age / half_life); float64 [n + 1]."""
-    before = seen.day < day
-    weights = np.exp2((seen.day[before] - day) / half_life)
-    return np.bincount(seen.item[before], weights=weights, minlength=item_count + 1)
+def decayed_counts(seen: Interactions, item_count: int, half_life: float) -> np.ndarray:
+    """Return interactions of each item, each worth 2^(−age / half_life) at the validation cut; float64 [n + 1].
+
+    One of the very moment of the cut counts whole: in an export of a single date, or of one moment, all are.
+    """
+    return np.bincount(seen.item, weights=np.exp2(seen.day / half_life), minlength=item_count + 1)
 
 
 def fit(training_set: TrainingSet, settings: TrainSettings, progress: Progress) -> FittedModel:

@@ -34,8 +34,17 @@ class SequenceBlend:
         return total
 
 
-def fit(sequences: Sequences, parts: dict[str, Recommend], start: dict[str, float]) -> SequenceBlend:
-    """Weigh the parts by validation NDCG@10, one after the other, from `start`; parts it names stay as they are."""
+def fit(
+    sequences: Sequences,
+    parts: dict[str, Recommend],
+    start: dict[str, float],
+    instead: dict[str, Recommend] | None = None,
+) -> SequenceBlend:
+    """Weigh the parts by validation NDCG@10, one after the other, from `start`; parts it names stay as they are.
+
+    A part, or a model of `instead`, that is better alone on the same users is taken alone: where histories are too
+    short to learn from, the part of `start` is noise.
+    """
     scores, wanted = _panel(sequences, list(parts.values()))
     names = list(parts)
     spread = _spread(scores)
@@ -52,7 +61,16 @@ def fit(sequences: Sequences, parts: dict[str, Recommend], start: dict[str, floa
                     best, weights = quality, trial
         if (weights == before).all():
             break
-    return SequenceBlend(parts, dict(zip(names, map(float, weights), strict=True)))
+    found = dict(zip(names, map(float, weights), strict=True))
+    for number, alone in enumerate(np.eye(len(names), dtype=np.float32)):
+        quality = _quality(scores, wanted, alone)
+        if quality > best:
+            best, found = quality, {names[number]: 1.0}
+    for name, other in (instead or {}).items():
+        quality = _quality(*_panel(sequences, [other]), np.ones(1, dtype=np.float32))
+        if quality > best:
+            best, found = quality, {name: 1.0}
+    return SequenceBlend(parts | (instead or {}), found)
 
 
 def _panel(sequences: Sequences, parts: list[Recommend]) -> tuple[np.ndarray, np.ndarray]:

@@ -227,13 +227,13 @@ def item_repeat(events: list[Event], items: list[Row], as_of: datetime) -> dict[
 
 
 def item_co_purchase(events: list[Event], items: list[Row], as_of: datetime) -> dict[str, Row]:
-    visits: dict[str, set[str]] = defaultdict(set)
-    bought: dict[str, set[str]] = defaultdict(set)
+    visits: dict[tuple[str, str], set[str]] = defaultdict(set)
+    bought: dict[tuple[str, str], set[str]] = defaultdict(set)
     for each in _interactions(_recent(events, as_of, 84)):
         if each["basket_id"] or each["session_id"]:
-            visits[each["basket_id"] or each["session_id"]].add(each["item_id"])
+            visits[each["user_id"], each["basket_id"] or each["session_id"]].add(each["item_id"])
             if each["event_type"] == "purchase":
-                bought[each["basket_id"] or each["session_id"]].add(each["item_id"])
+                bought[each["user_id"], each["basket_id"] or each["session_id"]].add(each["item_id"])
     sizes = Counter(item for met in visits.values() for item in met)
     pairs = Counter((a, b) for met in visits.values() if len(met) <= 100 for a in met for b in met if a != b)
     rows = {}

@@ -29,6 +29,19 @@ def test_company_counts_the_visits_in_which_both_were_bought_beside_those_that_m
     assert rows["d"]["co_purchase_bought"] == []
 
 
+def test_sessions_that_each_user_counts_from_one_are_no_company_of_what_different_users_met():
+    met = {"a": ("first", "second"), "b": ("third", "fourth")}
+    events = [
+        event(10 * at + number, user, item, timedelta(days=3), event_type="view", session_id=f"{number + 1}")
+        for item, users in met.items()
+        for at, user in enumerate(users, 5 * ord(item))
+        for number in range(2)
+    ]
+    with prepared(events) as connection:
+        rows = {row["item_id"]: row for row in TRANSFORMS["item_co_purchase"](connection, AS_OF).to_pylist()}
+    assert rows["a"]["co_purchase_item_ids"] == rows["b"]["co_purchase_item_ids"] == []
+
+
 def test_two_units_of_one_checkout_are_one_purchase_where_only_a_session_is_told():
     lines = [event(n, "u", "c", timedelta(days=40, seconds=n), channel="web", session_id="checkout") for n in (1, 2)]
     with prepared(lines) as connection:

@@ -1,14 +1,21 @@
 """The gate with few users: the bootstrap of a handful is too sure of itself, so a sign test must agree."""
 
 import math
+from datetime import timedelta
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.training.planted import T_TEST, build_training_set
+from training import popularity
 from training.bootstrap import sign_chance
-from training.gate import FEW_USERS, _not_better, compare
+from training.export import write_model
+from training.gate import FEW_USERS, _not_better, compare, judge
 from training.gate_checks import GateLimits
 from training.gate_slices import Ranked
+from training.model import silent, tiny_settings
+from training.onnx_ranking import Contender
 
 
 def reasons(ours: list[int], theirs: list[int]) -> list[str]:
@@ -40,6 +47,17 @@ def test_many_users_of_whom_few_differ_are_the_bootstraps_to_judge() -> None:
     assert reasons([*same, *[1] * 4], [*same, *[0] * 4]) == []
     few = same[: FEW_USERS - 5]
     assert "sign test" in reasons([*few, *[1] * 4], [*few, *[0] * 4])[0]
+
+
+def test_a_shop_of_one_item_has_a_release(tmp_path: Path) -> None:
+    times = [T_TEST + timedelta(days=days) for days in range(-60, 7, 2)]
+    shop = build_training_set(
+        [(user, "soap", "purchase", time) for user in ("a", "b") for time in times], {"soap": "soap"}
+    )
+    model = popularity.fit(shop, tiny_settings(), silent)
+    write_model(model.module(), 1, tmp_path / "model.onnx")
+    report = judge(Contender("popularity", tmp_path / "model.onnx", ["soap"]), model.module(), None, shop)
+    assert report.reasons == ()
 
 
 def test_an_equal_model_rarely_passes_with_few_users() -> None:

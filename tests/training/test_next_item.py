@@ -166,6 +166,18 @@ def test_a_part_that_finds_only_items_of_the_history_has_no_say_in_the_blend() -
     assert rank_quality(parts["following"], walks, "validation")["r10_unmasked"] > 0.9
 
 
+def test_a_model_that_is_better_alone_than_in_the_sum_is_taken_alone(cycle: Sequences) -> None:
+    noise = torch.from_numpy(np.random.default_rng(1).normal(size=(ITEMS + 1, ITEMS + 1)).astype(np.float32))
+    steps = torch.zeros(ITEMS + 1, ITEMS + 1)
+    steps[1:, 1:] = (torch.arange(ITEMS)[:, None] + 1 - torch.arange(ITEMS)) % -ITEMS
+    first = {"noise": lambda rows: noise[[int(row[-1]) for row in rows]]}
+    best = {"order": lambda rows: steps[[int(row[-1]) for row in rows]]}
+    for parts, instead in ((first | best, None), (first, best)):
+        blend = sequence_blend.fit(cycle, parts, {"noise": 1.0}, instead)
+        assert blend.weights == {"order": 1.0}
+        assert rank_quality(blend, cycle, "test")["n10"] == 1
+
+
 def test_the_unit_of_a_part_does_not_matter_to_the_blend(cycle: Sequences, text: np.ndarray) -> None:
     knn, near = sequence_knn.item_knn(cycle), sequence_neighbours.text_nearness(cycle, text)
     plain = sequence_blend.fit(cycle, {"text": near, "item-kNN": knn}, {"text": 1.0})

@@ -19,6 +19,7 @@ from tests.training.walks import catalogue, cycle_rows, tiny
 from training import sequence_neighbours
 from training.item_vectors import whitened_text
 from training.leave_one_out import Sequences, read_sequences
+from training.sequence_ranking import rank_quality
 
 
 @pytest.mark.slow
@@ -39,6 +40,19 @@ def test_the_benchmark_takes_few_users_few_items_very_long_histories_no_pairs_an
     results = run_seed(sequences, without_text, 1, fit_counted(sequences, without_text))
     assert all(0 <= metrics["n10"] <= 1 for metrics in results.values())
     assert "| blend |" in table(results)
+
+
+def test_where_nobody_did_more_than_three_things_the_blend_is_as_good_as_a_top_list() -> None:
+    random = np.random.default_rng(3)
+    chances = 1 / np.arange(1, 41) ** 2
+    taken = [random.choice(40, 3, replace=False, p=chances / chances.sum()) for _ in range(300)]
+    rows = pd.DataFrame({"user": np.repeat(np.arange(300), 3), "item": np.ravel(taken), "ts": np.arange(900)})
+    sequences = read_sequences(rows, pd.DataFrame({"item": np.arange(40)}))
+    without_text = whitened_text(np.zeros((41, 384), dtype=np.float32))
+    blend = run_seed(sequences, without_text, 1, fit_counted(sequences, without_text))["blend"]
+    top_list = rank_quality(sequence_neighbours.popularity(sequences), sequences, "test")
+    assert top_list["n10"] > 0.3
+    assert blend["n10"] == top_list["n10"]
 
 
 def test_ease_is_a_part_of_the_blend_where_its_square_of_items_is_cheap(
@@ -148,7 +162,7 @@ def test_a_peak_of_memory_is_forgotten_before_the_next_model() -> None:
 @pytest.mark.parametrize("command", [quality, ablation])
 def test_a_set_that_cannot_be_judged_ends_a_command_in_one_line(command: ModuleType, tmp_path: Path) -> None:
     cycle_rows(length=2).to_parquet(tmp_path / "rows.parquet")
-    catalogue().to_parquet(tmp_path / "items.parquet")
+    catalogue().assign(title="tool").to_parquet(tmp_path / "items.parquet")
     told = ["--interactions", f"{tmp_path / 'rows.parquet'}", "--items", f"{tmp_path / 'items.parquet'}"]
     ran = CliRunner().invoke(command.main, told)
     assert ran.exit_code == 1

@@ -158,3 +158,15 @@ def test_long_ids_of_files_with_one_null_are_read_to_the_last_digit(column: str,
 def test_a_set_without_a_user_of_three_interactions_is_refused_with_the_number_of_users() -> None:
     with pytest.raises(ValueError, match="at least 3 interactions, came none of 60 users: leave-one-out needs"):
         read_sequences(cycle_rows(length=2), catalogue())
+
+
+@pytest.mark.parametrize("items", [catalogue(), catalogue().assign(title=" "), catalogue().assign(text="tool")])
+def test_files_whose_items_have_no_title_are_told(items: pd.DataFrame, tmp_path: Path) -> None:
+    rows, some = cycle_rows(), catalogue().assign(title=["tool", *[None] * (len(catalogue()) - 1)])
+    for name, frame in (("rows", rows), ("none", items), ("some", some)):
+        frame.to_parquet(tmp_path / name)
+    told: list[str] = []
+    read_files(tmp_path / "rows", tmp_path / "none", told.append)
+    assert told == ["items: expected a column title, came none with text in it: models learn nothing from text"]
+    read_files(tmp_path / "rows", tmp_path / "some", told.append)
+    assert len(told) == 1

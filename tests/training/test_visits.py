@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training import popularity
 from training.dataset import Catalogue, Queries
 from training.evaluate import evaluate
 from training.interactions import interactions, item_counts
@@ -94,6 +95,15 @@ def test_what_visitors_of_one_item_looked_at_after_the_first_cut_is_not_learned_
     assert made.t_validation == without.t_validation
     assert len(seen.item) == len(plain.item) + 1  # what the last of them saw before the cut
     assert (item_counts(made) - item_counts(without)).tolist() == [0, 0, 0, 0, 0, 0, 1, 0, 0]
+
+
+def test_where_all_events_are_of_one_moment_popularity_counts_those_that_no_cut_holds_out():
+    visits = [[(1 + number % 3, 0.5), (4, 0.5)] for number in range(40)]
+    made = visit_training_set(catalogue(4), visitors(*visits))
+    assert interactions(made).day.max() == 0
+    scores = popularity.fit(made, TrainSettings(), silent).scorer.scores.numpy()
+    assert scores.tolist() == item_counts(made).tolist()
+    assert scores.argmax() == 4
 
 
 def test_of_a_held_out_visitor_what_lies_before_the_first_cut_is_learned_from():
