@@ -15,6 +15,7 @@ from prefect.tasks import Task, exponential_backoff
 from flows.automations import RELEASE_PROMOTED, RELEASE_REFUSED, announce
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span
+from flows.feature_tables import ready_line
 from flows.file_lock import file_lock
 from flows.object_client import StoreUnreachable, WriteRefused
 from flows.run_cost import cost_of, cost_table, keep_cost, measured
@@ -72,13 +73,13 @@ def find_inputs(source: str | None, train_settings: TrainSettings) -> TrainingRu
     settings, log = load_settings(), get_run_logger()
     with measured() as cost:
         tables = build_training_tables(
-            settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
+            settings, source, publish_verdict, lambda view, count: log.info("%s", ready_line(view, count))
         )
     as_of = serving_moment(event_span(settings, source)[1])
     name = inputs_hash(tables.input_hash, as_of, train_settings)
     folder = settings.home / "training_runs" / name[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    log.info("%d rows of %d items; inputs %s", len(tables.histories), len(tables.items), name[:16])
+    log.info("%s rows of %s items; inputs %s", f"{len(tables.histories):,}", f"{len(tables.items):,}", name[:16])
     run = TrainingRun(source, as_of, name, folder, replace(train_settings, checkpoint_folder=folder / "checkpoints"))
     if not read_outcome(run):
         keep_cost(run, "inputs", cost)
@@ -129,7 +130,7 @@ def _tell_every(step: int, what: str) -> Callable[[int], None]:
     def count(more: int) -> None:
         nonlocal total
         if (total + more) // step > total // step:
-            log.info("%d %s", total + more, what)
+            log.info("%s %s", f"{total + more:,}", what)
         total += more
 
     return count

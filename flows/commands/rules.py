@@ -17,6 +17,7 @@ from rich.text import Text
 
 from feature_repo.slate_rules import SEPARATOR, Rule, RulesError, brand_key, category_key, read_rules_file
 from flows.champion import read_pointer
+from flows.command_group import CommandGroup
 from flows.object_client import ObjectStoreError
 from flows.releases import fetch_release, read_manifest
 from flows.settings import Settings, load_settings
@@ -33,7 +34,7 @@ class Moment:
     why: str = ""
 
 
-@click.group(name="rules")
+@click.group(name="rules", cls=CommandGroup)
 def command() -> None:
     """Block, pin and boost items, and say what comes again, without a new release.
 
