@@ -9,7 +9,7 @@ from feature_repo.features import FEATURE_VIEWS
 from flows.feature_moments import require_past, serving_moment
 from flows.feature_source import event_span
 from flows.feature_store import feature_store
-from flows.feature_tables import BuildReport, build_tables, remove_passing_snapshots
+from flows.feature_tables import BuildReport, build_tables, ready_line, remove_passing_snapshots
 from flows.settings import load_settings
 from flows.stops import raise_if_stopped
 from flows.validation import publish_verdict
@@ -29,11 +29,11 @@ def build_features(as_of: datetime | None = None, source: str | None = None) -> 
     rows = sum(snapshot.rows for snapshot in report.snapshots)
     register_features()
     get_run_logger().info(
-        "%d feature tables as of %s: %d built, %d rows in all.",
+        "%d feature tables as of %s: %d built, %s rows in all.",
         len(report.snapshots),
         f"{moment:%Y-%m-%d %H:%M} UTC",
         report.built,
-        rows,
+        f"{rows:,}",
     )
     return moment
 
@@ -50,7 +50,7 @@ def build_feature_tables(moment: datetime, source: str | None) -> BuildReport:
     wanted = dict.fromkeys(FEATURE_VIEWS, (moment,))
     log = get_run_logger()
     return build_tables(
-        load_settings(), wanted, source, publish_verdict, lambda view, _: log.info("%s is up to date.", view)
+        load_settings(), wanted, source, publish_verdict, lambda view, count: log.info("%s", ready_line(view, count))
     )
 
 

@@ -1,6 +1,7 @@
 """One DuckDB connection as Aisle uses it: UTC, bounded memory, spills to a folder, no extension downloads."""
 
 import re
+import secrets
 from pathlib import Path
 
 import duckdb
@@ -20,8 +21,8 @@ def connect(
     connection.execute("set autoinstall_known_extensions = false")
     connection.execute("set enable_progress_bar = false")
     connection.execute("set TimeZone = ?", [timezone])
-    if scratch is not None:
-        connection.execute("set temp_directory = ?", [str(scratch / "spill")])
+    # A folder of its own: two processes that spill into one folder read each other's blocks.
+    connection.execute("set temp_directory = ?", [str((scratch or Path()) / f".spill-{secrets.token_hex(8)}")])
     return connection
 
 

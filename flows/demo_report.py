@@ -28,7 +28,8 @@ PIPED_WIDTH = 130
 def report_console() -> Console:
     """A console whose output is as readable in a file as in a terminal: plain text there, and wide enough."""
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH, no_color=True)
+    width = max(console.width, PIPED_WIDTH)
+    return console if console.is_terminal else Console(highlight=False, width=width, no_color=True)
 
 
 def table_of(title: str, *headings: str) -> Table:

@@ -79,8 +79,8 @@ def newest_arrival(connection: duckdb.DuckDBPyConnection, as_of: datetime) -> da
 @contextmanager
 def open_items(settings: Settings, source: str | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open a connection with the relation `items`, the catalogue of one shop or of all."""
-    scratch = settings.home / "staging" / "features"
-    scratch.mkdir(parents=True, exist_ok=True)
+    scratch = settings.home / "staging"  # what a killed run spills there goes with its other leavings, a day later
+    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     connection = connect(scratch)
     connection.execute("SET memory_limit = ?", [MEMORY_LIMIT])
     # Row order means nothing to the transforms, and keeping it costs memory.

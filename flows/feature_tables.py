@@ -111,6 +111,11 @@ def build_tables_from(
     return built
 
 
+def ready_line(view: str, count: int) -> str:
+    """What a run's log says of a view whose snapshots are there, built now or up to date."""
+    return f"{view}: {count:,} snapshot{'' if count == 1 else 's'} ready"
+
+
 def snapshot_path(settings: Settings, view: str, as_of: datetime) -> Path:
     """Where the feature table of a view at a moment lies."""
     return Path(settings.feature_store.offline_path) / view / f"as_of={as_of.astimezone(UTC):%Y-%m-%dT%H%M%SZ}.parquet"

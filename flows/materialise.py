@@ -23,7 +23,10 @@ def materialise() -> datetime:
     moment = newest_complete_moment(load_settings())
     loaded = [load_online_view(view.name, moment) for view in USER_VIEWS]
     get_run_logger().info(
-        "%d views of %d users are online as of %s.", len(loaded), loaded[0].rows, f"{moment:%Y-%m-%d %H:%M} UTC"
+        "%d views of %s users are online as of %s.",
+        len(loaded),
+        f"{loaded[0].rows:,}",
+        f"{moment:%Y-%m-%d %H:%M} UTC",
     )
     return moment
 

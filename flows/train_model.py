@@ -15,6 +15,7 @@ from prefect.tasks import Task, exponential_backoff
 from flows.automations import RELEASE_PROMOTED, RELEASE_REFUSED, announce
 from flows.feature_moments import serving_moment
 from flows.feature_source import event_span, lake_state
+from flows.feature_tables import ready_line
 from flows.file_lock import file_lock
 from flows.known_lake import lake_at_versions
 from flows.object_client import StoreUnreachable, WriteRefused
@@ -76,13 +77,13 @@ def find_inputs(source: str | None, train_settings: TrainSettings) -> TrainingRu
     settings = lake_at_versions(settings, lake)
     with measured() as cost:
         tables = build_training_tables(
-            settings, source, publish_verdict, lambda view, count: log.info("%s: %d snapshots", view, count)
+            settings, source, publish_verdict, lambda view, count: log.info("%s", ready_line(view, count))
         )
     as_of = serving_moment(event_span(settings, source)[1])
     name = inputs_hash(tables.input_hash, as_of, train_settings)
     folder = settings.home / "training_runs" / name[:16]
     folder.mkdir(parents=True, exist_ok=True)
-    log.info("%d rows of %d items; inputs %s", len(tables.histories), len(tables.items), name[:16])
+    log.info("%s rows of %s items; inputs %s", f"{len(tables.histories):,}", f"{len(tables.items):,}", name[:16])
     kept = replace(train_settings, checkpoint_folder=folder / "checkpoints")
     run = TrainingRun(source, as_of, name, folder, kept, lake)
     if not read_outcome(run):
@@ -134,7 +135,7 @@ def _tell_every(step: int, what: str) -> Callable[[int], None]:
     def count(more: int) -> None:
         nonlocal total
         if (total + more) // step > total // step:
-            log.info("%d %s", total + more, what)
+            log.info("%s %s", f"{total + more:,}", what)
         total += more
 
     return count

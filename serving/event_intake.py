@@ -141,7 +141,9 @@ def _update_online(
             moment = int(datetime.fromisoformat(row["event_time"]).timestamp())
             by_user[row["user_id"]].append(Interaction(row["item_id"], row["event_type"], moment))
     if unknown := sum(row["item_id"] not in release.catalogue.index for row in rows if row["item_id"]):
-        notes.append(f"{unknown} events are of items outside this release; they wait for the next one.")
+        one = "1 event is of an item outside this release; it waits for the next one."
+        several = f"{unknown} events are of items outside this release; they wait for the next one."
+        notes.append(one if unknown == 1 else several)
     updated = 0
     for user, fresh in by_user.items():
         try:

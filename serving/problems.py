@@ -129,8 +129,12 @@ def _answer_http(error: Exception) -> Response:
                 detail="Expected JSON in UTF-8, but the body cannot be read as that; see /openapi.json.",
             )
         )
-    document = ProblemDocument(type="about:blank", title=str(error.detail), status=error.status_code, detail="")
-    return problem_response(document, dict(error.headers or {}))
+    headers = dict(error.headers or {})
+    allowed = headers.get("Allow")
+    expected = f"the method {allowed}" if allowed else "a path of the API"
+    detail = f"Expected {expected}; /openapi.json has all of them."
+    document = ProblemDocument(type="about:blank", title=str(error.detail), status=error.status_code, detail=detail)
+    return problem_response(document, headers)
 
 
 _ANSWERS: dict[type[Exception], Callable[[Exception], Response]] = {

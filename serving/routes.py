@@ -1,7 +1,6 @@
 """The API's endpoints: each takes a request of the contract, asks one function, and gives its answer."""
 
 from functools import partial
-from typing import Any
 
 import anyio
 import anyio.to_thread
@@ -20,11 +19,12 @@ from serving.contract import (
     SimilarItemsRequest,
     Slates,
 )
+from serving.described_problems import problems
 from serving.desk import Desk, answer_batch, answer_recommendations, release_in_use
 from serving.event_intake import take_events
 from serving.exposure import TrialRecommendations
 from serving.online_rows import OnlineStoreUnavailable
-from serving.problems import MEDIA_TYPE, Problem, ProblemDocument
+from serving.problems import Problem
 from serving.similar_items import similar_items
 from serving.trial import Trial
 from serving.waited_reads import in_time
@@ -68,24 +68,24 @@ def add_routes(app: FastAPI, desk: Desk) -> None:
     """Add the API to the app."""
     batches = anyio.CapacityLimiter(BATCHES)
 
-    @app.post("/v1/recommendations", tags=["shoppers"], responses=_problems())
+    @app.post("/v1/recommendations", tags=["shoppers"], responses=problems())
     def recommendations(request: RecommendationRequest) -> Recommendations | TrialRecommendations:
         """Give a slate for a user, an anonymous visitor, or anybody."""
         # This is the description; slate_requests.py answers before a request comes here, with the same function.
         return answer_recommendations(desk, request)
 
-    @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=_problems())
+    @app.post("/v1/recommendations/batch", tags=["shoppers"], response_model=Slates, responses=problems())
     async def batch(request: BatchRequest) -> Response:
         """Give the slates of up to 1,000 users at once, for an e-mail send."""
         slates = await anyio.to_thread.run_sync(answer_batch, desk, request, limiter=batches)
         return Response(slates, media_type="application/json")
 
-    @app.post("/v1/similar-items", tags=["shoppers"], responses=_problems(404))
+    @app.post("/v1/similar-items", tags=["shoppers"], responses=problems(404))
     def similar(request: SimilarItemsRequest) -> SimilarItems:
         """Give items like one item."""
         return answer_similar(desk, request)
 
-    @app.post("/v1/events", tags=["shoppers"], responses=_problems())
+    @app.post("/v1/events", tags=["shoppers"], responses=problems())
     def events(request: EventsRequest) -> EventsReceipt:
         """Take events. When this answers they are on disk, and the next slate of their users knows them."""
         return answer_events(desk, request)
@@ -128,19 +128,3 @@ async def _readiness(desk: Desk) -> Health:
     except OnlineStoreUnavailable:
         return Health(status="ready", release_id=release.release_id, online_store="unavailable", detail=detail)
     return Health(status="ready", release_id=release.release_id, online_store="ok", detail=detail)
-
-
-def _problems(*more: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the errors of every door (serving/admission.py, a wrong request, no release), and `more`."""
-    example = {
-        "type": "urn:aisle:problem:invalid-request",
-        "title": "The request is not as the contract says",
-        "status": 422,
-        "detail": "1 field is wrong; see errors, and /openapi.json.",
-        "errors": [{"pointer": "#/k", "detail": "Input should be greater than or equal to 1"}],
-    }
-    schema = {"$ref": f"#/components/schemas/{ProblemDocument.__name__}"}
-    return {
-        status: {"description": "a problem", "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
-        for status in sorted({401, 403, 413, 422, 429, 503, *more})
-    }

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from expectations.rules import HELD_SHARE_LIMIT
 from feature_repo.schema import CONTRACT_VERSION
+from flows.command_group import CommandGroup
 from flows.contract_check import Finding, compare
 from flows.contract_profile import ExportProfile, profile_export, recorded_profile, salt_of
 from flows.early_checks import UnknownSource, require_source
@@ -22,7 +23,7 @@ from flows.sources.staging import Export
 _ROWS = 20_000
 
 
-@click.group(name="contract")
+@click.group(name="contract", cls=CommandGroup)
 def command() -> None:
     """What the next export would break: columns gone, renamed or new, event types, units, clocks.
 

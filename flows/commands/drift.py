@@ -5,6 +5,7 @@ from datetime import date, datetime
 import click
 from rich.console import Console
 
+from flows.command_group import CommandGroup
 from flows.early_checks import require_drift_input
 from flows.lake import LakeError
 from flows.settings import load_settings
@@ -13,7 +14,7 @@ from flows.watch_drift import watch_drift
 from flows.watch_policy import PolicyError
 
 
-@click.group(name="drift")
+@click.group(name="drift", cls=CommandGroup)
 def command() -> None:
     """Hold the last whole day and the feature tables against the weeks before; see and acknowledge a stop.
 

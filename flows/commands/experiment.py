@@ -12,6 +12,7 @@ from rich.table import Table
 
 from feature_repo.experiments import MODES, Bounds, Experiment, ExperimentError
 from flows.answers import land_answers, land_shadows
+from flows.command_group import CommandGroup
 from flows.experiment_report import page_of, publish_report, report_of
 from flows.experiments import Plan, current_experiment, past_experiment, start_experiment, stop_experiment
 from flows.object_client import ObjectStoreError
@@ -22,7 +23,7 @@ NONE = "There is no experiment. Start one: aisle experiment start RELEASE_ID --m
 _DEFAULTS = Bounds()
 
 
-@click.group(name="experiment")
+@click.group(name="experiment", cls=CommandGroup)
 def command() -> None:
     """Try a release on real shoppers beside the champion: unseen (shadow), on a few (canary), on many (ab), or mixed.
 

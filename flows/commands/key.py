@@ -10,10 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from flows.api_keys import SCOPES, BrokenKeys, UnknownKey, list_keys, new_key, revoke_key
+from flows.command_group import CommandGroup
 from flows.settings import load_settings
 
 
-@click.group(name="key")
+@click.group(name="key", cls=CommandGroup)
 def command() -> None:
     """Make, list or revoke API keys of serving; it takes up a change within seconds, without a restart.
 
@@ -38,7 +39,9 @@ def command() -> None:
 def new_command(name: str, scopes: tuple[str, ...], per_minute: float | None, max_bytes: int | None) -> None:
     """Make a key for NAME and print it: it is shown this once, and kept as a hash.
 
-    Example: aisle key new "web shop" --scope read --scope events --per-minute 6000
+    \b
+    Example:
+      aisle key new "web shop" --scope read --scope events --per-minute 6000
     """
     if not name.strip():
         raise click.UsageError("NAME: expected who the key is for, came nothing.")

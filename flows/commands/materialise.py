@@ -15,7 +15,9 @@ def command() -> None:
 
     A row that is newer online (pushed since) stays. What is loaded already is not written again.
 
-    Example: AISLE_ONLINE_STORE=redis AISLE_REDIS_URL=127.0.0.1:6379 aisle materialise
+    \b
+    Example:
+      AISLE_ONLINE_STORE=redis AISLE_REDIS_URL=127.0.0.1:6379 aisle materialise
     """
     settings, console = load_settings(), Console()
     try:

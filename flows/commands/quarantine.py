@@ -10,6 +10,8 @@ from rich.table import Table
 
 from expectations.validate import DataRejected
 from feature_repo.schema import TABLES
+from flows.command_group import CommandGroup
+from flows.demo_report import report_console
 from flows.discard_quarantine import discard_quarantine
 from flows.early_checks import UnknownSource, require_source
 from flows.ingest import open_export
@@ -36,7 +38,7 @@ def _choices(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.group(name="quarantine", invoke_without_command=True)
+@click.group(name="quarantine", cls=CommandGroup, invoke_without_command=True)
 @_ANY_SOURCE
 @click.pass_context
 def command(context: click.Context, source: str | None) -> None:
@@ -54,7 +56,7 @@ def command(context: click.Context, source: str | None) -> None:
         return
     settings = load_settings()
     counts = [count for count in counts_by_rule(settings) if source in (None, count["source"])]
-    console = Console()
+    console = report_console()
     if not counts:
         _require_known(settings, source)
         console.print("Nothing is held: every row that came has landed.")
@@ -81,7 +83,7 @@ def list_command(state: str, limit: int, **chosen: str | None) -> None:
 
     Example: aisle quarantine list --rule quantity_in_bounds --limit 5
     """
-    console, settings = Console(), load_settings()
+    console, settings = report_console(), load_settings()
     _require_rule(settings, chosen["rule"])
     rows = list_rows(settings, Selection(**chosen), None if state == "all" else state, limit).to_pylist()
     for row in rows:
@@ -157,7 +159,9 @@ def print_report(report: ReplayReport, console: Console) -> None:
 def discard_command(reason: str, **chosen: str | None) -> None:
     """Mark held rows as discarded, with a reason. They are not deleted: `list --state discarded` shows them.
 
-    Example: aisle quarantine discard --rule line_readable --reason "torn lines of 3 November"
+    \b
+    Example:
+      aisle quarantine discard --rule line_readable --reason "torn lines of 3 November"
     """
     if not reason.strip():
         raise click.ClickException("--reason: expected why these rows will never land, came nothing.")

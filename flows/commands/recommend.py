@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.demo_report import report_console
 from flows.settings import load_settings
 from flows.storefront_client import NoServing, ServingUnreachable, ask_for_slate, price_of
 
@@ -38,7 +39,7 @@ def command(user: str, k: int, url: str | None) -> None:
         raise click.ClickException(hint) from error
     except ServingUnreachable as error:
         raise click.ClickException(str(error)) from error
-    print_slate(Console(), answer)
+    print_slate(report_console(), answer)
 
 
 def named_by(user: str) -> str:

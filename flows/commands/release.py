@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from flows.command_group import CommandGroup
+from flows.demo_report import report_console
 from flows.object_client import ObjectStoreError
 from flows.release_cleanup import (
     audited_releases,
@@ -34,7 +36,7 @@ from flows.settings import Settings, load_settings, public_key_of
 NO_RELEASE = "There is no release yet. Make one: aisle train"
 
 
-@click.group(name="release")
+@click.group(name="release", cls=CommandGroup)
 def command() -> None:
     """List releases, look into one, compare two, promote or roll back, and remove what nobody needs.
 
@@ -60,8 +62,9 @@ def list_command() -> None:
     if not releases:
         click.echo(NO_RELEASE)
         return
-    table = Table("release", "as of", "model", "NDCG@10", "made", "", box=box.SIMPLE_HEAD)
+    table = Table("release", "as of", "model", "NDCG@10", "made (UTC)", "", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = True
+    table.columns[4].min_width = len("made (UTC)")  # a narrower one would cut the day
     for release in releases:
         if release.manifest is None:
             table.add_row(release.release_id, "", "", "", "", "half published")
@@ -77,7 +80,7 @@ def list_command() -> None:
             manifest["created_at"][:16].replace("T", " "),
             "champion" if release.champion else "",
         )
-    Console().print(table)
+    report_console().print(table)
 
 
 @command.command(name="show")
@@ -222,7 +225,7 @@ def gc_command(days: float, apply: bool) -> None:
             table.add_row(fate.release_id, f"{fate.bytes / 2**20:.1f}", word, why)
         if apply:
             remove_void_leases(settings)
-    Console(emoji=False).print(table, markup=False)
+    report_console().print(table, markup=False)
     if not apply and any(not fate.needed for fate in fates):
         click.echo("Nothing was changed. To remove them: aisle release gc --apply")
 

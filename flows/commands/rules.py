@@ -17,6 +17,8 @@ from rich.text import Text
 
 from feature_repo.slate_rules import SEPARATOR, Rule, RulesError, brand_key, category_key, read_rules_file
 from flows.champion import read_pointer
+from flows.command_group import CommandGroup
+from flows.demo_report import report_console
 from flows.object_client import ObjectStoreError
 from flows.releases import fetch_release, read_manifest
 from flows.settings import Settings, load_settings
@@ -33,7 +35,7 @@ class Moment:
     why: str = ""
 
 
-@click.group(name="rules")
+@click.group(name="rules", cls=CommandGroup)
 def command() -> None:
     """Block, pin and boost items, and say what comes again, without a new release.
 
@@ -78,7 +80,7 @@ def check_command(path: Path) -> None:
         items, moment = _champion_items(settings), _moment_of_serving(settings)
     except ObjectStoreError as error:
         click.echo(f"The items could not be looked up: {error}")
-    print_rules(Console(), rules, moment, items)
+    print_rules(report_console(), rules, moment, items)
     click.echo(f"{len(rules)} rules, all well formed.")
 
 
@@ -112,7 +114,7 @@ def show_command(version: int | None) -> None:
         found = "no rules" if version is None else f"no version {version} of the rules"
         raise click.ClickException(f"There are {found}. Publish some: aisle rules publish rules.toml")
     click.echo(f"Rules {published.rules_id}, published {published.published_at}")
-    print_rules(Console(), published.rules, moment)
+    print_rules(report_console(), published.rules, moment)
 
 
 def _read_file(path: Path) -> tuple[Rule, ...]:
@@ -148,6 +150,8 @@ def print_rules(
     table = Table("rule", "about", "does", "from", "until", "now", "note", box=box.SIMPLE_HEAD)
     if items is not None:
         table.add_column("items", justify="right")
+    for column in table.columns:
+        column.overflow = "fold"  # a day or a category is not to be cut
     now = moment.now
     for rule in rules:
         start, end = rule.span

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from flows.command_group import CommandGroup
 from flows.early_checks import UnknownSource, require_source
 from flows.ingest import open_export
 from flows.rehearsal import REHEARSAL_ROWS, rehearse
@@ -20,7 +21,7 @@ from flows.sources.mapping import Mapping, load_mapping, shipped_mappings
 from flows.sources.mapping_keys import ExportRejected, MappingError
 
 
-class _ShownByName(click.Group):
+class _ShownByName(CommandGroup):
     """A group in which a word that is no subcommand is the name of a mapping to show."""
 
     def resolve_command(

@@ -2,7 +2,6 @@
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from flows.services import service_states
 from flows.settings import Settings, load_settings
@@ -18,15 +17,21 @@ def command() -> None:
 
 
 def print_services(settings: Settings, console: Console) -> None:
-    """Print a table of the services: state, address, log file."""
-    table = Table(title="Services", title_justify="left")
-    for heading in ("service", "state", "address", "log"):
-        table.add_column(heading, overflow="fold")
+    """Print the services, each with its state, address and log file, and what to open; no address is ever cut."""
+    console.print("Services", style="bold")
     for state in service_states(settings):
-        table.add_row(state.title, "running" if state.running else "stopped", state.address, str(state.log))
-    console.print(table)
+        running = "running" if state.running else "stopped"
+        _line(console, f"  {state.title:<13} {running:<8} {state.address}")
+        _line(console, f"{'':<25}{state.log}")
     serving = settings.services.serving_url
-    console.print(f"Storefront {serving}/ · API {serving}/openapi.json · Prefect UI {_prefect_ui(settings)}")
+    _line(console, f"Storefront {serving}/")
+    _line(console, f"API        {serving}/openapi.json")
+    _line(console, f"Prefect UI {_prefect_ui(settings)}")
+
+
+def _line(console: Console, text: str) -> None:
+    """Print a line that the terminal may wrap and we do not, so that what is copied from it is whole."""
+    console.print(text, soft_wrap=True, markup=False)
 
 
 def _prefect_ui(settings: Settings) -> str:

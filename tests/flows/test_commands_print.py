@@ -81,6 +81,13 @@ def test_rules_have_notes_brands_and_categories_whole(page: Console):
         assert words in _printed(page)
 
 
+def test_rules_have_days_whole_in_a_narrow_terminal():
+    narrow = Console(file=io.StringIO(), width=60)
+    pin = '[[pin]]\nitem = "1082185"\nplace = 1\nfrom = 2018-01-01\nuntil = 2018-01-14\n'
+    print_rules(narrow, read_rules_file(pin), Moment(AS_OF))
+    assert "…" not in _printed(narrow)
+
+
 def test_a_difference_of_releases_has_titles_whole(page: Console):
     change = Change("items", f"3 items added: {', '.join(TITLES)}.")
     print_difference(page, Difference("r-a", "r-b", (change,), (), True))

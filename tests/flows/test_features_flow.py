@@ -39,6 +39,13 @@ def test_a_long_load_tells_how_far_it_is(settings, monkeypatch, caplog):
 
 
 @pytest.mark.usefixtures("prefect_harness")
+def test_a_build_tells_that_each_table_is_ready(settings, caplog):
+    build_features()
+    told = [record.getMessage() for record in caplog.records if record.getMessage().endswith(" ready")]
+    assert told == [f"{view}: 1 snapshot ready" for view in FEATURE_VIEWS]
+
+
+@pytest.mark.usefixtures("prefect_harness")
 def test_the_flows_build_every_table_show_its_verdict_and_load_the_users(settings):
     assert build_features() == SERVING
     assert materialise() == SERVING

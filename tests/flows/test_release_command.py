@@ -1,6 +1,7 @@
 """`aisle release`: what a person sees of releases, and how they roll back."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,9 @@ def test_a_release_that_nobody_keeps_cannot_be_let_go_and_those_kept_are_named(s
     assert kept in told
     assert "no longer kept" in aisle_release("keep", kept, "--no-longer")
     assert "not kept by hand" in aisle_release("keep", kept, "--no-longer", code=1)
+
+
+def test_a_list_that_is_no_terminal_has_each_moment_whole(store: Settings, tmp_path: Path) -> None:
+    publish(store, release_folder(tmp_path, "a"), manifest_of(), None)
+    done = CliRunner().invoke(command, ["list"], env={"COLUMNS": "80"})
+    assert re.search(r"\d{4}-\d\d-\d\d \d\d:\d\d", done.output), done.output

@@ -50,6 +50,18 @@ def test_the_shops_own_id_and_its_pseudonym_give_the_same_slate(served: Server):
     assert (first["title"], first["price"], first["currency"]) == ("Milk", 1.24, "USD")
 
 
+@pytest.mark.parametrize(("path", "expected"), [("/nowhere", "a path of the API"), ("/v1/events", "the method POST")])
+def test_a_wrong_path_or_method_is_told_what_there_is(served: Server, path: str, expected: str):
+    problem = httpx.get(served.url + path, trust_env=False).json()
+    assert problem["detail"] == f"Expected {expected}; /openapi.json has all of them."
+
+
+def test_one_event_outside_the_release_is_told_as_one(served: Server):
+    stray = {"user_id": "stray", "item_id": "not-here", "event_type": "view"}
+    assert push(served, stray)["notes"][0].startswith("1 event is of an item outside")
+    assert push(served, stray, stray)["notes"][0].startswith("2 events are of items outside")
+
+
 def test_a_batch_gives_each_user_the_slate_of_a_single_request(served: Server):
     names = [f"shopper {number}" for number in range(70)]
     request = {"user_ids": ["regular", *names], "pseudonyms": [STRANGER], "k": 4, "exclude": [MILK]}
