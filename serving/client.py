@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -110,6 +111,10 @@ class Aisle:
     timeout: float = 5.0
     retries: int = 3
 
+    def __post_init__(self) -> None:
+        if not self.url.lower().startswith(("http://", "https://")):
+            raise ValueError(f"url: expected http://HOST:PORT or https://HOST, came {self.url!r}.")
+
     def recommend(self, user_id: str | None = None, k: int = 10, **wishes: Any) -> Slate:
         """Return a user's slate, or an anonymous visitor's; `wishes` are those of the API: exclude, filters, context…
 
@@ -166,7 +171,6 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *_: Any) -> None:
         """Follow none."""
-        return
 
 
 class _InTime(urllib.request.HTTPSHandler, urllib.request.HTTPHandler):
@@ -251,10 +255,9 @@ def _asked_pause(retry_after: str | None, attempt: int) -> float:
 
 
 def _problem(error: urllib.error.HTTPError) -> Mapping[str, Any]:
-    try:
+    found = None
+    with suppress(OSError, ValueError, http.client.HTTPException):
         found = json.load(error)
-    except (OSError, ValueError, http.client.HTTPException):
-        found = None
     if error.code in range(300, 400):
         elsewhere = error.headers.get("Location", "elsewhere")
         return {"title": error.reason, "detail": f"The server sends on to {elsewhere}, which is not followed; see url."}
@@ -263,10 +266,9 @@ def _problem(error: urllib.error.HTTPError) -> Mapping[str, Any]:
 
 def _field_errors(found: object) -> tuple[tuple[str, str], ...]:
     """Return pointer and detail of each wrong field; what a proxy in between calls errors has neither."""
-    errors = found if isinstance(found, list) else []
     return tuple(
         (str(each["pointer"]), str(each["detail"]))
-        for each in errors
+        for each in (found if isinstance(found, list) else ())
         if isinstance(each, dict) and {"pointer", "detail"} <= each.keys()
     )
 

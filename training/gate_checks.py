@@ -199,7 +199,7 @@ def _finite_weights(challenger: Contender, module: torch.nn.Module) -> tuple[boo
 def _finite_scores(challenger: Contender, sample: dict[str, np.ndarray]) -> tuple[bool, str]:
     _, scores = _all_scores(challenger, sample)
     bad = int((~np.isfinite(scores)).sum())
-    return bad == 0, f"{bad} of {scores.size} are not finite" if bad else f"{scores.size} scores, all finite"
+    return bad == 0, f"{bad:,} of {scores.size:,} are not finite" if bad else f"{scores.size:,} scores, all finite"
 
 
 def _valid_items(challenger: Contender, sample: dict[str, np.ndarray]) -> tuple[bool, str]:
@@ -220,7 +220,7 @@ def _scores_differ(challenger: Contender, sample: dict[str, np.ndarray]) -> tupl
     _, scores = _all_scores(challenger, sample)
     same = int((scores.max(axis=1) == scores.min(axis=1)).sum())
     empty = int((sample["history_items"].max(axis=1) == 0).sum())
-    return same <= empty, f"{same} of {len(scores)} users get one score for all items"
+    return same <= empty, f"{same:,} of {len(scores):,} users get one score for all items"
 
 
 def _deterministic(challenger: Contender, sample: dict[str, np.ndarray]) -> tuple[bool, str]:

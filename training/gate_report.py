@@ -57,8 +57,9 @@ def picture_of(report: GateReport) -> bytes | None:
 
 
 def _comparison_lines(challenger: str, comparison: Comparison) -> list[str]:
+    chance = "less than 0.1%" if comparison.sign_chance < 0.001 else f"{comparison.sign_chance:.1%}"
     return [
-        f"The same {comparison.users} users, ranked by both model files over the whole catalogue:",
+        f"The same {comparison.users:,} users, ranked by both model files over the whole catalogue:",
         "",
         "| model | NDCG@10 | Recall@10 |",
         "|---|---:|---:|",
@@ -68,8 +69,8 @@ def _comparison_lines(challenger: str, comparison: Comparison) -> list[str]:
         f"Difference in NDCG@10 {comparison.difference:+.4f}; {comparison.confidence:.0%} bounds "
         f"{comparison.low:+.4f} … {comparison.high:+.4f} (paired bootstrap over users); in Recall@10 "
         f"{comparison.recall_low:+.4f} … {comparison.recall_high:+.4f}. "
-        f"Better for {comparison.users_better} users, worse for {comparison.users_worse} "
-        f"(by chance in {comparison.sign_chance:.1%}, sign test).",
+        f"Better for {comparison.users_better:,} users, worse for {comparison.users_worse:,} "
+        f"(by chance in {chance}, sign test).",
         "",
     ]
 
@@ -79,7 +80,7 @@ def _slice_lines(slices: tuple[SliceComparison, ...]) -> list[str]:
     for each in slices:
         verdict = "**fell**" if each.fell else ""
         lines.append(
-            f"| {each.name} | {each.users} | {each.ndcg10:.4f} | {each.incumbent_ndcg10:.4f} | "
+            f"| {each.name} | {each.users:,} | {each.ndcg10:.4f} | {each.incumbent_ndcg10:.4f} | "
             f"{each.low:+.4f} … {each.high:+.4f} | {verdict} |"
         )
     return [*lines, ""]

@@ -59,3 +59,9 @@ def test_a_pause_that_is_no_number_is_passed_over():
     with saying(503, b"", **{"Retry-After": "\u00b2"}) as (url, asked), pytest.raises(RequestRefused, match="503"):
         Aisle(url, retries=1).similar(MILK)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "shop.example", "ftp://shop.example", ""])
+def test_an_address_that_is_none_is_told_before_anything_is_asked(url: str):
+    with pytest.raises(ValueError, match="expected http://HOST:PORT"):
+        Aisle(url)
