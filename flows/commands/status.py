@@ -18,8 +18,9 @@ def command() -> None:
 
 def print_services(settings: Settings, console: Console) -> None:
     """Print the services, each with its state, address and log file, and what to open; no address is ever cut."""
+    states = service_states(settings)
     console.print("Services", style="bold")
-    for state in service_states(settings):
+    for state in states:
         running = "running" if state.running else "stopped"
         _line(console, f"  {state.title:<13} {running:<8} {state.address}")
         _line(console, f"{'':<25}{state.log}")

@@ -13,6 +13,8 @@ from expectations.feature_profile import Counts, Tables, profile_features, profi
 from feature_repo.features import USER_ACTIVITY, USER_AFFINITY, USER_CHANNELS, USER_RHYTHM, FeatureView
 from feature_repo.schema import Column
 
+pytestmark = pytest.mark.slow
+
 FIRST, DAYS = date(2026, 1, 5), 38
 VIEWS = (USER_ACTIVITY, USER_AFFINITY, USER_CHANNELS, USER_RHYTHM)
 RULES = DriftRules()

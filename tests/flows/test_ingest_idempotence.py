@@ -20,6 +20,8 @@ from flows.sources.staging import Export, stage_table
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import LATER, NOW, SALES, end_state, land, land_export, rows_of, sale, write_csv, write_shop
 
+pytestmark = pytest.mark.slow
+
 BAD = sale(sold_at="2026-10-02 11:00:00", line_total="-4")
 #: With a row twice, and one event told in two ways: which of them stays must not hang on their order.
 TWINS = [*SALES, BAD, sale(), sale(qty="1")]
@@ -36,7 +38,6 @@ def test_landing_the_same_export_again_skips_every_window_and_writes_no_version(
     assert {name: lake.table_version(settings, name) for name in before} == before
 
 
-@pytest.mark.slow
 @hypothesis_settings(max_examples=12, deadline=None)
 @given(rows=st.permutations(TWINS))
 def test_the_order_of_the_raw_rows_changes_no_staged_row(rows: list[dict[str, str]]):

@@ -20,6 +20,8 @@ from training import popularity
 from training.dataset import TrainingSet
 from training.model import silent, tiny_settings
 
+pytestmark = pytest.mark.slow
+
 
 def begin(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     """A run on the lake as it is."""

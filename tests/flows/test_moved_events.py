@@ -8,6 +8,8 @@ from flows.settings import Settings
 from tests.flows.test_replay import replay
 from tests.flows.tiny_shop import LATER, MAPPING, Row, land, rows_of, sale, write_shop
 
+pytestmark = pytest.mark.slow
+
 NUMBERED = MAPPING.replace("[events.columns]", '[events.columns]\nevent_id = "number"').replace(
     'event_id = ["user_id", "event_time", "item_id", "event_type"]\n', ""
 )

@@ -4,11 +4,15 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from feature_repo.features import USER_VIEWS
 from flows.feature_tables import build_tables
 from flows.settings import Settings
 from flows.training_set import build_training_tables
 from tests.flows.feature_lake import SERVING, fill_lake
+
+pytestmark = pytest.mark.slow
 
 
 def during(build: Callable[..., Any], *asked: Any) -> tuple[Any, Any, list[str]]:
