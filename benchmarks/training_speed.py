@@ -8,8 +8,7 @@ history masked. Ours runs without text, on IDs alone, as theirs do. The clock ru
 of the epoch at which our validation NDCG@10 passes the peer's final test NDCG@10, validation counted; against it stands
 the peer's time to its best epoch (`ratio`) and to its end (`ratio_whole`). As the two cuts differ, the time until ours
 passes the peer's *validation* NDCG@10 stands beside it (`ratio_same_cut`). A peer whose time is over (`ended`: time)
-is judged by its best weights until then. `--users` takes a part of the users: on 2,000 of them a peer comes to its end
-in minutes, on 22,000 in hours. The last line is JSON.
+is judged by its best weights until then. `--users` takes a part of the users, for a small budget. Last line: JSON.
 """
 
 import contextlib

@@ -190,7 +190,7 @@ def hand_over(record: BackfillRecord, parameters: dict[str, Any]) -> bool:
         DEPLOYMENT,
         parameters=parameters,
         timeout=0,
-        idempotency_key=f"backfill-{record.key}-{record.started_at}-{len(record.done)}",
+        idempotency_key=f"{tag_of(record.key)}-{record.started_at}-{len(record.done)}",
         tags=[tag_of(record.key)],
         as_subflow=False,
     )

@@ -216,8 +216,9 @@ def _request_key(settings: Settings, lake: LakeState) -> str:
 
 def _found(settings: Settings, request: str) -> TrainingTables | None:
     known = _read_requests(settings).get(request)
-    there = known and (_folder(settings, known) / "made_of.json").exists()
-    return _load(_folder(settings, known)) if known and there else None
+    if known and (_folder(settings, known) / "made_of.json").exists():
+        return _load(_folder(settings, known))
+    return None
 
 
 def _read_requests(settings: Settings) -> dict[str, str]:
