@@ -28,6 +28,7 @@ from flows.connection import connect, literal
 from flows.landing import staging_folder
 from flows.settings import load_settings
 from flows.sources.mapping import load_mapping
+from flows.sources.staged_rows import rows_of
 from flows.sources.staging import Export, stage_table
 
 REPORTED_DAYS = 30 * 7
@@ -84,8 +85,8 @@ def _open(source: str, path: Path | None, home: Path, timezone: str) -> duckdb.D
     with staging_folder(settings) as folder:
         for table in ("events", "items"):
             files = stage_table(export, table, folder, settings.pseudonym_key).files
-            names = ", ".join(literal(file) for file in files)
-            connection.execute(f"create table staged_{table} as select * from read_parquet([{names}])")
+            rows = " union all by name ".join(f"select * from {rows_of(connection, file)}" for file in files)
+            connection.execute(f"create table staged_{table} as {rows}")
     connection.execute(f"create view plain as select {EVENT_COLUMNS} from staged_events where event_time is not null")
     connection.execute(f"create view with_channels as select * replace ({MADE_CHANNELS}) from plain")
     connection.execute(

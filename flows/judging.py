@@ -15,6 +15,7 @@ from flows.lake import STAMPS, arrow_dataset
 from flows.settings import Settings
 from flows.sources.mapping import Mapping
 from flows.sources.raw_forms import KEYS, write_forms
+from flows.sources.staged_rows import rows_of
 from flows.sources.staging import StagedTable
 from flows.spool_files import LIVE_SOURCE
 
@@ -91,7 +92,7 @@ def open_staged(connection: duckdb.DuckDBPyConnection, staged: StagedTable, now:
     connection.execute(_NO_RAW.format(staged.table))
     incoming, raw = [_no_rows(staged.table)], [f"select * from loaded_{staged.table}"]
     for file, forms in zip(staged.files, staged.forms or (None,) * len(staged.files), strict=True):
-        read = f"read_parquet({literal(file)}, file_row_number = true)"
+        read = rows_of(connection, file)
         incoming.append(f"select {columns}, _window, _uncast, file_row_number + {offset} as _row from {read}")
         row = f"file_row_number + {offset} as _row, cast(to_json(_raw) as varchar) as raw, {_origin_of(file)} as origin"
         raw += [] if forms else [f"select {row} from {read}"]

@@ -193,7 +193,9 @@ def _read_as(
         given = _mapped_event_type(given, section.event_types)
     target = _sql_type(column)
     if column.dtype == "string":
-        return Expression(_text(section, column.name, f"cast({given} as varchar)", raw))
+        text = f"cast({given} as varchar)"
+        bare = column.name in ("user_id", "item_id") and _NUMBERS.match(dtype)  # no blanks to look for
+        return Expression(text if bare else _text(section, column.name, text, raw))
     if column.dtype == "timestamp":
         read = _time(connection, mapping, section, given, dtype)
     elif column.dtype == "list<string>":

@@ -7,9 +7,10 @@ import duckdb
 
 from expectations.rules import CLOCK_SKEW_DAYS
 from feature_repo.schema import EVENTS
-from flows.connection import literal, quoted
+from flows.connection import quoted
 from flows.sources.mapping import Mapping, Section
 from flows.sources.reading import Raw, number_sql
+from flows.sources.staged_rows import rows_of
 
 #: SQL over a staged event: whether it can be read, is not ahead of the clock and within the contract's bounds.
 _SOUND = " and ".join(
@@ -39,7 +40,7 @@ def open_catalogue_of_events(
     parts, numbers = [], {}
     for section, file in staged:
         parts.append(
-            f"with told as (select *, {_SOUND} as sound from read_parquet({literal(str(file))})) "
+            f"with told as (select *, {_SOUND} as sound from {rows_of(connection, file)}) "
             "select unnest(newest.raw), newest.item_id as _item_id, newest.event_time as _event_time, "
             "newest.event_id as _event_id, newest.sound as _sound from (select arg_max({'raw': _raw, "
             "'item_id': item_id, 'event_time': event_time, 'event_id': event_id, 'sound': sound}, "
@@ -59,9 +60,9 @@ def open_catalogue_of_events(
         for name, number_format in numbers.items()
         if typed.get(name) == "VARCHAR"
     )
-    there = ", ".join(literal(str(file)) for file in others)
+    there = " union all ".join(f"select item_id from {rows_of(connection, file)}" for file in others)
     read = f"replace ({read})" if read else ""
-    lacking = f"where _item_id not in (select item_id from read_parquet([{there}]) where item_id is not null)"
+    lacking = f"where _item_id not in (select item_id from ({there}) where item_id is not null)"
     connection.execute(
         f"create or replace view raw as select * exclude (_event_id, _sound) {read} from of_sections "
         f"{lacking if others else ''} "

@@ -1,12 +1,11 @@
 """Raw rows to staged rows: the contract's columns, pseudonyms in place of user ids, one parquet file a section.
 
-A staged file has the contract's columns and: `_window`, `_uncast` (the first value that could not be read as its
-column's type, or null), and two hashes by which the raw row is found again (raw_forms.py); where a catalogue is made of
-the rows, `_raw` (the raw row as a struct, user ids replaced) itself. It is sorted by its content, so that the order of
-the raw rows changes nothing. Its footer says how the raw rows were read (`origin`), for the quarantine.
+A staged file (staged_rows.py) has the contract's columns and: `_window`, `_uncast` (the first value that could not be
+read as its column's type, or null), and two hashes by which the raw row is found again (raw_forms.py); where a
+catalogue is made of the rows, `_raw` (the raw row as a struct, user ids replaced) itself. It is sorted by its content,
+so that the order of the raw rows changes nothing.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,13 +17,14 @@ import duckdb
 import pyarrow as pa
 
 from feature_repo.schema import pseudonym
-from flows.connection import connect, failure_of, literal
+from flows.connection import connect, failure_of, quoted
 from flows.sources.columns import (
     Expression,
     columns_in,
     contract_expressions,
     over_pseudonyms,
     raw_columns_of,
+    raw_names,
 )
 from flows.sources.event_catalogue import open_catalogue_of_events
 from flows.sources.export_files import files_of
@@ -34,7 +34,8 @@ from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.raw_forms import RawForms, keep_recipe, keyed
 from flows.sources.reading import TEXT_OF, Raw, open_raw
 from flows.sources.row_choice import choose_rows
-from flows.sources.staging_query import constants, in_content_order, raw_row_query, staging_query, within
+from flows.sources.staged_rows import constants, in_content_order, origin_of, write_rows
+from flows.sources.staging_query import derived_columns, raw_row_query, staging_query, within
 from flows.sources.unread import mask_unread
 from flows.sources.user_columns import columns_behind, query_of, user_columns
 
@@ -201,7 +202,7 @@ def hide_users(
     if user is None:
         return expressions, set()
     connection.execute("create or replace table pseudonyms (raw_id varchar, pseudonym varchar)")
-    distinct = connection.cursor().execute(f"select distinct {user.value} from raw r")
+    distinct = connection.cursor().execute(f"select distinct {user.value} from {_rows_that_differ(connection, user)} r")
     while ids := [row[0] for row in distinct.fetchmany(_USERS_AT_ONCE)]:
         made = [name if mapping.pseudonymous or not name else pseudonym(name, key) for name in ids]
         chunk = pa.table({"raw_id": pa.array(ids, pa.string()), "pseudonym": pa.array(made, pa.string())})
@@ -215,6 +216,13 @@ def hide_users(
             if raw_columns_of(connection, value) & users:
                 expressions[name] = Expression(over_pseudonyms(connection, value, users))
     return expressions, users
+
+
+def _rows_that_differ(connection: duckdb.DuckDBPyConnection, user: Expression) -> str:
+    """The raw rows that user ids are to be made of: where one column makes them, each of its values once."""
+    made_of = raw_columns_of(connection, user.value)
+    one = len(made_of) == 1 and made_of <= set(raw_names(connection))
+    return f"(select distinct {quoted(made_of.pop())} from raw)" if one else "raw"
 
 
 def _mask_unread(
@@ -268,28 +276,8 @@ def write_staged(
         keep_recipe(connection, keyed(raw_rows, shown))
         query, columns = keyed(query, shown), "* exclude (_raw)"
     chosen = f"select {columns} from ({query}) where {bounds}"
-    origin = _origin(connection, export.mapping, section, query, users[1])
-    ordered = in_content_order(chosen, section.table, constants(users[0]))
-    # Uncompressed: the file is read a few times and removed.
-    connection.execute(
-        f"copy ({ordered}) to {literal(str(file))} "
-        f"(format parquet, compression uncompressed, kv_metadata {{origin: {literal(origin)}}})"
-    )
-    row = connection.execute("select count(*) from read_parquet(?)", [str(file)]).fetchone()
-    return int(row[0]) if row else 0
-
-
-def _origin(
-    connection: duckdb.DuckDBPyConnection, mapping: Mapping, section: Section, query: str, hidden: set[str]
-) -> str:
-    """How the raw rows were read, as JSON: what a held row needs to be read again."""
-    columns = connection.execute(f"describe select unnest(_raw) from ({query})").fetchall()
-    own = user_columns(connection, section) if hidden else hidden
-    origin = {
-        "section": section.label,
-        "types": {name: dtype for name, dtype, *_ in columns},
-        "pseudonyms": [] if mapping.pseudonymous else sorted(hidden & own),
-        "behind": [] if mapping.pseudonymous else sorted(hidden - own),
-        "private": sorted(name for name, *_ in columns if mapping.is_private(name)),
-    }
-    return json.dumps(origin, sort_keys=True)
+    origin = origin_of(connection, export.mapping, section, query, users[1])
+    alike = constants(users[0])
+    made = derived_columns(export.mapping, section, users[0], alike)
+    ordered = in_content_order(chosen, section.table, alike, made)
+    return write_rows(connection, ordered, file, origin, alike)

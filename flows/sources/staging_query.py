@@ -1,6 +1,5 @@
 """The SQL that turns raw rows into staged rows: event ids, windows, pseudonyms joined in, the raw row kept beside."""
 
-import re
 from collections.abc import Collection
 from datetime import datetime
 
@@ -11,9 +10,8 @@ from flows.sources.mapping import Mapping, Section
 from flows.sources.mapping_keys import MappingError
 from flows.sources.reading import TEXT_OF
 
-#: Made of other columns than the mapping's expression says.
-_MADE_OF_OTHERS = ("event_id", "user_id")
-_CONSTANT = re.compile(r"cast\((?:null|\('(?:[^']|'')*'\)) as [\w\[\]]+\)")
+#: What a mapping that names no event id gives.
+_NO_ID = "cast(null as varchar)"
 _WINDOW_FORMATS = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d", "week": "%Y-%m-%d", "month": "%Y-%m"}
 
 
@@ -46,8 +44,7 @@ def staging_query(
     if "event_id" in outer:
         outer["event_id"] = _event_id(mapping, section, raw_columns)
     selected = ", ".join(f"{value} as {quoted(name)}" for name, value in outer.items())
-    window = _window(mapping.window) if section.table == "events" else "'all'"
-    query = f"select {selected}, {window} as _window, _uncast, _raw from (select {', '.join(inner)} from raw r{join})"
+    query = f"select {selected}, _uncast, _raw from (select {', '.join(inner)} from raw r{join})"
     return _numbered(query) if section.duplicates == "count" and section.table == "events" else query
 
 
@@ -63,32 +60,6 @@ def within(table: str, since: datetime | None, until: datetime | None) -> str:
     sides = ((">=", since), ("<", until))
     bounds = [f"event_time {sign} timestamptz {literal(moment.isoformat())}" for sign, moment in sides if moment]
     return f"event_time is null or ({' and '.join(bounds)})" if bounds and table == "events" else "true"
-
-
-def constants(expressions: dict[str, Expression]) -> dict[str, str]:
-    """The columns that all rows of a section have alike, with their SQL: `'purchase'`, the shop's currency, nulls."""
-    return {
-        name: expression.value
-        for name, expression in expressions.items()
-        if name not in _MADE_OF_OTHERS and not expression.unreadable and _CONSTANT.fullmatch(expression.value)
-    }
-
-
-def in_content_order(query: str, table: str, alike: dict[str, str]) -> str:
-    """The query's rows, sorted by the key (events: their times), then by a hash of all the rest.
-
-    The order hangs on what rows say, not on that of the export. A hash of eight bytes stands for the text of a dozen
-    columns: sorting by the columns themselves costs a fifth of the staging. Rows alike in everything have one hash.
-    Columns that are `alike` in all rows (`constants`) say nothing of the order and are added after it: carried through
-    the sort they cost a quarter of it.
-    """
-    names = [name for name in TABLES[table].column_names if name not in alike]
-    first = ["event_time", "known_at"] if table == "events" else list(TABLES[table].key)
-    order = [quoted(name) for name in first if name in names]
-    order.append(f"hash({', '.join(quoted(name) for name in names if name not in first) or 'null'})")
-    differing = f"* exclude ({', '.join(map(quoted, alike))})" if alike else "*"
-    added = "".join(f", {value} as {quoted(name)}" for name, value in alike.items())
-    return f"select *{added} from (select {differing} from ({query}) order by {', '.join(order)})"
 
 
 def raw_row_query(
@@ -146,6 +117,24 @@ def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) 
             expected = "columns of the events table or of the export"
             raise MappingError(mapping.file, f"{section.label}.event_id", expected, repr(name), shown)
     return f"coalesce({own}, {_hash(mapping, keys)})"
+
+
+def derived_columns(
+    mapping: Mapping, section: Section, expressions: dict[str, Expression], alike: dict[str, str]
+) -> dict[str, str]:
+    """The columns that are made of a staged row's others, as SQL over them: its window, and mostly its event id.
+
+    Not the id that hangs on the export's own, on a raw column, or on how often a row came (it is in the query then).
+    `alike`: SQL of the columns that all rows have alike, which are not there to be read.
+    """
+    made = {"_window": _window(mapping.window) if section.table == "events" else "'all'"}
+    own = set(TABLES["events"].column_names) - {"event_id"}
+    alone = section.table == "events" and expressions["event_id"].value == _NO_ID
+    if alone and section.key and own.issuperset(section.key) and section.duplicates != "count":
+        times = {name: f"epoch_us({quoted(name)})" for name in ("event_time", "known_at")}
+        read = times | {name: value for name, value in alike.items() if name not in times}
+        made["event_id"] = _hash(mapping, [read.get(name, quoted(name)) for name in section.key])
+    return made
 
 
 def _hash(mapping: Mapping, keys: list[str]) -> str:

@@ -17,6 +17,8 @@ from flows.watch_drift import watch_drift
 from flows.watch_policy import WatchPolicy
 from tests.conftest import settings_in
 
+pytestmark = pytest.mark.slow
+
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 LAST = date(2026, 2, 25)
 

@@ -21,6 +21,8 @@ from flows.watch_policy import PolicyError, WatchPolicy, load_policy, policy_pat
 from tests.conftest import settings_in
 from tests.flows.tiny_shop import MAPPING, Row, land, sale, write_shop
 
+pytestmark = pytest.mark.slow
+
 FIRST, DAYS = date(2026, 9, 1), 40
 
 

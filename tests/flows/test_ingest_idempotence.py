@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -18,6 +17,7 @@ from flows.settings import Settings
 from flows.sources.mapping import load_mapping
 from flows.sources.staging import Export, stage_table
 from tests.conftest import settings_in
+from tests.flows.staged_files import rows_in
 from tests.flows.tiny_shop import LATER, NOW, SALES, end_state, land, land_export, rows_of, sale, write_csv, write_shop
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ def _staged(rows: list[dict[str, str]]) -> list[dict[str, object]]:
     with tempfile.TemporaryDirectory() as name:
         mapping = load_mapping(write_shop(Path(name), rows))
         staged = stage_table(Export(mapping), "events", Path(name), b"key")
-        return pq.read_table(staged.files[0]).to_pylist()
+        return rows_in(staged)
 
 
 def test_a_late_event_gets_a_later_known_at_and_the_others_keep_theirs(settings: Settings, tmp_path: Path):

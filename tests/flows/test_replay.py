@@ -30,6 +30,8 @@ from tests.flows.tiny_shop import (
     write_shop,
 )
 
+pytestmark = pytest.mark.slow
+
 STOLEN = sale(sold_at="2026-10-02 12:00:00", action="stolen")
 KNOWS_STOLEN = MAPPING.replace('bought = "purchase"', 'bought = "purchase", stolen = "purchase"')
 TYPES = {"qty": int, "line_total": float}

