@@ -45,7 +45,7 @@ def replay(source: str, selection: Selection) -> ReplayReport:
         mapping,
         selection,
         datetime.now(UTC),
-        lambda table, window, rows: log.info("%s %s: %d rows landed", table, window, rows),
+        lambda table, window, rows: log.info("%s %s: %d row%s landed", table, window, rows, "" if rows == 1 else "s"),
     )
 
 

@@ -18,6 +18,7 @@ from flows.sources.draft_mistaken import taken_by_name
 from flows.sources.draft_numbers import is_read_alone, numbers_alone, price_with_words, read_numbers
 from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import names_persons, tells_of_a_person
+from flows.sources.draft_shelves import shelf_among
 from flows.sources.draft_slots import slots_as_rows
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
 from flows.sources.event_words import likely_meant_by
@@ -123,6 +124,9 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         path = _joined(kinds[0], " > ") if len(kinds) == 1 else ""
         path = path or f"category_path([{', '.join(quoted(column.name) for column in kinds)}])"
         columns.append(("category", path, "likely: by their names, the one with fewest values first"))
+    elif not from_events and (shelf := shelf_among(items)):
+        said = f"unsure: no name says so, but {shelf.filled:,} items share its {shelf.distinct} words"
+        columns.append(("category", shelf.name, said))
     roles = {**guess_roles(items.sample.columns, ("brand", "image")), **items.roles}
     if "brand" in roles and roles["brand"].column.kind == "whole":
         # A name that is looked up by it says more than a number.

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from flows.sources.column_names import plain_words
+from flows.sources.foreign_words import FOREIGN_WORDS, meant_by_signs
 
 #: The shop's words for what a user does, as exports write them.
 EVENT_WORDS = {
@@ -12,7 +13,7 @@ EVENT_WORDS = {
         "view", "viewed", "pv", "click", "detail", "page_view", "pageview", "product_view", "view_item", "item_view",
         "product_viewed", "viewed_product", "view_product", "product_click", "product_clicked", "item_viewed",
         "visit", "browse", "browsing", "play", "played", "watch", "watched", "listen", "listened", "clicked", "seen",
-        "quickview", "clickout",
+        "quickview", "clickout", "look", "looked", "looked_at", "saw", "glance",
     ),
     "add_to_cart": (
         "add_to_cart", "addtocart", "cart", "basket", "add", "cart_add", "add_cart", "add_to_basket", "basket_add",
@@ -132,13 +133,13 @@ _UNSPACED_OFFERS = (
 
 def meant_by(word: str) -> str | None:
     """Our event type for a shop's word or words in any order, or None when we do not know it."""
-    return _meaning(_stems(word))
+    return _meaning(_stems(word)) or meant_by_signs(word)
 
 
 def likely_meant_by(word: str) -> str | None:
     """Our event type for a word that is made of a known one and of what it was done to: product_detail_viewed."""
     stems = _stems(word)
-    if known := _meaning(stems):
+    if known := _meaning(stems) or meant_by_signs(word):
         return known
     left = stems - _DONE_TO - _LOOKED_AT - _NEUTRAL
     if not left and stems & _DONE_TO and stems & _LOOKED_AT:
@@ -217,9 +218,10 @@ def _stem(word: str) -> str:
     return next((form for form in shorter if form in _VOCABULARY), word)
 
 
+_WORDS = {meant: (*words, *FOREIGN_WORDS.get(meant, ())) for meant, words in EVENT_WORDS.items()}
 _VOCABULARY = {
-    *(part for words in EVENT_WORDS.values() for word in words for part in plain_words(word)),
+    *(part for words in _WORDS.values() for word in words for part in plain_words(word)),
     *_NEUTRAL, *_NOT_DONE, *_DONE_TO, *_LOOKED_AT,
 }  # fmt: skip
-_PHRASES = {_stems(word) - _NEUTRAL: meant for meant, words in EVENT_WORDS.items() for word in words}
+_PHRASES = {_stems(word) - _NEUTRAL: meant for meant, words in _WORDS.items() for word in words}
 _SINGLE = {next(iter(stems)): meant for stems, meant in _PHRASES.items() if len(stems) == 1}

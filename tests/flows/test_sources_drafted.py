@@ -100,12 +100,12 @@ def test_every_guess_says_how_sure_it_is_and_why_and_what_else_it_could_be(tmp_p
 def test_what_a_draft_cannot_know_it_says(tmp_path: Path):
     write_csv(
         tmp_path / "log.csv",
-        [{"user": "a", "product": "b", "action": "glance"}, {"user": "a", "product": "c", "action": "buy"}],
+        [{"user": "a", "product": "b", "action": "shrug"}, {"user": "a", "product": "c", "action": "buy"}],
     )
     text = draft_source([str(tmp_path / "log.csv")], "log", tmp_path).text
     assert "# unsure: no column of times was found; models are judged on later days, so each row gets one of" in text
-    assert 'event_types = { "buy" = "purchase", "glance" = "leave_out" }' in text
-    assert "unsure: glance may be something in Aisle's words" in text
+    assert 'event_types = { "buy" = "purchase", "shrug" = "leave_out" }' in text
+    assert "unsure: shrug may be something in Aisle's words" in text
 
 
 def test_a_rehearsal_says_when_the_past_is_too_short_to_train_on(settings: Settings, tmp_path: Path):

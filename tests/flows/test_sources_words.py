@@ -38,6 +38,12 @@ def _deeds(words: list[str]) -> list[dict[str, str]]:
     (("Item Favorited", "Added to Wishlist"), "like"), (("Search Submitted",), "search"),
     (("Payment Failed", "Checkout Started", "Cart Abandoned", "Removed from Cart", "Order Page Viewed",
       "payment_details", "UI App Opened", "session_start", "begin_checkout"), None),
+    (("looked", "Angesehen", "Produktansicht", "consulté", "visualização", "просмотр", "浏览", "閲覧", "조회"), "view"),
+    (("In den Warenkorb", "ajout au panier", "agregar_al_carrito", "добавление в корзину", "加入购物车", "カートに追加",
+      "장바구니", "sepete ekle"), "add_to_cart"),
+    (("gekauft", "achat", "compra", "acquisto", "покупка", "下单", "購入", "구매", "satın alma"), "purchase"),
+    (("收藏", "お気に入り", "избранное", "Favoris"), "like"), (("検索", "Suche", "поиск"), "search"),
+    (("取消收藏", "移出购物车", "待支付"), None),
 ])  # fmt: skip
 def test_words_for_deeds_are_known_in_any_order_and_tense(words: tuple[str, ...], meant: str | None):
     assert {word: likely_meant_by(word) for word in words} == dict.fromkeys(words, meant)
@@ -76,11 +82,11 @@ def test_rare_words_of_many_are_taken_and_the_rest_is_left_out_by_one_condition(
 
 
 def test_a_word_whose_rows_alone_have_orders_is_taken_for_a_purchase_where_no_other_is(tmp_path: Path):
-    rows = [{**row, "order_id": f"o{n}" if row["event_name"] == "Zakup" else ""}
-            for n, row in enumerate(_deeds(["viewed", "Zakup"]))]  # fmt: skip
+    rows = [{**row, "order_id": f"o{n}" if row["event_name"] == "Osto" else ""}
+            for n, row in enumerate(_deeds(["viewed", "Osto"]))]  # fmt: skip
     text, mapping = _draft(tmp_path, rows)
-    assert mapping["events"]["event_types"] == {"Zakup": "purchase", "viewed": "view"}
-    assert "unsure: only rows of Zakup have order_id, so it is taken for a purchase" in text
+    assert mapping["events"]["event_types"] == {"Osto": "purchase", "viewed": "view"}
+    assert "unsure: only rows of Osto have order_id, so it is taken for a purchase" in text
     text, _ = _draft(tmp_path, _deeds(["viewed", "scrolled"]))
     assert "no word means a purchase" in text
 
