@@ -176,13 +176,21 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
         found.append(("unit_price", made, f"{total.said}; taken as the price of the whole line"))
     elif only := price or total:
         found.append(("unit_price", only.column.name, only.said))
-    # A discount of at most 1 is a share, not an amount.
-    if "discount" in roles and (
-        (roles["discount"].column.maximum or 0) > 1 or roles["discount"].column.kind == "whole"
-    ):
-        sign = "-" if (roles["discount"].column.minimum or 0) < 0 else ""
-        found.append(("discount", f"{sign}{quoted(roles['discount'].column.name)}", roles["discount"].said))
+    if "discount" in roles and _is_an_amount(roles["discount"].column):
+        found.append(("discount", _money_off(roles["discount"].column), roles["discount"].said))
     return found
+
+
+def _is_an_amount(column: ColumnProfile) -> bool:
+    """Whether a discount, which may be written below zero, is an amount: one of at most 1 is a share."""
+    return column.kind == "whole" or max(abs(each or 0) for each in (column.minimum, column.maximum)) > 1
+
+
+def _money_off(column: ColumnProfile) -> str:
+    """SQL of a discount that is never below zero: what is written with the other sign takes nothing off."""
+    low, high = column.minimum or 0, column.maximum or 0
+    made = f"-{quoted(column.name)}" if -low > high else quoted(column.name)
+    return f"greatest({made}, 0)" if low < 0 < high else made
 
 
 def _money(guess: Guess | None) -> Guess | None:

@@ -1,11 +1,14 @@
 """What one file of an export seems to be: events, orders, lines, items, users or other, by the roles of its columns."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import glob_of
 from flows.sources.draft_headless import roles_without_names
 from flows.sources.event_words import first_words, meant_by
+from flows.sources.role_names import THING
 from flows.sources.roles import Guess, guess_roles, plain_name, role_of_file
 from flows.sources.sample import Sample
 
@@ -171,11 +174,18 @@ def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
     of_lines = "unnest" in sample.keys and role == "basket_id"
     if column is None or role is None or (column.distinct < column.filled and not of_lines):
         return {}
-    if role in roles and roles[role].column.distinct < roles[role].column.filled:
+    named = roles[role].column if role in roles else None
+    if named is not None and named.distinct < named.filled and not _is_a_property(named, roles):
         return {}
     if role == "basket_id" and "item_id" in roles and not of_lines:
         return {}
     return {role: Guess(role, column, "by the name of its file", "likely")}
+
+
+def _is_a_property(column: ColumnProfile, roles: dict[str, Guess]) -> bool:
+    """Whether a column that is called by a thing alone, `variant`, tells of the things of a catalogue what they are."""
+    of_deeds = roles.keys() & {"user_id", "session_id", "basket_id", "event_type", "quantity"}
+    return column.kind == "text" and not of_deeds and re.fullmatch(THING, plain_name(column.name)) is not None
 
 
 def _order_of_shopify(sample: Sample) -> dict[str, Guess]:

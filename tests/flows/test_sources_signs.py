@@ -1,0 +1,40 @@
+"""What a draft makes of numbers that are written another way: discounts below zero, ids with a spreadsheet's .0."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.settings import Settings
+from tests.flows.drafted_folder import DAYS, draft_folder, rehearse_draft, write_rows
+
+
+def _sales(**columns: list[str]) -> list[dict[str, str]]:
+    """Sixty sales, two lines an order; a column is as many values as it is given, over and over."""
+    common = {"customer_id": [f"c{n}" for n in range(7)], "product_id": [f"p{n}" for n in range(10)]}
+    every = {"order_id": [str(n // 2) for n in range(60)], "sold_at": DAYS, **common, **columns}
+    return [{name: values[row % len(values)] for name, values in every.items()} for row in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("values", "made", "most"),
+    [
+        (["-1.50", "0.00", "-0.20"], '-"RETAIL_DISC"', 1.5),
+        (["-1.50", "0.00", "0.20"], 'greatest(-"RETAIL_DISC", 0)', 1.5),
+        (["1.50", "0.00", "-0.20"], 'greatest("RETAIL_DISC", 0)', 1.5),
+    ],
+)
+def test_a_discount_written_below_zero_is_money_off(
+    settings: Settings, tmp_path: Path, values: list[str], made: str, most: float
+) -> None:
+    write_rows(tmp_path / "sales.csv", _sales(quantity=["1", "2"], sales_value=["3.10", "6.20"], RETAIL_DISC=values))
+    text, mapping = draft_folder(tmp_path)
+    assert mapping["events"]["columns"]["discount"] == made
+    events = rehearse_draft(settings, tmp_path, text)["events"]
+    assert events.rows_held == 0
+    assert {pair.after["discount"] for pair in events.pairs} >= {0.0, most}
+
+
+def test_ids_with_a_spreadsheets_fraction_are_whole_though_their_middle_lies_between_two(tmp_path: Path) -> None:
+    write_rows(tmp_path / "sales.csv", _sales(customer_id=["12346.0", "12347.0", ""]))
+    columns = draft_folder(tmp_path)[1]["events"]["columns"]
+    assert columns["user_id"] == """coalesce(whole("customer_id"), 'guest ' || "order_id")"""
