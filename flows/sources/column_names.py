@@ -38,6 +38,7 @@ _NOUN_FIRST = {
     "phone": "telefone telefono telepon telefon телефон",
     "address": "endereco direccion adresse indirizzo alamat adres адрес",
     "type": "тип tipo typ",
+    "payment": "pagamento pago paiement pembayaran platnosci platnosc оплаты",
     "document": "документа",
     "currency": "moeda moneda devise valuta waluta uang валюта",
 }

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_charges import charges_left_out
 from flows.sources.draft_event_types import event_type_of, one_where, told_roles
 from flows.sources.draft_filled import filled_in, said_once, with_all
 from flows.sources.draft_flags import flags_of
@@ -68,7 +69,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     columns = numbers_alone(columns, plan, guess, roles)
     told = _own_ids(guess, roles) or _duplicates(guess, roles, type_column[1])
-    left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled])
+    left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled, *charges_left_out(guess, roles)])
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flows.connection import literal, quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_flags import word_for_yes
-from flows.sources.event_words import came_back, first_words, not_bought
+from flows.sources.event_words import came_back, first_words, is_open, names_payment, not_bought
 from flows.sources.roles import TIMES, names_status, plain_name
 
 _CALLED_OFF = "cancel|annul|anulac|storn|void|iptal|отмен|キャンセル"
@@ -33,11 +33,13 @@ def undone_by(columns: Sequence[ColumnProfile], told: ColumnProfile | None = Non
     `told`: a status that is known to be one, whatever it is called.
     """
     found: dict[str, Undone] = {}
+    of_payment = any(names_payment(plain_name(each.name)) and any(_said_by(each, told)) for each in columns)
     for column in [*([told] if told else []), *columns]:
         if column.name in found:
             continue
-        status = column is told or (names_status(column.name) and column.kind == "text")
-        back, offered = not_bought(plain_name(column.name), column.words) if status else ([], [])
+        back, offered = _said_by(column, told)
+        if of_payment and not names_payment(plain_name(column.name)):
+            offered = [word for word in offered if not is_open(word)]
         if back or offered:
             bought = tuple(sorted(column.words - {*back, *offered}))
             # Where the only words are of returns, a row that has any came back.
@@ -47,6 +49,12 @@ def undone_by(columns: Sequence[ColumnProfile], told: ColumnProfile | None = Non
         elif said := _flagged(column):
             found[column.name] = Undone(column, said, "")
     return sorted(found.values(), key=lambda each: not each.bought)
+
+
+def _said_by(column: ColumnProfile, told: ColumnProfile | None) -> tuple[list[str], list[str]]:
+    """The words of a column, if it is a status, that say what came back, and those of what was not bought so far."""
+    status = column is told or (names_status(column.name) and column.kind == "text")
+    return not_bought(plain_name(column.name), column.words) if status else ([], [])
 
 
 def unread_status(columns: Sequence[ColumnProfile]) -> str:

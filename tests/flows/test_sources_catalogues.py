@@ -24,3 +24,33 @@ def test_users_are_of_the_file_that_is_called_after_what_is_known_of_them(tmp_pa
     for name, told in (("test_format1", "prob"), ("train_format1", "label"), ("user_info_format1", "age_range")):
         write_rows(tmp_path / f"{name}.csv", [{"user_id": f"u{n}", "merchant_id": "1", told: "3"} for n in range(6)])
     assert draft_folder(tmp_path)[1]["users"]["files"] == "user_info_format1.csv"
+
+
+def test_lines_of_postage_and_fees_are_no_things_to_recommend(settings: Settings, tmp_path: Path) -> None:
+    titles = [
+        "ROSE TEA",
+        "POSTAGE",
+        "MUG",
+        "Bank Charges",
+        "POSTAGE STAMP HOLDER",
+        "Versandkosten",
+        "DELIVERY VAN TOY",
+        "",
+    ]
+    titles += [f"TOY {n}" for n in range(12)]
+    sales = [
+        {"Invoice": str(n // 2), "StockCode": f"S{n % 20}", "Description": titles[n % 20], "Quantity": "2",
+         "InvoiceDate": DAYS[n % 28], "Price": "2.5", "Customer ID": f"c{n % 7}"} for n in range(80)
+    ]  # fmt: skip
+    write_rows(tmp_path / "invoices.csv", sales)
+    text, mapping = draft_folder(tmp_path)
+    assert mapping["events"]["where"] == 'not is_charge("Description")'
+    assert "is no thing: Bank Charges, POSTAGE, Versandkosten" in text
+    tables = rehearse_draft(settings, tmp_path, text)
+    assert (tables["events"].rows, tables["events"].left_out, tables["items"].rows) == (68, 12, 17)
+
+
+def test_what_is_called_as_a_charge_is_kept_where_nothing_is_sold(tmp_path: Path) -> None:
+    watched = [row | {"title": ("Tips", *[f"Film {n}" for n in range(11)])[int(row["item_id"])]} for row in _views()]
+    write_rows(tmp_path / "watched.csv", watched)
+    assert "where" not in draft_folder(tmp_path)[1]["events"]

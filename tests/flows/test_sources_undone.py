@@ -63,6 +63,20 @@ def test_a_day_of_cancelling_and_each_status_say_what_was_called_off(tmp_path: P
     assert _types(mapping, **{**paid, "Financial Status": "pending"}) == "leave_out"
 
 
+def test_where_a_column_tells_of_the_payment_an_open_order_may_be_paid(tmp_path: Path):
+    orders, payments = ("Aberto", "Arquivado", "Arquivado", "Cancelado"), ("Confirmado", "Recusado", "Pendente")
+    mapping = _draft(tmp_path, **{"Status do Pedido": orders})
+    assert _types(mapping, **{"Status do Pedido": "Aberto"}) == "leave_out"
+    mapping = _draft(tmp_path, **{"Status do Pedido": orders, "Status do Pagamento": payments})
+    for order, payment, meant in (
+        ("Aberto", "Confirmado", "purchase"),
+        ("Aberto", "Pendente", "leave_out"),
+        ("Arquivado", "Recusado", "leave_out"),
+        ("Cancelado", "Confirmado", "return"),
+    ):
+        assert _types(mapping, **{"Status do Pedido": order, "Status do Pagamento": payment}) == meant
+
+
 def test_a_receipt_that_was_cancelled_is_no_sale_whatever_its_type(tmp_path: Path):
     mapping = _draft(tmp_path, **{"Receipt type": ("Sale", "Sale", "Refund"), "Status": ("Closed",) * 4 + ("Voided",)})
     assert _types(mapping, **{"Receipt type": "Sale", "Status": "Voided"}) == "return"
@@ -91,7 +105,8 @@ def test_all_rows_of_a_file_of_returns_came_back(tmp_path: Path):
 
 
 def test_words_of_more_languages_say_what_came_back_and_what_is_not_paid():
-    back = ("취소완료", "반품완료", "İptal Edildi", "Zwrot", "Возврат", "Devuelto", "RTO_COMPLETE", "Geannuleerd")
+    back = ("취소완료", "반품완료", "İptal Edildi", "Zwrot", "Возврат", "Devuelto", "RTO_COMPLETE", "Geannuleerd",
+            "Retourniert", "Rückerstattet", "Zurückgesendet")  # fmt: skip
     assert [word for word in back if not came_back(word)] == []
     unpaid = ("결제대기", "未払い", "Awaiting Payment", "on-hold", "Incomplete", "Nieopłacone", "Ожидает оплаты")
     assert [word for word in unpaid if not only_offered(word)] == []
