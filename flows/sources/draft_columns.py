@@ -116,6 +116,8 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
         told = items.roles["title"].said if "names" in items.sample.keys and "title" in items.roles else ""
         columns.append(("title", title, told or "likely: what a shopper reads, by its name and words"))
+    elif from_events and (named := _named_by_words(items)):
+        columns.append(("title", named, "likely: the item is named by words"))
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
@@ -244,6 +246,15 @@ def _titles(items: FileGuess, names: dict[str, ColumnProfile]) -> list[ColumnPro
     if "title" in named:
         titles.insert(0, named["title"].column)
     return titles
+
+
+def _named_by_words(items: FileGuess) -> str:
+    """SQL of the events' item where it is words, which can be read as its title; '' where it is a code."""
+    _, made, _ = item_of_events(items, items.roles)
+    named = items.roles["item_id"].column.name if "item_id" in items.roles else made
+    column = next((each for each in items.sample.columns if each.name == named and each.kind == "text"), None)
+    words = (column.words or {items.sample.examples.get(named, "")}) if column else set()
+    return made if words and all(re.fullmatch(r"[^\W\d_][^\d_]+", word) for word in words) else ""
 
 
 def _title_names(names: dict[str, ColumnProfile]) -> list[str]:

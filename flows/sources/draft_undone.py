@@ -13,6 +13,8 @@ from flows.sources.roles import TIMES, names_status, plain_name
 _CALLED_OFF = "cancel|annul|anulac|storn|void|iptal|отмен|キャンセル"
 #: Names of columns that speak of cancelling and do not say that it was done, or of how many came back.
 _OTHERWISE = "reason|deadline|limit|polic|until|期限|motiv|fee|amount|total|qty|quantity|count|number|by$"
+#: Whose status is none of a sale.
+_OF_OTHERS = "marital|subscri|member|club|loyal|coupon|promo|employ|account|civil|stock"
 #: With more words than these a column is no status.
 _MANY = 20
 
@@ -61,7 +63,7 @@ def unread_status(columns: Sequence[ColumnProfile]) -> str:
     """What a draft says of a status none of whose words or numbers is known for a return; '' where there is none."""
     for column in columns:
         name = plain_name(column.name).removesuffix("_id")
-        few = 1 < column.distinct <= _MANY and column.words
+        few = 1 < column.distinct <= _MANY and column.words and not re.search(_OF_OTHERS, name)
         if few and column.kind in ("text", "whole") and (names_status(name) or name == "current_state"):
             said = first_words(column.words)
             return (

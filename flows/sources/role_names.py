@@ -118,12 +118,14 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 OF_OBJECTS = r"^(category|price|image)_(l\d|level_?\d|name|amount|value|src|url)$"
 #: Roles of which two name patterns are sure.
 TWO_SURE = ("user_id", "item_id", "basket_id")
+#: What a thing was to cost, which need not be what was paid.
+LIST_PRICE = "(^|_)(original|list|regular|old|full|before|awal|rrp|msrp|srp|uvp)(_|$)"
 #: Role → names that go behind the others of the role that are named as well, each group behind the one before.
 BEHIND: dict[str, tuple[str, ...]] = {
     "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device", "^card"),
     "unit_price": (
         "^(price|preis)$",
-        "(^|_)(original|list|regular|old|full|before|awal)(_|$)",
+        LIST_PRICE,
     ),
     "line_total": ("price$",),
 }

@@ -1,6 +1,8 @@
-"""Which file and which of its columns a draft takes for items, their kinds, and users."""
+"""Which files and columns a draft takes for items, their names and kinds, and users; what is no item."""
 
 from pathlib import Path
+
+import pytest
 
 from flows.settings import Settings
 from tests.flows.drafted_folder import DAYS, draft_folder, rehearse_draft, write_rows
@@ -54,3 +56,60 @@ def test_what_is_called_as_a_charge_is_kept_where_nothing_is_sold(tmp_path: Path
     watched = [row | {"title": ("Tips", *[f"Film {n}" for n in range(11)])[int(row["item_id"])]} for row in _views()]
     write_rows(tmp_path / "watched.csv", watched)
     assert "where" not in draft_folder(tmp_path)[1]["events"]
+
+
+@pytest.mark.parametrize("column", ["Item Purchased", "Product Category"])
+def test_an_item_that_is_named_by_words_is_called_by_them(settings: Settings, tmp_path: Path, column: str) -> None:
+    names = ("Blouse", "Rye Bread", "Mug", "Scarf")
+    sold = [{"Customer ID": f"c{n % 7}", column: names[n % 4], "Date": DAYS[n % 28], "Amount": "3"} for n in range(60)]
+    write_rows(tmp_path / "sales.csv", sold)
+    text, mapping = draft_folder(tmp_path)
+    assert mapping["events"]["columns"]["item_id"] == column
+    titles = {pair.after["title"] for pair in rehearse_draft(settings, tmp_path, text)["items"].pairs}
+    assert titles == set(names)
+
+
+def test_kinds_that_are_numbered_through_or_called_in_short_are_kinds(tmp_path: Path) -> None:
+    write_rows(
+        tmp_path / "log.csv", [row | {"cat_id": f"{int(row['item_id']) % 5}", "seller_id": "7"} for row in _views()]
+    )
+    assert draft_folder(tmp_path)[1]["items"]["columns"]["category"] == "cat_id"
+    levels = {
+        "CATEGORY1": ("Food", "Toys"),
+        "CATEGORY1_ID": "12",
+        "CATEGORY2": ("Tea", "Rye", "Dolls"),
+        "CATEGORY3": "ABCDE",
+    }
+    items = [
+        {"item_id": str(n), "ITEMNAME": f"Tea {n}", **{name: of[n % len(of)] for name, of in levels.items()}}
+        for n in range(12)
+    ]
+    write_rows(tmp_path / "items.csv", items)
+    made = draft_folder(tmp_path)[1]["items"]["columns"]["category"]
+    assert made == 'category_path(["CATEGORY1", "CATEGORY2", "CATEGORY3"])'
+
+
+def test_names_and_addresses_that_are_run_together_are_no_traits(tmp_path: Path) -> None:
+    write_rows(tmp_path / "log.csv", _views())
+    people = {
+        "NAMESURNAME": "Ana Kim",
+        "USERBIRTHDATE": "1970-01-01",
+        "ADDRESSTEXT": "Main St",
+        "USERGENDER": "F",
+        "AD_SOYAD": "A K",
+    }
+    write_rows(tmp_path / "users.csv", [{"user_id": f"u{n}", **people} for n in range(12)])
+    mapping = draft_folder(tmp_path)[1]
+    assert mapping["users"]["traits"] == ["USERGENDER"]
+    assert set(mapping["private"]) == set(people) - {"USERGENDER"}
+
+
+def test_a_mail_address_names_a_person_better_than_a_name(tmp_path: Path) -> None:
+    names = ("Ana Kim", "Bo Lee", "Cy Ray")
+    rows = [{"Sipariş Numarası": str(n // 2), "Sipariş Tarihi": f"{1 + n % 28:02}.01.2026 10:00", "Alıcı": names[n % 3],
+             "E-Posta": f"pf+{n % 6}@mail.test", "Stok Kodu": f"S{n % 9}", "Adet": "1"} for n in range(60)]  # fmt: skip
+    write_rows(tmp_path / "orders.csv", rows)
+    text, mapping = draft_folder(tmp_path)
+    assert mapping["events"]["columns"]["user_id"] == "E-Posta"
+    assert mapping["private"] == ["Alıcı"]
+    assert "an address is one person's; Alıcı has names" in text

@@ -38,3 +38,17 @@ def test_ids_with_a_spreadsheets_fraction_are_whole_though_their_middle_lies_bet
     write_rows(tmp_path / "sales.csv", _sales(customer_id=["12346.0", "12347.0", ""]))
     columns = draft_folder(tmp_path)[1]["events"]["columns"]
     assert columns["user_id"] == """coalesce(whole("customer_id"), 'guest ' || "order_id")"""
+
+
+def test_a_recommended_price_is_not_what_was_paid(tmp_path: Path) -> None:
+    rows = [row | {"price": str(int(row["quantity"]) * (3 + int(row["product_id"][1:])))}
+            for row in _sales(quantity=["1", "2", "1"], rrp=["9", "8", "9", "7"])]  # fmt: skip
+    write_rows(tmp_path / "sales.csv", [row | {"rrp": str(12 + int(row["product_id"][1:]))} for row in rows])
+    assert draft_folder(tmp_path)[1]["events"]["columns"]["unit_price"] == '"price" / nullif("quantity", 0)'
+
+
+def test_few_small_numbers_some_of_which_lack_are_no_ratings(tmp_path: Path) -> None:
+    rows = [row | {"material": ("0", "1", "2", "")[n % 4]} for n, row in enumerate(_sales())]
+    lines = [",".join(row[name] for name in ("sold_at", "customer_id", "product_id", "material")) for row in rows]
+    (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
+    assert draft_folder(tmp_path)[1]["events"]["columns"]["event_type"] != "'review'"

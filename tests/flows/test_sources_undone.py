@@ -111,3 +111,18 @@ def test_words_of_more_languages_say_what_came_back_and_what_is_not_paid():
     unpaid = ("결제대기", "未払い", "Awaiting Payment", "on-hold", "Incomplete", "Nieopłacone", "Ожидает оплаты")
     assert [word for word in unpaid if not only_offered(word)] == []
     assert not any(only_offered(word) for word in ("Awaiting Fulfillment", "Processing", "구매확정", "발송완료"))
+
+
+def test_a_flag_of_returns_in_a_file_of_orders_says_what_came_back(tmp_path: Path):
+    rows = [f"{n};2026-02-{1 + n % 28:02};i{n % 9};c{n % 7};{n % 2}" for n in range(60)]
+    (tmp_path / "orders_train.txt").write_text(
+        "orderItemID;orderDate;itemID;customerID;returnShipment\n" + "\n".join(rows)
+    )
+    mapping = tomllib.loads(draft_source([str(tmp_path / "orders_train.txt")], "shop", tmp_path).text)
+    assert (_types(mapping, returnShipment="1"), _types(mapping, returnShipment="0")) == ("return", "purchase")
+
+
+@pytest.mark.parametrize("column", ["Subscription Status", "Coupon_Status", "Marital status"])
+def test_the_status_of_somebody_or_something_else_says_nothing_of_the_sale(tmp_path: Path, column: str):
+    _draft(tmp_path, "orders.csv", **{column: ("Used", "Not Used", "Clicked")})
+    assert column not in draft_source([str(tmp_path / "orders.csv")], "shop", tmp_path).text
