@@ -18,9 +18,10 @@ from flows.sources.draft_links import Lookup
 from flows.sources.draft_mistaken import taken_by_name
 from flows.sources.draft_numbers import is_read_alone, numbers_alone, price_with_words, read_numbers
 from flows.sources.draft_plan import Plan
-from flows.sources.draft_privacy import names_persons, tells_of_a_person
+from flows.sources.draft_privacy import tells_of_a_person
 from flows.sources.draft_slots import slots_as_rows
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
+from flows.sources.draft_titles import title_of, titles_of
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, guess_roles, plain_name
@@ -111,13 +112,9 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         columns.append(("item_id", own_id(items.roles["item_id"].column), items.roles["item_id"].said))
     every = [*items.sample.columns, *(column for each in lookups for column in each.columns())]
     names = {plain_name(column.name): column for column in reversed(every)}
-    titles = _titles(items, names)
-    if titles:
-        title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
-        told = items.roles["title"].said if "names" in items.sample.keys and "title" in items.roles else ""
-        columns.append(("title", title, told or "likely: what a shopper reads, by its name and words"))
-    elif from_events and (named := _named_by_words(items)):
-        columns.append(("title", named, "likely: the item is named by words"))
+    titles = titles_of(items, names)
+    if title := title_of(items, lookups, titles, from_events):
+        columns.append(title)
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
@@ -234,44 +231,6 @@ def _duplicates(guess: FileGuess, roles: dict[str, Guess], made: str) -> list[tu
     if copies:
         return [(f"duplicates: the sample has {copies:,} rows that another one equals", 'duplicates = "once"')]
     return []
-
-
-def _titles(items: FileGuess, names: dict[str, ColumnProfile]) -> list[ColumnProfile]:
-    """The columns that may be an item's title, the likeliest first; where people are told of, a `name` is theirs."""
-    titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
-    named = guess_roles(items.sample.columns, ("title",)) | items.roles
-    if names_persons(items):
-        titles = [column for column in titles if plain_name(column.name) != "name"]
-        named = {role: guess for role, guess in named.items() if plain_name(guess.column.name) != "name"}
-    if "title" in named:
-        titles.insert(0, named["title"].column)
-    return titles
-
-
-def _named_by_words(items: FileGuess) -> str:
-    """SQL of the events' item where it is words, which can be read as its title; '' where it is a code."""
-    _, made, _ = item_of_events(items, items.roles)
-    named = items.roles["item_id"].column.name if "item_id" in items.roles else made
-    column = next((each for each in items.sample.columns if each.name == named and each.kind == "text"), None)
-    words = (column.words or {items.sample.examples.get(named, "")}) if column else set()
-    return made if words and all(re.fullmatch(r"[^\W\d_][^\d_]+", word) for word in words) else ""
-
-
-def _title_names(names: dict[str, ColumnProfile]) -> list[str]:
-    likely = (
-        "product_name",
-        "item_name",
-        "title",
-        "prod_name",
-        "name",
-        "description",
-        "product_title",
-        "product_display_name",
-        "headline",
-        "caption",
-        "sub_commodity_desc",
-    )
-    return [name for name in likely if name in names]
 
 
 def _joined(column: ColumnProfile, sign: str) -> str:

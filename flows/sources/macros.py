@@ -18,6 +18,9 @@ _MACROS = (
     '&lt;', '<'), '&gt;', '>'), '&amp;', '&'), '\\s+', ' ', 'g'))""",
     # whole('17850.0') = '17850': an id that a spreadsheet took for a number
     """create macro whole(id) as regexp_replace(cast(id as varchar), '\\.0+$', '')""",
+    # title_of('samsung', 'electronics.smartphone', 17) = 'Samsung Smartphone 17': of an item without a title
+    """create macro title_of(maker, kind, item) as concat_ws(' ', coalesce(nullif(title_case(concat_ws(' ', maker,
+    trim(replace(regexp_extract(kind, '[^.>/|]+$'), '_', ' ')))), ''), 'Item'), item)""",
     # is_charge('Postage'): whether a line of a sale is of no thing but of its sending, a fee, money off, a correction
     f"""create macro is_charge(title) as
     coalesce(regexp_full_match(lower(trim(title)), '{CHARGES}'), false)""",

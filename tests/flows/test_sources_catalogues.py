@@ -113,3 +113,34 @@ def test_a_mail_address_names_a_person_better_than_a_name(tmp_path: Path) -> Non
     assert mapping["events"]["columns"]["user_id"] == "E-Posta"
     assert mapping["private"] == ["Alıcı"]
     assert "an address is one person's; Alıcı has names" in text
+
+
+def test_an_item_without_a_title_is_called_by_its_maker_and_kind(settings: Settings, tmp_path: Path) -> None:
+    kinds, makers = ("electronics.smart_phone", "food.tea", ""), ("samsung", "luna", "")
+    told = [
+        row | {"category_code": kinds[int(row["item_id"]) % 3], "brand": makers[int(row["item_id"]) % 3]}
+        for row in _views()
+    ]
+    write_rows(tmp_path / "log.csv", told)
+    text, mapping = draft_folder(tmp_path)
+    assert mapping["items"]["columns"]["title"] == 'title_of("brand", "category_code", "item_id")'
+    titles = {pair.after["title"] for pair in rehearse_draft(settings, tmp_path, text)["items"].pairs}
+    assert titles >= {"Samsung Smart Phone 0", "Luna Tea 1", "Item 2"}
+
+
+def test_a_kind_that_is_looked_up_is_in_the_title(settings: Settings, tmp_path: Path) -> None:
+    write_rows(tmp_path / "log.csv", _views())
+    write_rows(tmp_path / "products.csv", [{"item_id": str(n), "product_category": f"kat_{n % 4}"} for n in range(12)])
+    words = [{"product_category": f"kat_{n}", "product_category_english": f"bed_{'abcd'[n]}"} for n in range(4)]
+    write_rows(tmp_path / "translation.csv", words)
+    text, mapping = draft_folder(tmp_path)
+    assert mapping["items"]["columns"]["title"] == 'title_of(null, "product_category_english", "item_id")'
+    assert rehearse_draft(settings, tmp_path, text)["items"].pairs[0].after["title"] == "Bed A 0"
+
+
+def test_codes_of_kinds_and_makers_make_no_title(tmp_path: Path) -> None:
+    codes = [
+        row | {"category": f"c{int(row['item_id']) % 3}9e", "brand_id": f"4d{row['item_id']}a"} for row in _views()
+    ]
+    write_rows(tmp_path / "log.csv", codes)
+    assert "title" not in draft_folder(tmp_path)[1]["items"].get("columns", {})
