@@ -66,13 +66,14 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         NUMBERS,
     ),
     "unit_price": (
-        ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
+        ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|(einzel|stueck|vk|verkaufs|netto|brutto)_?preis|vk|price_each)(_(netto|brutto))?$"
+         "|^preis_((pro|je)_stueck|netto|brutto)$",
          "^(?!.*(\\blog|_log|log_?\\d|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_(unit|item|piece)|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),
     "line_total": (
-        ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
+        ("^(line_?|sub_?)?total$|^(zeilen|positions?)_?(summe|wert|netto|brutto)|^summe$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
          "|^spend$|^dollar_sales$|^sold_for$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
          "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand|fee)).*(total|revenue)(_(amount|price|value))?$|^amount"),

@@ -52,3 +52,24 @@ def test_few_small_numbers_some_of_which_lack_are_no_ratings(tmp_path: Path) -> 
     lines = [",".join(row[name] for name in ("sold_at", "customer_id", "product_id", "material")) for row in rows]
     (tmp_path / "log.csv").write_text("\n".join(lines) + "\n")
     assert draft_folder(tmp_path)[1]["events"]["columns"]["event_type"] != "'review'"
+
+
+@pytest.mark.parametrize(
+    ("price", "total", "made"),
+    [
+        ("VK netto", "Position brutto", '"VK netto"'),
+        ("Einzelpreis (brutto)", "Summe", '"Einzelpreis (brutto)"'),
+        ("Preis pro Stück", "Gesamt", '"Preis pro Stück"'),
+        ("Rabattstufe", "Positionswert", '"Positionswert" / nullif("Menge", 0)'),
+    ],
+)
+def test_german_prices_net_and_gross_are_prices(tmp_path: Path, price: str, total: str, made: str) -> None:
+    rows = _sales(quantity=["1", "2"])
+    sold = [
+        {"Beleg": row["order_id"], "Datum": row["sold_at"], "Kundennummer": row["customer_id"],
+         "Artikelnummer": row["product_id"], "Menge": row["quantity"], price: "2.5",
+         total: str(2.5 * int(row["quantity"]))}
+        for row in rows
+    ]  # fmt: skip
+    write_rows(tmp_path / "belege.csv", sold)
+    assert draft_folder(tmp_path)[1]["events"]["columns"]["unit_price"] in (made, made.strip('"'))
