@@ -176,8 +176,10 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
         found.append(("unit_price", made, f"{total.said}; taken as the price of the whole line"))
     elif only := price or total:
         found.append(("unit_price", only.column.name, only.said))
-    if "discount" in roles and _is_an_amount(roles["discount"].column):
-        found.append(("discount", _money_off(roles["discount"].column), roles["discount"].said))
+    off = roles["discount"].column if "discount" in roles else None
+    # What is taken off an order stands in each of its lines.
+    if off and _is_an_amount(off) and file.sample.amounts.get(off.name) != "order":
+        found.append(("discount", _money_off(off), roles["discount"].said))
     return found
 
 

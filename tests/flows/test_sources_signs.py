@@ -73,3 +73,9 @@ def test_german_prices_net_and_gross_are_prices(tmp_path: Path, price: str, tota
     ]  # fmt: skip
     write_rows(tmp_path / "belege.csv", sold)
     assert draft_folder(tmp_path)[1]["events"]["columns"]["unit_price"] in (made, made.strip('"'))
+
+
+@pytest.mark.parametrize(("lines", "told"), [(("-5", "-5", "0", "0"), False), (("-5", "0", "-2", "-1"), True)])
+def test_what_is_off_an_order_is_not_off_each_of_its_lines(tmp_path: Path, lines: tuple[str, ...], told: bool) -> None:
+    write_rows(tmp_path / "sales.csv", _sales(quantity=["1"], price=["3"], Discount=list(lines)))
+    assert ("discount" in draft_folder(tmp_path)[1]["events"]["columns"]) == told
