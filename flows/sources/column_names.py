@@ -38,6 +38,7 @@ _NOUN_FIRST = {
     "phone": "telefone telefono telepon telefon телефон",
     "address": "endereco direccion adresse indirizzo alamat adres адрес",
     "type": "тип tipo typ",
+    "payment": "pagamento pago paiement pembayaran platnosci platnosc оплаты",
     "document": "документа",
     "currency": "moeda moneda devise valuta waluta uang валюта",
 }
@@ -71,9 +72,9 @@ _SAP = {
 }  # fmt: skip
 #: Words that databases run together in capitals: SALESORDERSTATUS.
 _RUN_TOGETHER = (
-    "account|address|amount|billing|buyer|category|city|code|contact|country|created|creation|currency|customer|datetime"
-    "|date|delivery|description|discount|email|group|invoice|item|key|line|name|net|number|ordered|ordering|order|payment"
-    "|phone|price|product|quantity|requested|sales|shipping|status|street|symbol|time|total|type|unit|user|zip|id"
+    "account|address|amount|billing|birthdate|birth|buyer|category|city|code|contact|country|created|creation|currency|customer|datetime"
+    "|date|delivery|description|discount|email|gender|group|invoice|item|key|line|name|net|number|ordered|ordering|order|payment"
+    "|phone|price|product|quantity|requested|sales|shipping|status|street|surname|symbol|text|time|total|type|unit|user|zip|id"
 )
 _CURRENCIES = (
     "AED|ARS|AUD|BDT|BRL|CAD|CHF|CLP|CNY|COP|CZK|DKK|EGP|EUR|GBP|HKD|HUF|IDR|ILS|INR|JPY|KES|KRW|KZT|LKR|MXN|MYR|NGN|NOK"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_charges import charges_left_out
 from flows.sources.draft_event_types import event_type_of, one_where, told_roles
 from flows.sources.draft_filled import filled_in, said_once, with_all
 from flows.sources.draft_flags import flags_of
@@ -17,10 +18,11 @@ from flows.sources.draft_links import Lookup
 from flows.sources.draft_mistaken import taken_by_name
 from flows.sources.draft_numbers import is_read_alone, numbers_alone, price_with_words, read_numbers
 from flows.sources.draft_plan import Plan
-from flows.sources.draft_privacy import names_persons, tells_of_a_person
+from flows.sources.draft_privacy import tells_of_a_person
 from flows.sources.draft_shelves import shelf_among
 from flows.sources.draft_slots import slots_as_rows
 from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
+from flows.sources.draft_titles import title_of, titles_of
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, guess_roles, plain_name
@@ -69,7 +71,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     columns = numbers_alone(columns, plan, guess, roles)
     told = _own_ids(guess, roles) or _duplicates(guess, roles, type_column[1])
-    left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled])
+    left_out = conditions_of_events(guess, roles, [*flags.conditions, *filled, *charges_left_out(guess, roles)])
     settings = one_where([*time_settings, *type_settings, *left_out, *told])
     return EventsDraft(guess, relation, settings, columns, days)
 
@@ -111,11 +113,9 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
         columns.append(("item_id", own_id(items.roles["item_id"].column), items.roles["item_id"].said))
     every = [*items.sample.columns, *(column for each in lookups for column in each.columns())]
     names = {plain_name(column.name): column for column in reversed(every)}
-    titles = _titles(items, names)
-    if titles:
-        title = f"plain_text({quoted(titles[0].name)})" if titles[0].markup else titles[0].name
-        told = items.roles["title"].said if "names" in items.sample.keys and "title" in items.roles else ""
-        columns.append(("title", title, told or "likely: what a shopper reads, by its name and words"))
+    titles = titles_of(items, names)
+    if title := title_of(items, lookups, titles, from_events):
+        columns.append(title)
     if "description" in items.roles and items.roles["description"].column not in titles[:1]:
         columns.append(
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
@@ -180,13 +180,23 @@ def _amounts(file: FileGuess, roles: dict[str, Guess]) -> list[Drafted]:
         found.append(("unit_price", made, f"{total.said}; taken as the price of the whole line"))
     elif only := price or total:
         found.append(("unit_price", only.column.name, only.said))
-    # A discount of at most 1 is a share, not an amount.
-    if "discount" in roles and (
-        (roles["discount"].column.maximum or 0) > 1 or roles["discount"].column.kind == "whole"
-    ):
-        sign = "-" if (roles["discount"].column.minimum or 0) < 0 else ""
-        found.append(("discount", f"{sign}{quoted(roles['discount'].column.name)}", roles["discount"].said))
+    off = roles["discount"].column if "discount" in roles else None
+    # What is taken off an order stands in each of its lines.
+    if off and _is_an_amount(off) and file.sample.amounts.get(off.name) != "order":
+        found.append(("discount", _money_off(off), roles["discount"].said))
     return found
+
+
+def _is_an_amount(column: ColumnProfile) -> bool:
+    """Whether a discount, which may be written below zero, is an amount: one of at most 1 is a share."""
+    return column.kind == "whole" or max(abs(each or 0) for each in (column.minimum, column.maximum)) > 1
+
+
+def _money_off(column: ColumnProfile) -> str:
+    """SQL of a discount that is never below zero: what is written with the other sign takes nothing off."""
+    low, high = column.minimum or 0, column.maximum or 0
+    made = f"-{quoted(column.name)}" if -low > high else quoted(column.name)
+    return f"greatest({made}, 0)" if low < 0 < high else made
 
 
 def _money(guess: Guess | None) -> Guess | None:
@@ -227,35 +237,6 @@ def _duplicates(guess: FileGuess, roles: dict[str, Guess], made: str) -> list[tu
     if copies:
         return [(f"duplicates: the sample has {copies:,} rows that another one equals", 'duplicates = "once"')]
     return []
-
-
-def _titles(items: FileGuess, names: dict[str, ColumnProfile]) -> list[ColumnProfile]:
-    """The columns that may be an item's title, the likeliest first; where people are told of, a `name` is theirs."""
-    titles = [names[name] for name in _title_names(names) if names[name].kind == "text"]
-    named = guess_roles(items.sample.columns, ("title",)) | items.roles
-    if names_persons(items):
-        titles = [column for column in titles if plain_name(column.name) != "name"]
-        named = {role: guess for role, guess in named.items() if plain_name(guess.column.name) != "name"}
-    if "title" in named:
-        titles.insert(0, named["title"].column)
-    return titles
-
-
-def _title_names(names: dict[str, ColumnProfile]) -> list[str]:
-    likely = (
-        "product_name",
-        "item_name",
-        "title",
-        "prod_name",
-        "name",
-        "description",
-        "product_title",
-        "product_display_name",
-        "headline",
-        "caption",
-        "sub_commodity_desc",
-    )
-    return [name for name in likely if name in names]
 
 
 def _joined(column: ColumnProfile, sign: str) -> str:

@@ -48,16 +48,16 @@ def event_type_of(
         return _told_and_undone(guess, roles, columns)
     if guess.sample.pages:
         return [], ("event_type", "'view'", "likely: each row is a page of a thing that was looked at")
-    if meant_by_file(guess.files[0]) == "return":
+    named = meant_by_file(guess.files[0])
+    if named == "return":
         return [], ("event_type", "'return'", "likely: by the name of the file")
     status = roles["status"].column if "status" in roles else None
-    if (status or _are_sales(roles)) and (undone := undone_by(columns, status)):
+    if (status or _are_sales(roles) or named == "purchase") and (undone := undone_by(columns, status)):
         return _types_by_status(undone, "'purchase'")
     quantity = roles["quantity"].column if "quantity" in roles else None
     if quantity and (quantity.minimum or 0) < 0:
         made = f"case when {quoted(quantity.name)} < 0 then 'return' else 'purchase' end"
         return [], ("event_type", made, "likely: a quantity below zero is a return")
-    named = meant_by_file(guess.files[0])
     if named in (None, "purchase") and _are_sales(roles) and (untold := unread_status(columns)):
         return [], ("event_type", "'purchase'", untold)
     # A file of baskets is of what was bought, not of what lies in a cart; one of details with amounts as well.

@@ -162,7 +162,10 @@ def _take_rating(left: _Left, file: str) -> None:
     ratings = [
         each
         for each in left.columns[1 if few else 2 :]
-        if each.kind in NUMBERS and 1 < each.distinct <= 10 and 0 <= (each.minimum or 0) <= (each.maximum or 99) <= 10
+        if each.kind in NUMBERS
+        and not each.nulls
+        and 1 < each.distinct <= 10
+        and 0 <= (each.minimum or 0) <= (each.maximum or 99) <= 10
     ]
     if ratings and "event_type" not in left.roles and meant_by_file(file) in (None, "review"):
         left.take("rating", ratings[0], "few small numbers, as ratings are")

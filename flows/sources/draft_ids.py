@@ -26,7 +26,8 @@ _MAKERS = {"brand", "company", "manufacturer"}
 
 def own_id(column: ColumnProfile, within: bool = False) -> str:
     """The id as it is; without the .0 of a spreadsheet. `within` a longer expression its name wants quotes."""
-    spread = (column.minimum, column.median, column.maximum)
+    # The middle of two ids may lie half way between them.
+    spread = (column.minimum, None if column.median is None else 2 * column.median, column.maximum)
     if column.kind == "number" and all(each is None or float(each).is_integer() for each in spread):
         return f"whole({quoted(column.name)})"
     return quoted(column.name) if within else column.name

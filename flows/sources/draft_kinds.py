@@ -12,6 +12,8 @@ _CATEGORY_NAMES = (
 )  # fmt: skip
 
 _LEVELS = r"(category_)?(level|lvl|l)_?\d"
+#: A kind by its number, in short: cat_id, cate, sub_cat.
+_SHORT = r"(\w+_)?(cat|cate|subcat)(_?(id|no|code))?"
 #: Words in the names of columns that sort other things: colours, places, people.
 _NO_KINDS = {
     "colour", "color", "city", "state", "country", "region", "user", "customer", "age", "member", "store", "shipping",
@@ -25,8 +27,9 @@ def kinds_among(every: Sequence[ColumnProfile], titles: Collection[ColumnProfile
     found: list[ColumnProfile] = []
     for column in every:
         name = plain_name(column.name)
-        parts = set(name.split("_"))
-        fits = parts & set(_CATEGORY_NAMES) or name.endswith(_CATEGORY_ENDINGS) or re.fullmatch(_LEVELS, name)
+        parts = {part.rstrip("0123456789") for part in name.split("_")}
+        fits = parts & set(_CATEGORY_NAMES) or name.endswith(_CATEGORY_ENDINGS)
+        fits = fits or re.fullmatch(f"{_LEVELS}|{_SHORT}", name)
         if (
             fits
             and not parts & _NO_KINDS

@@ -15,6 +15,9 @@ from flows.sources.role_names import PERSON
 from flows.sources.roles import Guess, guess_roles, plain_name
 from flows.sources.sample import SAMPLE_ROWS, Sample
 
+#: What a file of people may be called behind their name.
+_FACTS = "(info|information|profiles?|data|details?|demographics?|master|features?|attributes?)"
+
 
 @dataclass
 class Plan:
@@ -214,8 +217,9 @@ def _likeliest(guesses: list[FileGuess]) -> list[FileGuess]:
 
 
 def _called_people(guess: FileGuess) -> bool:
-    """Whether a file is called after people: `dim_customers.csv`, not the targets of each of them."""
-    return any(re.search(rf"(^|_){PERSON}s?$", plain_name(Path(file).name.partition(".")[0])) for file in guess.files)
+    """Whether a file is called after people, or what is known of them: not the targets of each of them."""
+    stems = [plain_name(Path(file).name.partition(".")[0]) for file in guess.files]
+    return any(re.search(rf"(^|_){PERSON}s?(_{_FACTS}(_\w+)?)?$", stem) for stem in stems)
 
 
 def _people(orders: FileGuess, users: FileGuess) -> FileGuess | None:

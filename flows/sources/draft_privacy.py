@@ -14,7 +14,7 @@ _WORDS = {
     "strasse", "birth", "birthday", "birthdate", "dob", "iban", "ip", "ipaddress", "firstname", "lastname", "surname",
     "lname", "fname", "geburtsdatum", "vorname", "nachname", "lat", "lng", "latitude", "longitude", "zip", "zipcode",
     "postcode", "postal", "plz", "recipient", "cpf", "cnpj", "инн", "dni", "nif", "ssn", "passport",
-    "documento", "ktp", "npwp", "cashier", "salesperson", "waiter", "kassierer",
+    "documento", "soyad", "soyadi", "adsoyad", "ktp", "npwp", "cashier", "salesperson", "waiter", "kassierer",
 }  # fmt: skip
 #: Words of a column's name that tell of what opens an account or a card.
 _SECRETS = {"password", "passwd", "pwd", "passwort", "salt", "token", "secret", "pan", "cvv"}

@@ -32,7 +32,9 @@ EVENT_WORDS = {
         "gutschrift", "stornorechnung", "reembolsado", "rembourse", "remboursee", "rimborsato", "anulado", "anulada",
         "devuelto", "devolucion", "devolvido", "devolucao", "estornado", "retourne", "retour", "reso", "zwrot",
         "zwrocone", "zwrocono", "возврат", "возвращен", "отмена", "отменено", "iptal", "iade", "geannuleerd",
-        "geretourneerd", "terugbetaald", "zurueckgegeben", "erstattet", "dikembalikan", "rto", "ملغي", "مسترجع",
+        "geretourneerd", "terugbetaald", "zurueckgegeben", "erstattet",
+        "retourniert", "zurueckgesendet", "zurueckgesandt", "rueckerstattet",
+        "gutgeschrieben", "annulliert", "rueckgabe", "widerrufen", "dikembalikan", "rto", "ملغي", "مسترجع",
     ),
     "like": (
         "like", "liked", "wanted", "fav", "favorite", "favourite", "wishlist", "add_to_wishlist", "wishlist_add",
@@ -75,6 +77,16 @@ _OFFERED = {
     "aberto",
     "aberta",
     "incomplete",
+    "recusado",
+    "recusada",
+    "rechazado",
+    "rechazada",
+    "refuse",
+    "refusee",
+    "rifiutato",
+    "rifiutata",
+    "abgelehnt",
+    "declined",
     "impaye",
     "impago",
     "onbetaald",
@@ -86,6 +98,8 @@ _OFFERED = {
     "entwurf",
     "черновик",
 }
+#: Words of an order that is open: where another column tells of the payment, it may be paid all the same.
+_OPEN = {"aberto", "aberta"}
 _WAITING = {"pending", "payment", "awaiting", "wc", "on", "hold", "holded"}
 #: A status that has a word of both waits for money: aguardando pagamento, pendiente de pago.
 _AWAITED = {
@@ -172,6 +186,16 @@ def only_offered(status: str) -> bool:
     return bool(words & _OFFERED) or unpaid or waiting
 
 
+def names_payment(name: str) -> bool:
+    """Whether the plain name of a status is of payments."""
+    return re.search(_OF_PAYMENT, name) is not None
+
+
+def is_open(status: str) -> bool:
+    """Whether a status says that an order is open, which says nothing of its payment."""
+    return bool(set(plain_words(status)) & _OPEN)
+
+
 def not_bought(name: str, words: Iterable[str]) -> tuple[list[str], list[str]]:
     """The words of a status, by its plain name, that say what came back, and those for what was not bought so far.
 
@@ -182,7 +206,7 @@ def not_bought(name: str, words: Iterable[str]) -> tuple[list[str], list[str]]:
     back = [word for word in every if came_back(word)]
     if re.search(_OF_GOODS, name) and not any("paid" in plain_words(word) for word in every):
         return back, []
-    waits = re.search(_OF_PAYMENT, name) is not None
+    waits = names_payment(name)
     left = [word for word in every if word not in back]
     return back, [word for word in left if only_offered(word) or (waits and set(plain_words(word)) & _AWAITED)]
 

@@ -1,12 +1,15 @@
 """What one file of an export seems to be: events, orders, lines, items, users or other, by the roles of its columns."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import glob_of
 from flows.sources.draft_headless import roles_without_names
 from flows.sources.event_words import first_words, meant_by
-from flows.sources.roles import Guess, guess_roles, plain_name, role_of_file
+from flows.sources.role_names import THING
+from flows.sources.roles import Guess, guess_roles, names_list_price, plain_name, role_of_file
 from flows.sources.sample import Sample
 
 EVENT_ROLES = (
@@ -48,7 +51,7 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
         own = _own_id(sample, roles) | _order_of_shopify(sample)
         roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
         roles = _amounts_by_rows(sample, _baskets_of_lines(sample, _without_row_numbers(sample, roles)))
-        roles = roles if "user_id" in roles else {**roles, **_user_by_mail(sample)}
+        roles = {**roles, **(_mail_before_name(sample, roles) if "user_id" in roles else _user_by_mail(sample))}
         roles = _deeds_by_words(sample, roles)
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:
@@ -142,6 +145,21 @@ def _user_by_mail(sample: Sample) -> dict[str, Guess]:
     return {"user_id": Guess("user_id", sample.column(mails[0]), "its values are mail addresses", "unsure")}
 
 
+def _mail_before_name(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
+    """The role of a column of mail addresses in place of one of people's names: two people may be called alike."""
+    user = roles["user_id"]
+    is_name = user.column.kind == "text" and " " in sample.examples.get(user.column.name, "").strip()
+    if not is_name or user.column.name in sample.personal:
+        return {}
+    mails = [sample.column(name) for name in user.others if "@" in sample.examples.get(name, "")]
+    better = [each for each in mails if each.distinct >= user.column.distinct and each.nulls <= user.column.nulls]
+    if not better:
+        return {}
+    others = (user.column.name, *(name for name in user.others if name != better[0].name))
+    why = f"an address is one person's; {user.column.name} has names, {better[0].distinct:,} values"
+    return {"user_id": Guess("user_id", better[0], why, "likely", others)}
+
+
 def _amounts_by_rows(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
     """Roles in which the price of a piece and that of a line are what the rows tell, and neither is an order's."""
     told = {role: each for role in ("unit_price", "line_total") if (each := roles.get(role))}
@@ -155,6 +173,8 @@ def _amounts_by_rows(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess
     for role, what in wanted.items():
         ours = (told[role].column.name, *told[role].others) if role in told else ()
         said = [name for name in names if sample.amounts.get(name) == what]
+        if what == "piece" and "line" in sample.amounts.values():
+            said = [name for name in said if not names_list_price(name)]  # what was paid is told otherwise
         unsaid = [name for name in ours if name not in sample.amounts]
         if chosen := next((name for name in (*said, *unsaid) if name in sample.amounts or not said), None):
             grows = "it grows with the number of pieces" if what == "line" else "it is the same for one piece and more"
@@ -171,11 +191,18 @@ def _own_id(sample: Sample, roles: dict[str, Guess]) -> dict[str, Guess]:
     of_lines = "unnest" in sample.keys and role == "basket_id"
     if column is None or role is None or (column.distinct < column.filled and not of_lines):
         return {}
-    if role in roles and roles[role].column.distinct < roles[role].column.filled:
+    named = roles[role].column if role in roles else None
+    if named is not None and named.distinct < named.filled and not _is_a_property(named, roles):
         return {}
     if role == "basket_id" and "item_id" in roles and not of_lines:
         return {}
     return {role: Guess(role, column, "by the name of its file", "likely")}
+
+
+def _is_a_property(column: ColumnProfile, roles: dict[str, Guess]) -> bool:
+    """Whether a column that is called by a thing alone, `variant`, tells of the things of a catalogue what they are."""
+    of_deeds = roles.keys() & {"user_id", "session_id", "basket_id", "event_type", "quantity"}
+    return column.kind == "text" and not of_deeds and re.fullmatch(THING, plain_name(column.name)) is not None
 
 
 def _order_of_shopify(sample: Sample) -> dict[str, Guess]:

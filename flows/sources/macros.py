@@ -2,6 +2,8 @@
 
 import duckdb
 
+from flows.sources.charge_words import CHARGES
+
 _MACROS = (
     # title_case('ROSE tea') = 'Rose Tea'
     """create macro title_case(words) as array_to_string(list_transform(
@@ -16,6 +18,12 @@ _MACROS = (
     '&lt;', '<'), '&gt;', '>'), '&amp;', '&'), '\\s+', ' ', 'g'))""",
     # whole('17850.0') = '17850': an id that a spreadsheet took for a number
     """create macro whole(id) as regexp_replace(cast(id as varchar), '\\.0+$', '')""",
+    # title_of('samsung', 'electronics.smartphone', 17) = 'Samsung Smartphone 17': of an item without a title
+    """create macro title_of(maker, kind, item) as concat_ws(' ', coalesce(nullif(title_case(concat_ws(' ', maker,
+    trim(replace(regexp_extract(kind, '[^.>/|]+$'), '_', ' ')))), ''), 'Item'), item)""",
+    # is_charge('Postage'): whether a line of a sale is of no thing but of its sending, a fee, money off, a correction
+    f"""create macro is_charge(title) as
+    coalesce(regexp_full_match(lower(trim(title)), '{CHARGES}'), false)""",
     # value_of('[{"key": "page", "value": {"string_value": "/a"}}]', 'page') = '/a': out of a list of keys and values,
     # as Google Analytics writes them
     """create macro value_of_pair(pair) as coalesce(json_extract_string(pair, '$.value.string_value'),

@@ -66,13 +66,14 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         NUMBERS,
     ),
     "unit_price": (
-        ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|einzel_?preis|stueck_?preis|price_each)$",
+        ("^(unit_?|(order_)?line_?(item_?)?|einzel|item_?)?(price|preis)$|^(line_?)?item_?cost$|(^|_)(preis_einzel|(einzel|stueck|vk|verkaufs|netto|brutto)_?preis|vk|price_each)(_(netto|brutto))?$"
+         "|^preis_((pro|je)_stueck|netto|brutto)$",
          "^(?!.*(\\blog|_log|log_?\\d|rate|range|bucket|tier|level|cost|buy|wholesale)).*(unit_?price|^price|price_per_(unit|item|piece)|(^|_)price(_amount)?$)"
          "|^(product|item|unit)_value$|^(prix|precio|prezzo|preco)|^(msrp|rrp|srp|uvp)(_|$)"),
         NUMBERS,
     ),
     "line_total": (
-        ("^(line_?|sub_?)?total$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
+        ("^(line_?|sub_?)?total$|^(zeilen|positions?)_?(summe|wert|netto|brutto)|^summe$|^sales_(value|price|amount)$|^revenue$|umsatz|^(net_|gross_)?sales$|gesamt|betrag"
          "|^spend$|^dollar_sales$|^sold_for$|^tot(al)?_(sales|price|amount)$|^purchase(_?amount|$)|^store_sales$"
          "|^sales?(_(dollars|usd|eur|amount|value|total))?$|^line_?amount$",
          "^(?!.*(shipping|tax|discount|refund|cost|order|cart|invoice|grand|fee)).*(total|revenue)(_(amount|price|value))?$|^amount"),
@@ -118,12 +119,14 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 OF_OBJECTS = r"^(category|price|image)_(l\d|level_?\d|name|amount|value|src|url)$"
 #: Roles of which two name patterns are sure.
 TWO_SURE = ("user_id", "item_id", "basket_id")
+#: What a thing was to cost, which need not be what was paid.
+LIST_PRICE = "(^|_)(original|list|regular|old|full|before|awal|rrp|msrp|srp|uvp)(_|$)"
 #: Role → names that go behind the others of the role that are named as well, each group behind the one before.
 BEHIND: dict[str, tuple[str, ...]] = {
     "user_id": ("^(anonymous|fullvisitor)", "^cookie", "^device", "^card"),
     "unit_price": (
         "^(price|preis)$",
-        "(^|_)(original|list|regular|old|full|before|awal)(_|$)",
+        LIST_PRICE,
     ),
     "line_total": ("price$",),
 }

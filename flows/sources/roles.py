@@ -11,6 +11,7 @@ from flows.sources.role_names import (
     BASKET,
     BEHIND,
     LATER_TIMES,
+    LIST_PRICE,
     NAMES,
     NUMBERS,
     OF_OBJECTS,
@@ -30,6 +31,7 @@ __all__ = [
     "names_amount",
     "names_item",
     "names_later_time",
+    "names_list_price",
     "names_part",
     "names_status",
     "names_time",
@@ -85,6 +87,11 @@ def names_amount(name: str) -> bool:
     """Whether a column's name is one of a price or of what was paid."""
     patterns = (*NAMES["unit_price"][0], *NAMES["line_total"][0])
     return any(re.search(pattern, plain_name(name)) for pattern in patterns)
+
+
+def names_list_price(name: str) -> bool:
+    """Whether a column's name is one of a price that a thing was to have: the recommended or the former one."""
+    return re.search(LIST_PRICE, plain_name(name)) is not None
 
 
 def names_later_time(name: str) -> bool:

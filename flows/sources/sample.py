@@ -17,7 +17,13 @@ from flows.sources.mapping_keys import ExportRejected
 from flows.sources.reading import format_of, open_raw
 from flows.sources.roles import names_item
 from flows.sources.sample_amounts import amounts_of
-from flows.sources.sample_words import personal_columns, with_every_word, word_that_sells, words_among_numbers
+from flows.sources.sample_words import (
+    charges_of,
+    personal_columns,
+    with_every_word,
+    word_that_sells,
+    words_among_numbers,
+)
 from flows.sources.spreadsheets import heading_of, sheets_of
 from flows.sources.text_signs import look_at_text
 
@@ -69,6 +75,8 @@ class Sample:
     blank: int = 0
     #: Column of addresses → what stands before the item in those of things.
     pages: dict[str, str] = field(default_factory=dict)
+    #: Column of text → some of its values that are of a fee or of postage, and no thing.
+    charges: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""
@@ -170,10 +178,11 @@ def _profiled(connection: duckdb.DuckDBPyConnection, file: str, view: str, look:
     selling = word_that_sells(connection, view, columns)
     texts = [each for each in columns if each.kind == "text" and each.name not in counted]
     behind = {each.name: form for each in texts if (form := _number_behind(connection, view, each))}
-    amounts = amounts_of(connection, view, columns)
+    amounts, charges = amounts_of(connection, view, columns), charges_of(connection, view, texts)
     return Sample(
-        file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling, amounts, blank
-    )
+        file, view, keys, reasons, columns, rows, copies, counted, behind, examples, personal, selling, amounts, blank,
+        charges=charges,
+    )  # fmt: skip
 
 
 def _leave_out_blank_rows(connection: duckdb.DuckDBPyConnection, view: str) -> int:

@@ -35,6 +35,9 @@ def amounts_of(connection: duckdb.DuckDBPyConnection, view: str, columns: Sequen
     if "basket_id" in roles:
         order = quoted(roles["basket_id"].column.name)
         found |= {each.name: "order" for each in amounts if _is_of_order(connection, view, order, item, each)}
+        off = guess_roles(columns, ("discount",)).get("discount")
+        if off and _is_off_orders(connection, view, (order, item), own_number_sql(off.column)):
+            found[off.column.name] = "order"
     return found
 
 
@@ -65,3 +68,14 @@ def _is_of_order(
     )
     orders, alike, values = connection.execute(query).fetchone() or (0, 0, 0)
     return bool(orders >= _ORDERS and alike == orders and values > 2)
+
+
+def _is_off_orders(connection: duckdb.DuckDBPyConnection, view: str, named: tuple[str, str], amount: str) -> bool:
+    """Whether money off is the same in all lines of each order with several things that has any off."""
+    order, item = named
+    query = (
+        f"select count(*), count_if(amounts = 1) from (select count(distinct {amount}) as amounts from {quoted(view)} "
+        f"group by {order} having count(distinct {item}) > 1 and max(abs({amount})) > 0)"
+    )
+    orders, alike = connection.execute(query).fetchone() or (0, 0)
+    return bool(orders >= _ORDERS and alike == orders)

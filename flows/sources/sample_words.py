@@ -14,6 +14,8 @@ from flows.sources.roles import TIMES, guess_roles
 
 #: Words that one column may have at most, and how often each comes at least on average.
 _WORDS, _TIMES_EACH = 200, 3
+#: Values of which more than this share is of charges are of nothing else.
+_CHARGES = 0.2
 #: A column reaches persons when this share of its values does.
 _PERSONAL = 0.5
 #: Up to so many words in the place of numbers may mean nothing, in less than this share of the filled rows.
@@ -78,6 +80,20 @@ def personal_columns(
     )
     shares = connection.execute(f"select {tests} from {quoted(view)}").fetchone() or ()
     return tuple(each.name for each, share in zip(may_be, shares, strict=False) if share > _PERSONAL)
+
+
+def charges_of(
+    connection: duckdb.DuckDBPyConnection, view: str, columns: Sequence[ColumnProfile]
+) -> dict[str, tuple[str, ...]]:
+    """Column → its values that are of postage, fees or discounts, where it has others too; the commonest first."""
+    found = {}
+    for column in columns:
+        name = quoted(column.name)
+        query = f"select trim({name}) from {quoted(view)} where is_charge({name}) group by 1 order by count(*) desc, 1"
+        values = tuple(row[0] for row in connection.execute(query).fetchall())
+        if 0 < len(values) < _CHARGES * column.distinct:
+            found[column.name] = values
+    return found
 
 
 def words_among_numbers(connection: duckdb.DuckDBPyConnection, view: str, names: Sequence[str]) -> list[str]:

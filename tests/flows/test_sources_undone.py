@@ -63,6 +63,20 @@ def test_a_day_of_cancelling_and_each_status_say_what_was_called_off(tmp_path: P
     assert _types(mapping, **{**paid, "Financial Status": "pending"}) == "leave_out"
 
 
+def test_where_a_column_tells_of_the_payment_an_open_order_may_be_paid(tmp_path: Path):
+    orders, payments = ("Aberto", "Arquivado", "Arquivado", "Cancelado"), ("Confirmado", "Recusado", "Pendente")
+    mapping = _draft(tmp_path, **{"Status do Pedido": orders})
+    assert _types(mapping, **{"Status do Pedido": "Aberto"}) == "leave_out"
+    mapping = _draft(tmp_path, **{"Status do Pedido": orders, "Status do Pagamento": payments})
+    for order, payment, meant in (
+        ("Aberto", "Confirmado", "purchase"),
+        ("Aberto", "Pendente", "leave_out"),
+        ("Arquivado", "Recusado", "leave_out"),
+        ("Cancelado", "Confirmado", "return"),
+    ):
+        assert _types(mapping, **{"Status do Pedido": order, "Status do Pagamento": payment}) == meant
+
+
 def test_a_receipt_that_was_cancelled_is_no_sale_whatever_its_type(tmp_path: Path):
     mapping = _draft(tmp_path, **{"Receipt type": ("Sale", "Sale", "Refund"), "Status": ("Closed",) * 4 + ("Voided",)})
     assert _types(mapping, **{"Receipt type": "Sale", "Status": "Voided"}) == "return"
@@ -91,8 +105,24 @@ def test_all_rows_of_a_file_of_returns_came_back(tmp_path: Path):
 
 
 def test_words_of_more_languages_say_what_came_back_and_what_is_not_paid():
-    back = ("취소완료", "반품완료", "İptal Edildi", "Zwrot", "Возврат", "Devuelto", "RTO_COMPLETE", "Geannuleerd")
+    back = ("취소완료", "반품완료", "İptal Edildi", "Zwrot", "Возврат", "Devuelto", "RTO_COMPLETE", "Geannuleerd",
+            "Retourniert", "Rückerstattet", "Zurückgesendet")  # fmt: skip
     assert [word for word in back if not came_back(word)] == []
     unpaid = ("결제대기", "未払い", "Awaiting Payment", "on-hold", "Incomplete", "Nieopłacone", "Ожидает оплаты")
     assert [word for word in unpaid if not only_offered(word)] == []
     assert not any(only_offered(word) for word in ("Awaiting Fulfillment", "Processing", "구매확정", "발송완료"))
+
+
+def test_a_flag_of_returns_in_a_file_of_orders_says_what_came_back(tmp_path: Path):
+    rows = [f"{n};2026-02-{1 + n % 28:02};i{n % 9};c{n % 7};{n % 2}" for n in range(60)]
+    (tmp_path / "orders_train.txt").write_text(
+        "orderItemID;orderDate;itemID;customerID;returnShipment\n" + "\n".join(rows)
+    )
+    mapping = tomllib.loads(draft_source([str(tmp_path / "orders_train.txt")], "shop", tmp_path).text)
+    assert (_types(mapping, returnShipment="1"), _types(mapping, returnShipment="0")) == ("return", "purchase")
+
+
+@pytest.mark.parametrize("column", ["Subscription Status", "Coupon_Status", "Marital status"])
+def test_the_status_of_somebody_or_something_else_says_nothing_of_the_sale(tmp_path: Path, column: str):
+    _draft(tmp_path, "orders.csv", **{column: ("Used", "Not Used", "Clicked")})
+    assert column not in draft_source([str(tmp_path / "orders.csv")], "shop", tmp_path).text
