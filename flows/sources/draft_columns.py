@@ -13,7 +13,7 @@ from flows.sources.draft_filled import filled_in, said_once, with_all
 from flows.sources.draft_flags import flags_of
 from flows.sources.draft_ids import conditions_of_events, counted_in_cell, item_of_events, own_id, user_of_events
 from flows.sources.draft_joins import orders_joined
-from flows.sources.draft_kinds import kinds_among
+from flows.sources.draft_kinds import kinds_among, path_of
 from flows.sources.draft_links import Lookup
 from flows.sources.draft_mistaken import taken_by_name
 from flows.sources.draft_numbers import is_read_alone, numbers_alone, price_with_words, read_numbers
@@ -121,7 +121,7 @@ def draft_items(items: FileGuess, lookups: Sequence[Lookup], from_events: bool) 
             ("description", _joined(items.roles["description"].column, " "), items.roles["description"].said)
         )
     if kinds := kinds_among(every, titles):
-        path = _joined(kinds[0], " > ") if len(kinds) == 1 else ""
+        path = path_of(kinds[0]) or _joined(kinds[0], " > ") if len(kinds) == 1 else ""
         path = path or f"category_path([{', '.join(quoted(column.name) for column in kinds)}])"
         columns.append(("category", path, "likely: by their names, the one with fewest values first"))
     elif not from_events and (shelf := shelf_among(items)):

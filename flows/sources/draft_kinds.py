@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 
+from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.roles import plain_name
 
@@ -14,6 +15,8 @@ _CATEGORY_NAMES = (
 _LEVELS = r"(category_)?(level|lvl|l)_?\d"
 #: A kind by its number, in short: cat_id, cate, sub_cat.
 _SHORT = r"(\w+_)?(cat|cate|subcat)(_?(id|no|code))?"
+#: A path of kinds in words, cut by dots.
+_DOTTED = re.compile(r"[^\W\d_][\w-]*(\.[^\W\d_][\w-]*)*")
 #: Words in the names of columns that sort other things: colours, places, people.
 _NO_KINDS = {
     "colour", "color", "city", "state", "country", "region", "user", "customer", "age", "member", "store", "shipping",
@@ -47,6 +50,15 @@ def kinds_among(every: Sequence[ColumnProfile], titles: Collection[ColumnProfile
     if len({re.sub(r"\d+$", "", column.name) for column in chosen}) == 1:
         return lists[:1] or sorted(chosen, key=lambda column: column.name)[:3]  # numbered through, the broadest first
     return lists[:1] or sorted(chosen, key=lambda column: column.distinct)[:3]
+
+
+def path_of(column: ColumnProfile) -> str:
+    """SQL of a category whose words are paths cut by dots, `electronics.audio`; '' for any other."""
+    words = column.words if column.kind == "text" else set()
+    dotted = sum("." in word for word in words)
+    if not dotted or 2 * dotted < len(words) or not all(_DOTTED.fullmatch(word) for word in words):
+        return ""
+    return f"replace({quoted(column.name)}, '.', ' > ')"
 
 
 def _is_flag(column: ColumnProfile) -> bool:

@@ -124,7 +124,9 @@ def test_an_item_without_a_title_is_called_by_its_maker_and_kind(settings: Setti
     write_rows(tmp_path / "log.csv", told)
     text, mapping = draft_folder(tmp_path)
     assert mapping["items"]["columns"]["title"] == 'title_of("brand", "category_code", "item_id")'
-    titles = {pair.after["title"] for pair in rehearse_draft(settings, tmp_path, text)["items"].pairs}
+    items = [pair.after for pair in rehearse_draft(settings, tmp_path, text)["items"].pairs]
+    assert {item.get("category") for item in items} == {"electronics > smart_phone", "food > tea", None}
+    titles = {item["title"] for item in items}
     assert titles >= {"Samsung Smart Phone 0", "Luna Tea 1", "Item 2"}
 
 
