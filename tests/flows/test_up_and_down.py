@@ -36,7 +36,7 @@ def _type(settings: Settings, *words: str) -> str:
 
 
 def _leave_a_backfill_to_the_worker(settings: Settings, shop: str) -> None:
-    """Queue it, twice as people do when nothing seems to happen: no worker is there; then wait until its rows landed."""
+    """Queue it, twice as people do when nothing seems to happen: no worker is there; then wait for its rows."""
     assert stop_daemon(run_folder(settings), "worker")
     words = ("backfill", "--source", shop, "--from", "2026-10-01", "--to", "2026-11-01", "--later")
     first, again = _type(settings, *words), _type(settings, *words)
