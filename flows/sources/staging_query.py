@@ -109,7 +109,7 @@ def _event_id(mapping: Mapping, section: Section, raw_columns: Collection[str]) 
     keys = []
     for name in section.key:
         if name in TABLES["events"].column_names:
-            keys.append(_key_column(name))
+            keys.append(_key_column(name, {"user_id": "_pseudonym"}))
         elif name in raw_columns:
             keys.append(f"_raw.{quoted(name)}")
         else:
@@ -131,9 +131,7 @@ def derived_columns(
     own = set(TABLES["events"].column_names) - {"event_id"}
     alone = section.table == "events" and expressions["event_id"].value == _NO_ID
     if alone and section.key and own.issuperset(section.key) and section.duplicates != "count":
-        times = {name: f"epoch_us({quoted(name)})" for name in ("event_time", "known_at")}
-        read = times | {name: value for name, value in alike.items() if name not in times}
-        made["event_id"] = _hash(mapping, [read.get(name, quoted(name)) for name in section.key])
+        made["event_id"] = _hash(mapping, [_key_column(name, alike) for name in section.key])
     return made
 
 
@@ -142,10 +140,10 @@ def _hash(mapping: Mapping, keys: list[str]) -> str:
     return f"'e_' || left(sha256(concat_ws(chr(31), {', '.join(parts)})), 32)"
 
 
-def _key_column(name: str) -> str:
-    if name == "user_id":
-        return "_pseudonym"
-    return f"epoch_us({quoted(name)})" if name in ("event_time", "known_at") else quoted(name)
+def _key_column(name: str, known: dict[str, str]) -> str:
+    """A column as an id is made of it; `known`: SQL of those that are not read by their name."""
+    value = known.get(name, quoted(name))
+    return f"epoch_us({value})" if name in ("event_time", "known_at") else value
 
 
 def _window(size: str) -> str:

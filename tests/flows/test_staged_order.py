@@ -47,9 +47,9 @@ def test_only_a_bare_value_is_alike_in_all_rows():
 @pytest.mark.parametrize("count", ["", 'duplicates = "count"\n'], ids=["made after the sort", "numbered before it"])
 def test_an_event_id_is_the_hash_of_the_columns_that_the_mapping_names(tmp_path: Path, count: str):
     key = 'event_id = ["user_id", "event_time", "item_id", "event_type"]'
-    named = key.replace("]", ', "currency", "session_id"]\n') + count
+    named = key.replace("]", ', "currency", "session_id", "known_at"]\n') + count
     shop = write_shop(tmp_path, SALES[:1], mapping=MAPPING.replace(key, named))
     (row,) = rows_in(stage_table(Export(load_mapping(shop)), "events", tmp_path, b"key"))
     moment = str(int(row["event_time"].timestamp() * 1_000_000))
-    told = ["corner_shop", row["user_id"], moment, row["item_id"], row["event_type"], "EUR", chr(30)]
+    told = ["corner_shop", row["user_id"], moment, row["item_id"], row["event_type"], "EUR", chr(30), chr(30)]
     assert row["event_id"] == "e_" + hashlib.sha256(chr(31).join(told).encode()).hexdigest()[:32]
