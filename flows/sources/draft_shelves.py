@@ -4,7 +4,7 @@ import re
 
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.file_guess import FileGuess
-from flows.sources.roles import plain_name
+from flows.sources.roles import guess_roles, plain_name
 
 #: Words in the names of columns that sort items by something else than what they are.
 _NO_SHELVES = {
@@ -15,7 +15,7 @@ _NO_SHELVES = {
     "package", "packaging", "origin", "price", "visibility", "shipping", "delivery", "image", "url", "link", "user",
     "customer", "discount", "promo", "campaign", "source", "channel", "device", "flag", "code", "barcode", "ean", "id",
     "format", "description", "title", "name", "label", "note", "comment", "owner", "created", "updated", "by",
-    "license",
+    "license", "company", "designer", "producer",
 }  # fmt: skip
 #: A shelf has at least so many items on average, and a catalogue no more shelves than that.
 _ITEMS_A_SHELF, _SHELVES = 4, 200
@@ -24,7 +24,8 @@ _WORDS = re.compile(r"[^\W\d_][^\d_;|/@<>{}\[\]]{2,39}")
 
 def shelf_among(items: FileGuess) -> ColumnProfile | None:
     """The first column of a catalogue whose few words many items share, and that is taken for nothing else."""
-    taken = {guess.column.name for guess in items.roles.values()}
+    roles = guess_roles(items.sample.columns, ("brand", "image")) | items.roles
+    taken = {guess.column.name for guess in roles.values()}
     return next((column for column in items.sample.columns if column.name not in taken and _is_shelf(column)), None)
 
 

@@ -33,9 +33,10 @@ def test_few_words_that_many_items_share_are_drafted_as_the_category_and_told_as
         ("colour", ("red", "green", "blue")),
         ("regal", ("A-17", "A-18", "B-02")),
         ("regal", ("yes", "no")),
+        ("company", ("Acme Works", "Bolt Brothers", "Curio Makers")),
         ("regal", tuple(f"word{'s' * n}" for n in range(20))),
     ],
-    ids=["colours", "codes", "a flag", "too many"],
+    ids=["colours", "codes", "a flag", "makers", "too many"],
 )
 def test_words_that_sort_items_by_something_else_are_no_category(tmp_path: Path, name: str, words: tuple[str, ...]):
     assert "category" not in tomllib.loads(_draft(tmp_path, name, words))["items"]["columns"]
