@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from flows.connection import quoted
 from flows.sources.draft_columns import EventsDraft, draft_events, draft_items, draft_users
 from flows.sources.draft_links import Lookup
 from flows.sources.draft_numbers import read_prices
@@ -115,10 +114,15 @@ def _inputs(plan: Plan) -> dict[str, FileGuess]:
         found |= {"copies": plan.copies.guess} if plan.lines else {"deeds": plan.events[0], "copies": plan.copies.guess}
     if plan.filled_in:
         found["deeds"] = plan.events[0]
-    if plan.items and (plan.lookups or not _one_row_an_item(plan.items)):
+    if plan.items and _is_joined(plan, plan.items):
         found["products"] = plan.items
         found |= {f"words_{place}": each.guess for place, each in enumerate(plan.lookups, 1)}
     return found
+
+
+def _is_joined(plan: Plan, items: FileGuess) -> bool:
+    """Whether the items are read by SQL, and not as their file has them."""
+    return bool(plan.lookups or items.sample.spread or not _one_row_an_item(items))
 
 
 def _one_row_an_item(items: FileGuess) -> bool:
@@ -131,11 +135,15 @@ def _items(plan: Plan, events: list[EventsDraft], folder: Path) -> list[str]:
         lines = ["# No file of items was given: the catalogue is made of the events.", "[items]", "from_events = true"]
         return [*lines, *_columns_table("items", draft_items(events[0].guess, [], True))]
     lines = [*_about(plan.items), "[items]"]
-    if plan.lookups or not _one_row_an_item(plan.items):
-        joins = "".join(_join(each, f"words_{place}") for place, each in enumerate(plan.lookups, 1))
+    if _is_joined(plan, plan.items):
+        joins = "".join(each.join(f"words_{place}") for place, each in enumerate(plan.lookups, 1))
         item = plan.items.roles["item_id"].column.name
         first = "" if _one_row_an_item(plan.items) else f' qualify row_number() over (partition by "{item}") = 1'
-        lines.append(f"from = {_text(f'select * from products{joins}{first}')}")
+        spread = plan.items.sample.spread
+        made = (
+            spread if spread and not joins else f"select * from {f'({spread})' if spread else 'products'}{joins}{first}"
+        )
+        lines.append(f"from = {_text(made)}")
     else:
         lines += _source(plan.items, None, folder)
     lines += ["[items.columns]", *_columns(draft_items(plan.items, plan.lookups, False))]
@@ -157,16 +165,9 @@ def _leave_out_unused(plan: Plan, items: FileGuess) -> None:
     plan.lookups = kept
 
 
-def _join(lookup: Lookup, name: str) -> str:
-    """SQL that joins a file to the items; columns whose name is taken get another."""
-    renamed = ", ".join(f"{quoted(old)} as {quoted(new)}" for old, new in lookup.renamed.items())
-    joined = f"(select * rename ({renamed}) from {name})" if renamed else name
-    return f" left join {joined} using ({quoted(lookup.column)})"
-
-
 def _lacking_items(plan: Plan, events: list[EventsDraft]) -> list[str]:
     """A second section of items for those that the events name and the file lacks; none where it has all."""
-    if plan.items is None or plan.items.sample.rows >= SAMPLE_ROWS:
+    if plan.items is None or (plan.items.sample.rows >= SAMPLE_ROWS and not plan.items.sample.spread):
         return []
     catalogue = plan.items.roles["item_id"].column
     named = [draft for draft in events if "item_id" in draft.guess.roles]

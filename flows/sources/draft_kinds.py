@@ -13,8 +13,8 @@ _CATEGORY_NAMES = (
 )  # fmt: skip
 
 _LEVELS = r"(category_)?(level|lvl|l)_?\d"
-#: A kind by its number, in short: cat_id, cate, sub_cat.
-_SHORT = r"(\w+_)?(cat|cate|subcat)(_?(id|no|code))?"
+#: A kind in short or run together: cat_id, cate, sub_cat, categoryid.
+_SHORT = r"(\w+_)?(cat|cate|subcat|(sub)?category)(_?(id|no|code|name))?"
 #: A path of kinds in words, cut by dots.
 _DOTTED = re.compile(r"[^\W\d_][\w-]*(\.[^\W\d_][\w-]*)*")
 #: Words in the names of columns that sort other things: colours, places, people.

@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from flows.connection import quoted
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_trees import PATH, Tree, tree_of
 from flows.sources.file_guess import ITEM_ROLES, FileGuess, kind_of
 from flows.sources.roles import Guess, guess_roles, plain_name
 
@@ -100,16 +102,32 @@ def _names(column: ColumnProfile, key: ColumnProfile) -> bool:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A file joined by a column that both have; `renamed`: its column → another name, where one is taken."""
+    """A file joined by a column that both have; `renamed`: its column → another name, where one is taken.
+
+    Its key may be a bare `id` there, renamed to the joined column. `tree`: its rows are kinds within kinds.
+    """
 
     guess: FileGuess
     column: str
     renamed: dict[str, str]
+    tree: Tree | None = None
 
     def columns(self) -> list[ColumnProfile]:
         """The columns that it adds, by the names that they have then."""
-        added = [each for each in self.guess.sample.columns if each.name != self.column]
-        return [replace(each, name=self.renamed.get(each.name, each.name)) for each in added]
+        every = [replace(each, name=self.renamed.get(each.name, each.name)) for each in self.guess.sample.columns]
+        added = [each for each in every if each.name != self.column]
+        if self.tree is None:
+            return added
+        name = self.guess.sample.column(self.tree.name)
+        return [replace(name, name=PATH, kind="text", distinct=name.rows)]
+
+    def join(self, name: str) -> str:
+        """SQL that joins it, by the name of its relation, behind the items."""
+        if self.tree is not None:
+            return self.tree.join(name, self.column)
+        renamed = ", ".join(f"{quoted(old)} as {quoted(new)}" for old, new in self.renamed.items())
+        joined = f"(select * rename ({renamed}) from {name})" if renamed else name
+        return f" left join {joined} using ({quoted(self.column)})"
 
 
 def looked_up(items: FileGuess, others: list[FileGuess]) -> list[Lookup]:
@@ -118,18 +136,34 @@ def looked_up(items: FileGuess, others: list[FileGuess]) -> list[Lookup]:
     columns, titled = list(items.sample.columns), "title" in items.roles
     left = [guess for guess in others if len(guess_roles(guess.sample.columns, ("event_time", "quantity"))) < 2]
     while left:
-        joined = next(((guess, name) for guess in left if (name := _lookup_column(columns, guess))), None)
+        joined = next(((guess, *named) for guess in left if (named := _lookup_columns(columns, guess))), None)
         if joined is None:
             break
-        guess, shared = joined
+        guess, key, shared = joined
         left.remove(guess)
         stem, taken = Path(guess.sample.file).name.partition(".")[0], {each.name for each in columns}
         # Where the items have titles of their own, a bare name is that of the kind or maker looked up.
         taken |= {each.name for each in guess.sample.columns if titled and plain_name(each.name) == "name"}
-        clashing = [each.name for each in guess.sample.columns if each.name != shared and each.name in taken]
-        found.append(Lookup(guess, shared, {name: f"{stem} {name}" for name in clashing}))
+        clashing = [each.name for each in guess.sample.columns if each.name != key and each.name in taken]
+        renamed = {name: f"{stem} {name}" for name in clashing} | ({key: shared} if key != shared else {})
+        found.append(Lookup(guess, shared, renamed, tree_of(guess, guess.sample.column(key))))
         columns += found[-1].columns()
     return found
+
+
+def _lookup_columns(columns: list[ColumnProfile], other: FileGuess) -> tuple[str, str] | None:
+    """The key of a file to look up, and the column that has it: of the same name, or `brand_id` for brands' own id."""
+    if name := _lookup_column(columns, other):
+        return name, name
+    own = next((each for each in other.sample.columns if plain_name(each.name) == "id"), None)
+    if own is None or own.distinct < own.filled or not own.filled:
+        return None
+    stem = plain_name(Path(other.sample.file).name.partition(".")[0])
+    forms = {stem, stem.removesuffix("s"), f"{stem.removesuffix('ies')}y"}
+    forms |= {form.rpartition("_")[2] for form in forms}
+    named = [each for each in columns if plain_name(each.name) in {f"{form}_id" for form in forms}]
+    fits = len(named) == 1 and named[0].share_in(own) >= NEARLY_ALL
+    return (own.name, named[0].name) if fits else None
 
 
 def calendar_of(facts: FileGuess, others: list[FileGuess]) -> FileGuess | None:

@@ -13,6 +13,7 @@ from flows.sources.draft_length import shortened
 from flows.sources.draft_pages import add_pages
 from flows.sources.draft_people import look_at_people
 from flows.sources.draft_plan import Plan, make_plan
+from flows.sources.draft_properties import spread_properties
 from flows.sources.event_words import meant_by_file
 from flows.sources.export_files import head_of
 from flows.sources.file_guess import FileGuess
@@ -43,7 +44,7 @@ def draft_source(patterns: Sequence[str], name: str, folder: Path) -> Draft:
     with tempfile.TemporaryDirectory() as scratch:
         files = files_named(list(patterns))
         samples, empty = _samples(connection, files, Path(scratch))
-        plan = make_plan(samples)
+        plan = make_plan(spread_properties(connection, samples))
         if not plan.events and not (plan.orders and plan.lines):
             seen = "; ".join(f"{Path(each.file).name}: {_columns(each.columns)}" for each in samples)
             raise ExportRejected(

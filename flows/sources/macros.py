@@ -12,6 +12,18 @@ _MACROS = (
     # category_path(['Dairy', null, 'Milk']) = 'Dairy > Milk'
     """create macro category_path(parts) as nullif(
     array_to_string(list_filter(parts, lambda part: part is not null), ' > '), '')""",
+    # category_paths('kinds', 'id', 'parent_id', 'name'): a row a kind, its `path_key` and `category_path`, of kinds
+    # within kinds; a circle of parents ends where it began
+    """create macro category_paths(relation, key, parent, name) as table
+    with recursive kinds as (select cast(struct_extract(t, key) as varchar) as kind,
+    cast(struct_extract(t, name) as varchar) as word,
+    cast(struct_extract(t, parent) as varchar) as above from query_table(relation) as t),
+    paths as (select kind, word as path, above, [kind] as passed from kinds union all
+    select paths.kind, concat_ws(' > ', kinds.word, path), kinds.above, list_append(passed, kinds.kind)
+    from paths join kinds on kinds.kind = paths.above where not list_contains(passed, kinds.kind))
+    select kind as path_key, path as category_path from paths
+    qualify row_number() over (partition by kind order by length(passed) desc) = 1
+    """,
     # plain_text('<b>Salt &amp; Pepper</b>') = 'Salt & Pepper': a title out of a web page
     """create macro plain_text(words) as trim(regexp_replace(replace(replace(replace(replace(replace(replace(
     regexp_replace(words, '<[a-zA-Z/!][^>]*>', ' ', 'g'), '&nbsp;', ' '), '&quot;', '"'), '&#39;', chr(39)),

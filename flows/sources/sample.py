@@ -77,6 +77,8 @@ class Sample:
     pages: dict[str, str] = field(default_factory=dict)
     #: Column of text → some of its values that are of a fee or of postage, and no thing.
     charges: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: Of a file of keys and values: the SQL that makes a row an item of it, out of `products`.
+    spread: str = ""
 
     def column(self, name: str) -> ColumnProfile:
         """The profile of one column."""
