@@ -21,7 +21,7 @@ from flows.sources.draft_plan import Plan
 from flows.sources.draft_privacy import tells_of_a_person
 from flows.sources.draft_shelves import shelf_among
 from flows.sources.draft_slots import slots_as_rows
-from flows.sources.draft_times import Drafted, orders_with_time, time_of_events
+from flows.sources.draft_times import Drafted, lines_with_time, orders_with_time, time_of_events
 from flows.sources.draft_titles import title_of, titles_of
 from flows.sources.event_words import likely_meant_by
 from flows.sources.file_guess import FileGuess
@@ -66,7 +66,7 @@ def draft_events(plan: Plan, guess: FileGuess) -> EventsDraft:
             columns.append((name, own_id(roles[name].column), roles[name].said))
     columns += _amounts(guess, roles)
     for name in ("currency", "text"):
-        if name in roles and not (name == "text" and _is_a_note(roles)):
+        if name in roles and not (name == "text" and _is_no_words_of_one(guess, roles)):
             columns.append((name, roles[name].column.name, roles[name].said))
     columns += taken_by_name([*guess.sample.columns, *beside], {name for name, _, _ in columns})
     columns = numbers_alone(columns, plan, guess, roles)
@@ -91,14 +91,23 @@ def _with_joins(plan: Plan, guess: FileGuess) -> tuple[dict[str, Guess], str | N
     elif not plan.copies and len(plan.events) == 1 and (once := said_once(guess, roles)):
         plan.filled_in, relation = True, filled_in(once, roles["basket_id"].column.name)
         roles = with_all(roles, once)
+    elif not plan.copies and len(plan.events) == 1 and (timed := lines_with_time(guess, roles)):
+        plan.filled_in, relation = True, timed
     if plan.copies:
         relation = (relation or "deeds") + plan.copies.join()
     return roles, relation
 
 
-def _is_a_note(roles: dict[str, Guess]) -> bool:
-    """Whether the text is what was written beside an order, and neither a search nor a review."""
-    return "basket_id" in roles and not re.search(_SAID, plain_name(roles["text"].column.name))
+def _is_no_words_of_one(guess: FileGuess, roles: dict[str, Guess]) -> bool:
+    """Whether the text is what was written beside an order, no search and no review; or that of several users."""
+    return _names_several_users(guess, roles) or (
+        "basket_id" in roles and not re.search(_SAID, plain_name(roles["text"].column.name))
+    )
+
+
+def _names_several_users(guess: FileGuess, roles: dict[str, Guess]) -> bool:
+    """Whether the export has a row for several users, which says once what all of them did."""
+    return "user_id" in roles and guess.sample.keys.get("unnest") == roles["user_id"].column.name
 
 
 def _of_order(orders: FileGuess) -> dict[str, Guess]:
@@ -207,6 +216,8 @@ def _money(guess: Guess | None) -> Guess | None:
 def _own_ids(guess: FileGuess, roles: dict[str, Guess]) -> list[tuple[str, str]]:
     """The setting event_id, where the export numbers its events itself."""
     taken = {role.column.name for role in roles.values()}
+    if _names_several_users(guess, roles):
+        return []
     # rental.csv has a rental_id.
     by_file = f"{plain_name(Path(guess.sample.file).name.partition('.')[0]).removesuffix('s')}_id"
     for column in guess.sample.columns:

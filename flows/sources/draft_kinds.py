@@ -49,7 +49,18 @@ def kinds_among(every: Sequence[ColumnProfile], titles: Collection[ColumnProfile
     lists = [column for column in chosen if column.kind == "list"]
     if len({re.sub(r"\d+$", "", column.name) for column in chosen}) == 1:
         return lists[:1] or sorted(chosen, key=lambda column: column.name)[:3]  # numbered through, the broadest first
-    return lists[:1] or sorted(chosen, key=lambda column: column.distinct)[:3]
+    return lists[:1] or _broad_ones_first(chosen)[:3]
+
+
+def _broad_ones_first(columns: Sequence[ColumnProfile]) -> list[ColumnProfile]:
+    """Columns of kinds, those with few values first; a subcategory never before its category."""
+    above = {plain_name(column.name).replace("_", ""): column.distinct for column in columns}
+
+    def breadth(column: ColumnProfile) -> float:
+        name = plain_name(column.name).replace("_", "")
+        return max(column.distinct, above[name.replace("sub", "")] + 0.5 if above.get(name.replace("sub", "")) else 0)
+
+    return sorted(columns, key=lambda column: breadth(column) if "sub" in plain_name(column.name) else column.distinct)
 
 
 def path_of(column: ColumnProfile) -> str:

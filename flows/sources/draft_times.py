@@ -38,6 +38,8 @@ def time_of_events(
         return settings, ("event_time", column.name, roles["event_time"].said), _days(column)
     if guess is plan.lines and plan.orders and "ordered_at" in orders_with_time(plan.orders):
         return [], ("event_time", "ordered_at", f"unsure: {told}"), _days_of_orders(plan.orders)
+    if lines_with_time(guess, roles):
+        return [], ("event_time", "ordered_at", f"unsure: {told}"), _days_of_orders(guess)
     if of_three := _year_month_day(guess):
         return of_three
     day = _named(guess, "day", "day_no", "day_number")
@@ -143,15 +145,43 @@ def _days_of_orders(orders: FileGuess) -> float:
 
 def orders_with_time(orders: FileGuess) -> str:
     """The orders; where they count days from one order to the next, with a time made of that."""
-    names = {plain_name(column.name): column.name for column in orders.sample.columns}
-    since = next((names[name] for name in names if name.startswith("days_since")), None)
-    if "event_time" in orders.roles or since is None or "user_id" not in orders.roles:
+    counted = _days_between(orders, orders.roles)
+    if counted is None:
         return "orders"
-    user, number = quoted(orders.roles["user_id"].column.name), names.get("order_number", "")
-    hours = next((f"hours := try_cast({quoted(names[name])} as double), " for name in names if "hour" in name), "")
+    since, hours, number = counted
+    user = quoted(orders.roles["user_id"].column.name)
     turn = f"order by try_cast({quoted(number)} as double)" if number else "rows unbounded preceding"
     days = f"sum(coalesce(try_cast({quoted(since)} as double), 0)) over (partition by {user} {turn})"
     return f"(select *, after('2000-01-01', {hours}days := {days}) as ordered_at from orders)"
+
+
+def lines_with_time(guess: FileGuess, roles: dict[str, Guess]) -> str:
+    """SQL of the relation `deeds` with times, where each line of an order says how many days after the last one it was.
+
+    Empty where the lines have times, or do not tell this.
+    """
+    counted = _days_between(guess, roles)
+    if counted is None or not {"basket_id", "item_id"} <= roles.keys():
+        return ""
+    since, hours, number = counted
+    user, basket = (quoted(roles[role].column.name) for role in ("user_id", "basket_id"))
+    # Each of an order's lines brings its part of the days, so that all of them bring them once.
+    days = f"coalesce(try_cast({quoted(since)} as double), 0) / count(*) over (partition by {basket})"
+    turn = f"order by try_cast({quoted(number)} as double)" if number else f"order by {basket}"
+    return (
+        f"select *, after('2000-01-01', {hours}days := round(sum(part_of_days) over (partition by {user} {turn}))) "
+        f"as ordered_at from (select *, {days} as part_of_days from deeds)"
+    )
+
+
+def _days_between(guess: FileGuess, roles: dict[str, Guess]) -> tuple[str, str, str] | None:
+    """What counts the days from one order of a user to the next, SQL of the hour, what numbers the orders or ''."""
+    names = {plain_name(column.name): column.name for column in guess.sample.columns}
+    since = next((names[name] for name in names if name.startswith("days_since")), None)
+    if "event_time" in roles or since is None or "user_id" not in roles:
+        return None
+    hours = next((f"hours := try_cast({quoted(names[name])} as double), " for name in names if "hour" in name), "")
+    return since, hours, names.get("order_number", "")
 
 
 def _can_have_a_clock(column: ColumnProfile) -> bool:

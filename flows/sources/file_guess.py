@@ -7,6 +7,7 @@ from pathlib import Path
 from flows.sources.column_profile import ColumnProfile
 from flows.sources.draft_files import glob_of
 from flows.sources.draft_headless import roles_without_names
+from flows.sources.draft_moments import time_of_deeds
 from flows.sources.event_words import first_words, meant_by
 from flows.sources.role_names import THING
 from flows.sources.roles import Guess, guess_roles, names_list_price, plain_name, role_of_file
@@ -52,7 +53,7 @@ def guess_file(group: list[Sample], every: list[str]) -> FileGuess:
         roles = guess_roles(sample.columns, EVENT_ROLES, own) if own else roles
         roles = _amounts_by_rows(sample, _baskets_of_lines(sample, _without_row_numbers(sample, roles)))
         roles = {**roles, **(_mail_before_name(sample, roles) if "user_id" in roles else _user_by_mail(sample))}
-        roles = _deeds_by_words(sample, roles)
+        roles = _deeds_by_words(sample, time_of_deeds(sample, roles))
     kind, why = kind_of(sample, roles)
     if kind == "items" and "names" not in sample.keys:
         known = {"item_id": roles["item_id"]} if roles["item_id"].why.startswith("by the name of its file") else None

@@ -8,13 +8,15 @@ import duckdb
 from flows.connection import literal, quoted
 from flows.sources.column_times import MOST
 from flows.sources.nested_lists import as_json
-from flows.sources.roles import names_item, names_part, plain_name
+from flows.sources.roles import names_item, names_part, names_user, plain_name
 
 #: Signs that cut a list in one cell.
 _SEPARATORS = (";", "|", ",")
 #: Rows of a column that are looked into.
 _LOOKED_AT = 500
 _FEW = 5
+#: Share of the cells of a column of ids that have several; the others have one.
+_SEVERAL = 0.5
 
 
 def look_for_lists(
@@ -22,6 +24,11 @@ def look_for_lists(
 ) -> bool:
     """Find the column whose list or object names the items, when no column names one; note how it becomes rows."""
     columns = {row[0]: row[1] for row in connection.execute(f"describe {quoted(view)}").fetchall()}
+    users = next((name for name in columns if names_user(name) and _has_several_ids(connection, view, name)), None)
+    if users is not None and any(names_item(name) for name in columns):
+        keys |= {"unnest": users, "separator": ","}
+        reasons["unnest"] = f"{users} has several users, cut by ','; each becomes a row"
+        return True
     listed = [name for name in columns if names_item(name) and _is_list_of_words(connection, view, name, columns[name])]
     if any(names_item(name) for name in columns if name not in listed and not _separator(connection, view, name)):
         return False
@@ -160,6 +167,16 @@ def _is_list_of_words(connection: duckdb.DuckDBPyConnection, view: str, name: st
     plain = f"json_type(v) = 'ARRAY' and not list_has_any({kinds}, ['OBJECT', 'ARRAY'])"
     query = f"select avg(cast(coalesce(case when {plain} then true end, false) as int)) from ({values})"
     return bool(((connection.execute(query).fetchone() or (0,))[0] or 0) > MOST)
+
+
+def _has_several_ids(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> bool:
+    """Whether most cells of a column have several ids, cut by commas: no blanks, a digit in each, which no name has."""
+    several = "regexp_full_match(v, '[\\w-]*\\d[\\w-]*(,[\\w-]*\\d[\\w-]*)+') and not regexp_full_match(v, '\\d+,\\d+')"
+    chosen = (
+        f"select cast({quoted(name)} as varchar) as v from {quoted(view)} where {quoted(name)} is not null limit 2000"
+    )
+    query = f"select avg(cast({several} as int)) from ({chosen})"
+    return bool(((connection.execute(query).fetchone() or (0,))[0] or 0) > _SEVERAL)
 
 
 def _separator(connection: duckdb.DuckDBPyConnection, view: str, name: str) -> str:

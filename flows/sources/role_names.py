@@ -87,7 +87,7 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "currency": (("^currency|^ccy$|_currency$|^waehrung|^devise$|^moneda$|^valuta$",), ("text",)),
     "rating": (("^(rating|stars|score|overall|review_score)$", "_rating$"), NUMBERS),
     "text": (
-        ("^(query|search(_(term|query|text))?|review_(text|body|comment_message)|review|text|comment)$",),
+        ("^(query|search(_(term|query|text))?|reviews?_(text|body|content|comment_message)|review|text|comment)$",),
         ("text",),
     ),
     "status": (("(^|_)(status|state|situation)$",), ("text",)),

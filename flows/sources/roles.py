@@ -35,6 +35,7 @@ __all__ = [
     "names_part",
     "names_status",
     "names_time",
+    "names_user",
     "plain_name",
     "role_of_file",
 ]
@@ -64,6 +65,11 @@ class Guess:
 def names_item(name: str) -> bool:
     """Whether a column's name is one of an item's id."""
     return any(re.search(pattern, plain_name(name)) for pattern in NAMES["item_id"][0][:2])
+
+
+def names_user(name: str) -> bool:
+    """Whether a column's name is surely one of a user's id."""
+    return any(re.search(pattern, plain_name(name)) for pattern in NAMES["user_id"][0][:2])
 
 
 def names_part(name: str) -> bool:

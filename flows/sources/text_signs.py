@@ -130,12 +130,20 @@ def encoding_of(head: bytes) -> str:
                 and _letters_are(text, script)
                 and not (encoding == "cp1251" and _words_are_mixed(text))
             ):
-                return encoding
+                return "gb18030" if encoding == "cp950" and _is_rather_simplified(head) else encoding
     broken = re.findall(r"(?<=[^\W\d_])[³¿¹¶](?=[^\W\d_])", head.decode("cp1252", errors="replace"))
     if len(broken) >= _BROKEN and not _is_torn_utf_8(head):
         return "cp1250"
     western = any(0x80 <= byte <= 0x9F for byte in head) and _decoded(head, "cp1252") is not None
     return "cp1252" if western else "latin-1"
+
+
+def _is_rather_simplified(head: bytes) -> bool:
+    """Whether Chinese bytes are more often common signs of GB 2312 than of Big5, which reads most of them, too."""
+    if _decoded(head, "gb18030") is None:
+        return False
+    first = [pair[0] for pair in re.findall(rb"[\x81-\xfe][\x40-\xfe]", head)]
+    return sum(0xB0 <= byte <= 0xD7 for byte in first) > sum(0xA4 <= byte <= 0xC6 for byte in first)
 
 
 def _decoded(head: bytes, encoding: str) -> str | None:

@@ -48,8 +48,8 @@ def made(server: Server, *scopes: str, **limits: float) -> str:
     key = new_key(server.settings.api_keys_path, "a test", scopes, **limits)
     ping = {"Authorization": f"Bearer {key}"}
     nowhere = f"{server.url}/nothing"
-    wait_until(lambda: httpx.get(nowhere, trust_env=False).status_code == 401, 5)
-    wait_until(lambda: httpx.get(nowhere, headers=ping, trust_env=False).status_code != 401, 5)
+    wait_until(lambda: httpx.get(nowhere, trust_env=False).status_code == 401, 20)
+    wait_until(lambda: httpx.get(nowhere, headers=ping, trust_env=False).status_code != 401, 20)
     return key
 
 
@@ -109,7 +109,7 @@ def test_a_key_is_rotated_while_the_server_runs(server: Server):
     path = server.settings.api_keys_path
     old, new = made(server, "read"), made(server, "read")
     revoke_key(path, old.split("_")[1])
-    wait_until(lambda: post(server, QUESTION, old).status_code == 401, 5)
+    wait_until(lambda: post(server, QUESTION, old).status_code == 401, 20)
     assert post(server, QUESTION, new).status_code == 200
     whole = path.read_text()
     path.write_text(whole[:-20])  # a file that is broken, or gone, opens nothing and closes nothing
@@ -133,7 +133,7 @@ def test_the_command_makes_lists_and_revokes(server: Server, monkeypatch: pytest
     monkeypatch.setenv("AISLE_HOME", str(server.home))
     runner = CliRunner()
     key = runner.invoke(key_command, ["new", "till", "--scope", "read", "--per-minute", "60"]).stdout.strip()
-    wait_until(lambda: post(server, QUESTION, key).status_code == 200, 5)
+    wait_until(lambda: post(server, QUESTION, key).status_code == 200, 20)
     listed = runner.invoke(key_command, ["list"]).stdout
     assert "till" in listed
     assert key not in listed

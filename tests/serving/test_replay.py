@@ -149,4 +149,4 @@ def test_a_log_that_cannot_keep_up_loses_answers_and_counts_them_but_nobody_wait
     log.folder.write_text("in the way")
     start_answer_log(log)
     note_answers(log, batch)
-    wait_until(lambda: metrics.answers_unlogged._value.get() == 1, 5)
+    wait_until(lambda: metrics.answers_unlogged._value.get() == 1, 20)

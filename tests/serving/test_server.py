@@ -263,15 +263,15 @@ def test_rules_are_taken_up_while_serving_and_bad_ones_change_nothing(
         wait_until(lambda: release_of(server) is not None, 30)
         assert rules_id(server) is None
         published, _ = publish_rules(settings, (Rule("block", item=MILK), Rule("pin", item="i12", place=1)))
-        wait_until(lambda: rules_id(server) == published.rules_id, 10)
+        wait_until(lambda: rules_id(server) == published.rules_id, 30)
         assert ids(ask(server, {"user_id": "regular"}))[:2] == ["i12", BREAD]
         publish_tiny(settings, shop, "r20180101-second")
-        wait_until(lambda: release_of(server) == "r20180101-second", 10)
+        wait_until(lambda: release_of(server) == "r20180101-second", 30)
         assert rules_id(server) == published.rules_id, "a new release keeps the rules"
         client, bucket = object_client(settings), settings.object_store.bucket
         client.put_object(Bucket=bucket, Key="rules.json", Body=b'{"schema": 1, "rules": []}')
         log = server.home / "serving.log"
-        wait_until(lambda: "the rules in the store are refused" in log.read_text(), 10)
+        wait_until(lambda: "the rules in the store are refused" in log.read_text(), 30)
         assert rules_id(server) == published.rules_id
         client.delete_object(Bucket=bucket, Key="rules.json")
     away = {"AISLE_S3_ENDPOINT_URL": "http://127.0.0.1:9"}
