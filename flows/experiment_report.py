@@ -100,7 +100,7 @@ def markdown_of(report: ExperimentReport) -> str:
     for header, *rows in report.tables:
         lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
         lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _terms(report.experiment)]) + "\n"
 
 
 def page_of(report: ExperimentReport) -> str:

@@ -13,7 +13,7 @@ from feature_repo.schema import pseudonym
 from flows.answers import land_answers
 from flows.commands.experiment import command
 from flows.experiment_outcomes import outcomes_of
-from flows.experiment_report import page_of, report_of
+from flows.experiment_report import markdown_of, page_of, report_of
 from flows.experiments import Plan, current_experiment, own_key, start_experiment, stop_by_hand, stop_experiment
 from flows.object_client import object_client
 from flows.releases import promote
@@ -86,6 +86,9 @@ def test_the_page_of_a_shadow_tells_of_no_clicks_and_no_verdict_and_dashes_what_
     assert "a click counts" not in page
     assert "The verdict holds" not in page
     assert "<td>champion</td><td>0</td><td>–</td><td>–</td><td>0</td>" in page
+    assert "Share 0.2 of the answers" in markdown_of(report_of(store_settings, experiment)), (
+        "Prefect's page tells it, too"
+    )
     stopped = stop_experiment(store_settings, "seen enough")
     assert f"ended {stopped.stopped_at[:16].replace('T', ' ')} UTC" in page_of(report_of(store_settings, stopped))
 
