@@ -30,6 +30,7 @@ from flows.settings import load_settings
 NONE = "There is no experiment. Start one: aisle experiment start RELEASE_ID --mode shadow"
 _UNWRITTEN = "Serving gives it no traffic any more: {}. `aisle experiment stop`, or the next watch, writes it down."
 _DEFAULTS = Bounds()
+_SHARE, _LENGTH = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, min_open=True)
 
 
 @click.group(name="experiment", cls=CommandGroup)
@@ -51,7 +52,7 @@ def command() -> None:
 @click.option("--mode", type=click.Choice(MODES), default="canary", show_default=True, help="See above.")
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=0.05,
     show_default=True,
     help="Share of users (0-1) who meet the challenger; of answers, in shadow.",
@@ -65,38 +66,38 @@ def command() -> None:
 )
 @click.option(
     "--window-hours",
-    type=float,
+    type=_LENGTH,
     default=24.0,
     show_default=True,
     help="A click counts for the slate that its user saw up to so many hours before.",
 )
 @click.option(
-    "--slow-ms", type=float, default=_DEFAULTS.slow_ms, show_default=True, help="An answer that takes longer is slow."
+    "--slow-ms", type=_LENGTH, default=_DEFAULTS.slow_ms, show_default=True, help="An answer that takes longer is slow."
 )
 @click.option(
     "--most-slow",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.slow,
     show_default=True,
     help="End when more than this share of its answers is slower than --slow-ms.",
 )
 @click.option(
     "--most-errors",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.errors,
     show_default=True,
     help="End when more than this share of its answers fails.",
 )
 @click.option(
     "--more-fallback",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.fallback,
     show_default=True,
     help="End when its share of answers that are not personal is above the champion's by more than this.",
 )
 @click.option(
     "--least-clicks",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.click_through,
     show_default=True,
     help="End when its click-through is below this share of the champion's.",
