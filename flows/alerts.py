@@ -6,6 +6,8 @@ from prefect.artifacts import create_markdown_artifact
 
 @flow(name="report-alert", log_prints=False)
 def report_alert(subject: str, text: str) -> None:
-    """Keep a breach as the artifact `alerts`. Args: `subject`, a shop or a stage; `text`, expected and came."""
-    create_markdown_artifact(key="alerts", markdown=f"**{subject}**\n\n{text}\n", description=f"{subject} breached")
+    """Keep a breach, or a verdict, as the artifact `alerts`. Args: `subject`, what it is of; `text`, what is told."""
+    create_markdown_artifact(
+        key="alerts", markdown=f"**{subject}**\n\n{text}\n", description=f"{subject}: {text}"[:200]
+    )
     get_run_logger().error("%s: %s", subject, text)

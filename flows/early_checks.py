@@ -2,8 +2,9 @@
 
 import difflib
 import re
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from flows import lake
 from flows.feature_source import event_span
@@ -53,9 +54,15 @@ def require_export(
     return export
 
 
-def require_drift_input(settings: Settings, source: str | None) -> None:
-    """Raise PolicyError when watch.toml is wrong, LookupError when the lake (or this shop) has no events."""
-    load_policy(settings)
+def require_drift_input(settings: Settings, source: str | None, day: date | None = None) -> None:
+    """Raise PolicyError when watch.toml is wrong, LookupError when the lake (or this shop) has no events.
+
+    And LookupError of a day that is not over: its tables would be told as usual, as nothing has come yet.
+    """
+    policy = load_policy(settings)
+    today = datetime.now(ZoneInfo(policy.timezone)).date()
+    if day is not None and day >= today:
+        raise LookupError(f"--day: expected a day that is over, came {day}; today is {today} in {policy.timezone}.")
     try:
         lake.watermark(settings, source)
     except LookupError:

@@ -52,8 +52,9 @@ class _User:
 
 def outcomes_of(settings: Settings, experiment: Experiment) -> Outcomes:
     """Read what came of an experiment so far; what serving has logged must have landed."""
-    users, latest = _users(settings, experiment)
-    events = pushed_events(settings, sorted(users))
+    users = _users(settings, experiment)
+    began = min((user.slates[0][0] for user in users.values()), default=datetime.fromisoformat(experiment.started_at))
+    events, latest = pushed_events(settings, sorted(users)), _newest_answer(settings, began)
     latest = max([latest, *(row["known_at"] for rows in events.values() for row in rows)], default=latest)
     window = timedelta(hours=experiment.window_hours)
     order = sorted(users, key=lambda name: (users[name].slates[0][0], name))
@@ -73,8 +74,8 @@ def outcomes_of(settings: Settings, experiment: Experiment) -> Outcomes:
     )
 
 
-def _users(settings: Settings, experiment: Experiment) -> tuple[dict[str, _User], datetime]:
-    """Return who took part, and the newest moment that the log knows."""
+def _users(settings: Settings, experiment: Experiment) -> dict[str, _User]:
+    """Return who took part."""
     wanted = ds.field("experiment_id") == experiment.experiment_id
     columns = ["user_id", "arm", "answered_at", "answer"]
     rows = lake.arrow_dataset(settings, ANSWERS.name).to_table(columns=columns, filter=wanted).to_pylist()
@@ -84,7 +85,14 @@ def _users(settings: Settings, experiment: Experiment) -> tuple[dict[str, _User]
         answer = json.loads(row["answer"])
         items = {item["item_id"]: _choice_of(row["arm"], answer, item["rank"]) for item in answer["slate"]}
         users.setdefault(row["user_id"], _User(row["arm"], [])).slates.append((row["answered_at"], items))
-    return users, (rows[-1]["answered_at"] if rows else datetime.fromisoformat(experiment.started_at))
+    return users
+
+
+def _newest_answer(settings: Settings, since: datetime) -> datetime:
+    """Return the newest moment that the log knows; any answer tells it, also after an experiment's end."""
+    column = ds.field("answered_at")
+    later = lake.arrow_dataset(settings, ANSWERS.name).to_table(columns=["answered_at"], filter=column >= since)
+    return max(later["answered_at"].to_pylist(), default=since)
 
 
 def _choice_of(arm: str, answer: Mapping[str, Any], rank: int) -> str:

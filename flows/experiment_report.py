@@ -13,7 +13,8 @@ from flows.object_client import object_client, plain_errors
 from flows.release_objects import put_object, read_or_none
 from flows.settings import Settings
 from flows.shadow_comparisons import comparison_table, comparisons_of
-from training.experiment_analysis import Verdict, analyse_arms, analyse_preferences
+from training.experiment_analysis import ExperimentAnalysis, Verdict, analyse_arms, analyse_preferences
+from training.sequential import LEAST_OUTCOMES
 
 _COUNTED = ("answers", "errors", "slow", "fallbacks", "clicked")
 _STYLE = (
@@ -37,7 +38,7 @@ class ExperimentReport:
     def headline(self) -> str:
         """The state of the experiment in a few words."""
         experiment = self.experiment
-        state = "running" if experiment.running else f"ended: {experiment.reason}"
+        state = "running" if experiment.running else f"ended: {(experiment.reason or '').rstrip('.')}"
         return f"{experiment.mode} of {experiment.challenger} beside {experiment.champion}, {state}"
 
 
@@ -45,18 +46,20 @@ def report_of(settings: Settings, experiment: Experiment) -> ExperimentReport:
     """Gather and analyse what came of an experiment; what serving has logged must have landed."""
     if experiment.mode == "shadow":
         return _shadow_report(settings, experiment)
-    outcomes = outcomes_of(settings, experiment)
-    tables = (_slates_table(outcomes), _servers_table(experiment, server_counts(settings, experiment)))
+    outcomes, counts = outcomes_of(settings, experiment), server_counts(settings, experiment)
+    common = (_slates_table(outcomes), _servers_table(experiment, counts))
     if experiment.mode == "interleave":
         preferred = outcomes.preferred[outcomes.challenged]
         preference = analyse_preferences(preferred, experiment.planned_users)
         picture = preference_picture(preference, preferred) if len(preferred) else None
-        return ExperimentReport(experiment, preference.verdict, preference.sentence(), tables, picture)
+        return ExperimentReport(experiment, preference.verdict, preference.sentence(), common, picture)
     arms = analyse_arms(outcomes.challenged, outcomes.clicked, experiment.share, experiment.planned_users)
     picture = None
     if len(outcomes.challenged):
         picture = arms_picture(arms, outcomes.challenged, outcomes.clicked, experiment.share)
-    return ExperimentReport(experiment, arms.verdict, arms.sentence(), tables, picture)
+    return ExperimentReport(
+        experiment, arms.verdict, arms.sentence(), (_arms_table(arms), _effect_table(arms), *common), picture
+    )
 
 
 def _shadow_report(settings: Settings, experiment: Experiment) -> ExperimentReport:
@@ -91,13 +94,13 @@ def publish_report(settings: Settings, report: ExperimentReport) -> str:
 
 def markdown_of(report: ExperimentReport) -> str:
     """Return the report as markdown, for an artifact."""
-    lines = [f"# {report.experiment.experiment_id}", "", report.headline + ".", "", f"**{_capital(report.sentence)}**"]
+    lines = [f"# {report.experiment.experiment_id}", "", report.headline + ".", "", f"**{report.sentence}**"]
     if report.picture is not None:
-        lines += ["", f"![effect, evidence and shares, user after user]({data_uri(report.picture)})"]
+        lines += ["", f"![charts of the experiment]({data_uri(report.picture)})"]
     for header, *rows in report.tables:
         lines += ["", f"| {' | '.join(header)} |", "|---|" + "---:|" * (len(header) - 1)]
         lines += [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _terms(report.experiment)]) + "\n"
 
 
 def page_of(report: ExperimentReport) -> str:
@@ -111,39 +114,81 @@ def page_of(report: ExperimentReport) -> str:
         + "</table><p></p>"
         for header, *rows in report.tables
     )
-    picture = "" if report.picture is None else f'<p><img alt="plots" src="{data_uri(report.picture)}"></p>'
+    picture = (
+        ""
+        if report.picture is None
+        else f'<p><img alt="charts of the experiment" src="{data_uri(report.picture)}"></p>'
+    )
     return (
-        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
         f"<title>{escape(experiment.experiment_id)}</title><style>{_STYLE}</style>"
         f"<h1>{escape(experiment.experiment_id)}</h1><p>{escape(report.headline)}.</p>"
-        f"<p><b>{escape(_capital(report.sentence))}</b></p>{picture}{tables}"
-        f"<p>Share {experiment.share:g}, a click counts within {experiment.window_hours:g} h of a user's first slate, "
-        f"started {escape(experiment.started_at[:16])} UTC. The verdict holds however often it is looked at.</p></html>"
+        f"<p><b>{escape(report.sentence)}</b></p>{picture}{tables}<p>{escape(_terms(experiment))}</p></html>"
     )
+
+
+def minute(moment: str) -> str:
+    """Return a kept moment as people read it, to the minute."""
+    return f"{moment[:16].replace('T', ' ')} UTC"
+
+
+def _terms(experiment: Experiment) -> str:
+    """Return what the figures mean: who took part, when, and what counts."""
+    ended = "" if experiment.stopped_at is None else f", ended {minute(experiment.stopped_at)}"
+    when = f"started {minute(experiment.started_at)}{ended}"
+    if experiment.mode == "shadow":
+        return f"Share {experiment.share:g} of the answers, {when}. Nobody sees the challenger, so there is no verdict."
+    return (
+        f"Share {experiment.share:g} of the users, a click counts within {experiment.window_hours:g} h of a user's "
+        f"first slate, {when}. The verdict holds however often it is looked at."
+    )
+
+
+def _arms_table(found: ExperimentAnalysis) -> tuple[tuple[str, ...], ...]:
+    rows = [
+        (name, f"{users:,}", f"{clicked:,}", f"{clicked / users:.2%}" if users else "")
+        for name, users, clicked in zip((CHAMPION, CHALLENGER), found.users, found.outcomes, strict=True)
+    ]
+    return (("users counted, as their window is over", "users", "who clicked", "share"), *rows)
+
+
+def _effect_table(found: ExperimentAnalysis) -> tuple[tuple[str, ...], ...]:
+    """Return the effect; it weighs users by the arms' shares, so it is not quite the difference of the arms."""
+    header = ("effect on the share of users who clicked", "percentage points")
+    told = found.effect_now()
+    if told is None:
+        return (header, (f"told once {LEAST_OUTCOMES} users of each arm have clicked", ""))
+    effect, low, high = (100 * each for each in told)
+    interval = ("interval that holds at all times (95%)", f"{low:+.2f} to {high:+.2f}")
+    return (header, ("estimate", f"{effect:+.2f}"), interval)
 
 
 def _slates_table(outcomes: Outcomes) -> tuple[tuple[str, ...], ...]:
     ours, theirs = int(outcomes.challenged.sum()), int((~outcomes.challenged).sum())
-    rows = [(arm, f"{count:,}") for arm, count in sorted(outcomes.slates.items())]
     return (
-        ("logged", "slates"),
-        *rows,
-        ("settled users who met the challenger, and others", f"{ours:,} and {theirs:,}"),
-        ("users whose window is still open", f"{outcomes.waiting:,}"),
+        ("logged", "slates", "users counted"),
+        *(
+            (arm, f"{count:,}", f"{theirs if arm == CHAMPION else ours:,}")
+            for arm, count in sorted(outcomes.slates.items(), reverse=True)
+        ),
+        ("not counted yet: their window is open", "", f"{outcomes.waiting:,}"),
     )
 
 
 def _servers_table(experiment: Experiment, counts: Mapping[str, Mapping[str, int]]) -> tuple[tuple[str, ...], ...]:
-    """Return what servers counted; they count clicks where a slate that somebody sees is one release's alone."""
+    """Return what servers counted; they count clicks where a slate that somebody sees is one release's alone.
+
+    The champion's time is not taken, and of a shadow not its failures either: a dash, not a nought.
+    """
     names = _COUNTED if experiment.mode in ("canary", "ab") else _COUNTED[:-1]
-    rows = [(arm, *(f"{tally[name]:,}" for name in names)) for arm, tally in counts.items()]
+    untold = {(CHAMPION, "slow")} | ({(CHAMPION, "errors")} if experiment.mode == "shadow" else set())
+    rows = [
+        (arm, *("–" if (arm, name) in untold else f"{tally[name]:,}" for name in names))
+        for arm, tally in counts.items()
+    ]
     header = ("counted by servers", "answers", "failed", "slow", "not personal", "slates with a click")
     return (header[: len(names) + 1], *rows)
 
 
 def _nothing() -> dict[str, int]:
     return dict.fromkeys(_COUNTED, 0)
-
-
-def _capital(sentence: str) -> str:
-    return sentence[:1].upper() + sentence[1:]

@@ -30,6 +30,8 @@ from flows.settings import Settings
 
 #: Looks at what another writer has written meanwhile before a stop gives up.
 STOP_TRIES = 5
+#: The reason of a stop for which a person gave none.
+BY_HAND = "stopped by hand"
 
 
 class ExperimentRunning(ObjectStoreError):
@@ -66,6 +68,12 @@ def start_experiment(settings: Settings, plan: Plan) -> Experiment:
             f"Experiment {before.experiment_id} ({before.mode} of {before.challenger}) is running since "
             f"{before.started_at}. Stop it first: aisle experiment stop"
         )
+    if plan.challenger == champion.release_id:
+        raise ExperimentError(
+            f"Expected a challenger other than the champion, but both are {champion.release_id}. Name another one of "
+            "`aisle release list`; to hold the champion against the one before it, go back first "
+            "(`aisle release rollback`) and start with this one."
+        )
     manifest, now, salt = read_signed_manifest(settings, plan.challenger), datetime.now(UTC), secrets.token_hex(8)
     experiment = checked(
         Experiment(
@@ -90,17 +98,27 @@ def start_experiment(settings: Settings, plan: Plan) -> Experiment:
 def stop_experiment(settings: Settings, reason: str, experiment_id: str = "") -> Experiment:
     """End the running experiment, with its reason; serving follows within seconds. One that was stopped stays so.
 
-    With an id only that one is ended, and returned as it is now: what began since goes on. Raises ObjectMissing when
-    there is none.
+    With an id only that one is ended, and returned as it is now: what began since goes on. The reason is kept as one
+    line without its full stop, as it is told within sentences. Raises ObjectMissing when there is none.
     """
+    told = " ".join(reason.split()).rstrip(".")[:1000]
 
     def stop(found: Experiment) -> Experiment:
         if experiment_id not in ("", found.experiment_id):
             return found
-        return replace(found, stopped_at=datetime.now(UTC).isoformat(), reason=reason[:1000])
+        return replace(found, stopped_at=datetime.now(UTC).isoformat(), reason=told)
 
     stopped = _change(settings, stop)
     return stopped if experiment_id in ("", stopped.experiment_id) else past_experiment(settings, experiment_id)
+
+
+def stop_by_hand(settings: Settings, reason: str) -> Experiment:
+    """End the running experiment as a person asks; what had ended its traffic before is kept, too."""
+    found = current_experiment(settings)
+    why = why_to_end(settings, found) if found is not None and found.running else None
+    if why is not None:
+        reason = why if reason == BY_HAND else f"{reason}; serving had ended it: {why}"
+    return stop_experiment(settings, reason)
 
 
 def current_experiment(settings: Settings) -> Experiment | None:
@@ -131,6 +149,18 @@ def told_stop(settings: Settings, experiment: Experiment) -> dict[str, Any] | No
     """Return the stop that a server called out, with `reason`, `server` and `at`; None where none did."""
     body = read_or_none(settings, own_key(experiment.experiment_id, "stop.json"), "read a server's stop")
     return None if body is None else json.loads(body)
+
+
+def why_to_end(settings: Settings, experiment: Experiment) -> str | None:
+    """Return why an experiment cannot go on, None while it can: serving gives it no traffic then."""
+    called = told_stop(settings, experiment)
+    if called is not None:
+        return f"{called['reason']} ({called['server']}, {called['at'][:16].replace('T', ' ')} UTC)"
+    pointer = read_pointer(settings)
+    if pointer is None or pointer.release_id != experiment.champion:
+        now = "none" if pointer is None else pointer.release_id
+        return f"the champion is {now} now"
+    return None
 
 
 def _change(settings: Settings, change: Callable[[Experiment], Experiment]) -> Experiment:

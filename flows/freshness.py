@@ -11,11 +11,12 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import matplotlib.figure
+from matplotlib.dates import ConciseDateFormatter
 
 from flows.settings import Settings
 from flows.storefront_client import ask_for_slate, push_event
@@ -27,6 +28,7 @@ GOAL_MS = 200.0
 PATIENCE_SECONDS = 5.0
 RUNS_KEPT = 1_000
 K = 10
+_AROUND = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ def freshness_page(runs: Sequence[FreshnessRun]) -> str:
     verdict = "within the goal" if newest.within_goal else "MISSED"
     return (
         f"# From an event to a changed answer\n\nGoal: p99 at most {GOAL_MS:.0f} ms, every event seen.\n\n"
-        f"| | newest run ({newest.at}) |\n|---|---:|\n| events | {newest.events} |\n"
+        f"| | newest run ({newest.at[:16].replace('T', ' ')} UTC) |\n|---|---:|\n| events | {newest.events} |\n"
         f"| changed no answer in {PATIENCE_SECONDS:.0f} s | {newest.unseen} |\n| p50 | {newest.p50_ms:.1f} ms |\n"
         f"| p99 | {newest.p99_ms:.1f} ms |\n| verdict | {verdict} |\n\n"
-        f"{good} of the last {len(runs)} runs were within the goal.\n\n"
+        f"Runs within the goal: {good} of the last {len(runs)}.\n\n"
         f"![p50 and p99 of the last runs against the goal](data:image/png;base64,{picture})\n"
     )
 
@@ -119,6 +121,13 @@ def _runs(path: Path) -> list[FreshnessRun]:
 
 
 def _picture(runs: Sequence[FreshnessRun]) -> bytes:
+    written = io.BytesIO()
+    history_figure(runs).savefig(written, format="png", dpi=80)
+    return written.getvalue()
+
+
+def history_figure(runs: Sequence[FreshnessRun]) -> matplotlib.figure.Figure:
+    """Draw p50 and p99 of runs over time, beside the goal."""
     figure = matplotlib.figure.Figure(figsize=(8, 3), layout="tight")
     axes = figure.subplots()
     moments = [datetime.fromisoformat(run.at) for run in runs]
@@ -126,9 +135,10 @@ def _picture(runs: Sequence[FreshnessRun]) -> bytes:
     axes.plot(moments, [run.p50_ms for run in runs], marker=".", label="p50", color="#3b82a0")
     axes.axhline(GOAL_MS, linestyle="--", color="#808b96", label=f"goal {GOAL_MS:.0f} ms")
     axes.set_ylim(bottom=0)
-    axes.set_ylabel("ms from post to changed answer")
+    axes.set_ylabel("ms to the changed answer")
+    if len(runs) == 1:  # one moment alone would be given years around it
+        axes.set_xlim(moments[0] - _AROUND, moments[0] + _AROUND)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(axes.xaxis.get_major_locator()))
+    axes.set_xlabel("UTC")
     axes.legend(loc="upper left", frameon=False, ncols=3)
-    figure.autofmt_xdate()
-    written = io.BytesIO()
-    figure.savefig(written, format="png", dpi=80)
-    return written.getvalue()
+    return figure

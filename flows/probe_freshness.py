@@ -21,7 +21,7 @@ def probe_freshness(events: int = 20) -> FreshnessRun:
     """
     settings, log = load_settings(), get_run_logger()
     run = probe(settings, events, first=int(time.time() // 600) * events)
-    told = f"p99 {run.p99_ms:.0f} ms from an event to the next answer; {run.unseen} of {run.events} changed none"
+    told = f"p99 {run.p99_ms:.0f} ms from an event to the next answer; not seen: {run.unseen} of {run.events}"
     create_markdown_artifact(freshness_page(keep_run(settings, run)), key="freshness", description=told)
     if run.within_goal:
         log.info("an event changes the next answer within %.0f ms (p99)", run.p99_ms)

@@ -10,6 +10,9 @@ import psutil
 from flows.memory import MemoryWatch, resident_bytes
 from flows.training_runs import TrainingRun, read_outcome, write_outcome
 
+#: Stages of a training in the order in which they run; an outcome is kept sorted by name.
+_STAGES = ("inputs", "tournament", "gate")
+
 
 @dataclass
 class Cost:
@@ -55,9 +58,10 @@ def cost_of(outcome: Mapping[str, Any]) -> dict[str, Any]:
 def cost_table(cost: Mapping[str, Any]) -> str:
     """Render a cost as a markdown table for the run's page."""
     lines = ["| stage | CPU-s | read MB | written MB | peak memory MB |", "|---|---:|---:|---:|---:|"]
-    for name, stage in (*cost["stages"].items(), ("whole run", cost)):
+    stages = sorted(cost["stages"].items(), key=lambda named: _STAGES.index(named[0]) if named[0] in _STAGES else -1)
+    for name, stage in (*stages, ("whole run", cost)):
         read, written, peak = (stage[key] / 1e6 for key in ("bytes_read", "bytes_written", "peak_memory_bytes"))
-        lines.append(f"| {name} | {stage['cpu_seconds']:.1f} | {read:.1f} | {written:.1f} | {peak:.0f} |")
+        lines.append(f"| {name} | {stage['cpu_seconds']:,.1f} | {read:,.1f} | {written:,.1f} | {peak:,.0f} |")
     return "\n".join(lines) + "\n"
 
 

@@ -18,6 +18,8 @@ from flows.setting_values import SettingsError, count, one_of, port, secret
 
 #: A flow run tells the server this often that it lives (Prefect takes 30 or more).
 HEARTBEAT_SECONDS = 30
+#: Feast names a folder here when it is imported, and removes it when its process ends: a child that outlives it fails.
+_FEAST_COUNTS = ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR")
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,7 @@ def environment_for_children(settings: Settings) -> dict[str, str]:
     store, features, services = settings.object_store, settings.feature_store, settings.services
     where = "AISLE_OBJECT_STORE_PORT" if store.embedded else "AISLE_S3_ENDPOINT_URL"
     return {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name not in _FEAST_COUNTS},
         "AISLE_HOME": str(settings.home),
         "AISLE_LAKE_URI": settings.lake_uri,
         "AISLE_SPOOL_PATH": str(settings.spool_path),

@@ -33,15 +33,16 @@ class ShadowComparisons:
     def sentence(self) -> str:
         """Return what was found in one sentence."""
         if not len(self.overlap):
-            return "no slate has been compared yet."
+            return "No slate has been compared yet."
         good = self.answered()
         failed = len(self.overlap) - len(good.overlap)
         if not len(good.overlap):
-            return f"no slate has been compared: the challenger failed at each of {failed:,}."
+            return f"No slate has been compared: the challenger failed at each of {failed:,}."
         same = np.mean((good.overlap == 1) & ~(good.correlation < 1))
+        slates = f"{len(good.overlap):,} {'slate' if len(good.overlap) == 1 else 'slates'}"
+        more = f", and the challenger failed at {failed:,} more" if failed else ""
         return (
-            f"of {len(good.overlap):,} slates compared {same:.1%} are the same; {good.overlap.mean():.1%} of the "
-            f"items are in both, and the challenger failed at {failed:,} more."
+            f"Of {slates} compared {same:.1%} are the same; {good.overlap.mean():.1%} of the items are in both{more}."
         )
 
 

@@ -8,6 +8,8 @@ from flows.stage_lags import StageLag, span_words
 
 #: Measurements shown; a week of hourly ones.
 SHOWN = 168
+#: Fewer measurements leave the right of the panels empty.
+_FULL = 24
 _WIDTH, _LEFT, _PANEL, _GAP = 640, 70, 46, 30
 _INK, _LINE, _LIMIT = "#808b96", "#3b82a0", "#a8324a"
 
@@ -29,8 +31,12 @@ def freshness_svg(history: Sequence[dict[str, object]], lags: Sequence[StageLag]
     for number, lag in enumerate(lags):
         parts += _panel(lag, [_behind(entry, lag.stage) for entry in shown], 20 + number * (_PANEL + _GAP))
     if shown:
-        parts.append(_text(_LEFT, height - 6, str(shown[0]["at"])[:16].replace("T", " ")))
-        parts.append(_text(_WIDTH - 10, height - 6, str(shown[-1]["at"])[:16].replace("T", " "), "end"))
+        first, last = (str(entry["at"])[:16].replace("T", " ") for entry in (shown[0], shown[-1]))
+        if len(shown) < _FULL:  # the bars end before the right edge, so nothing is told of it
+            parts.append(_text(_LEFT, height - 6, f"{first} to {last} UTC"))
+        else:
+            parts.append(_text(_LEFT, height - 6, f"{first} UTC"))
+            parts.append(_text(_WIDTH - 10, height - 6, f"{last} UTC", "end"))
     return "".join([*parts, "</svg>"])
 
 
@@ -41,7 +47,7 @@ def _behind(entry: dict[str, object], stage: str) -> float | None:
 
 def _panel(lag: StageLag, values: Sequence[float | None], top: int) -> list[str]:
     highest = max([lag.limit * 1.2, *(value for value in values if value is not None)])
-    step = (_WIDTH - _LEFT - 10) / max(len(values), 24)
+    step = (_WIDTH - _LEFT - 10) / max(len(values), _FULL)
     limit = top + _PANEL * (1 - lag.limit / highest)
     bars = [
         f'<rect x="{_LEFT + place * step:.1f}" y="{top + _PANEL - tall:.1f}" width="{max(step * 0.8, 1):.1f}" '

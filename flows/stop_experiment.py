@@ -5,19 +5,19 @@ from prefect.artifacts import create_markdown_artifact
 
 from flows.answers import land_answers, land_shadows
 from flows.experiment_report import markdown_of, publish_report, report_of
-from flows.experiments import stop_experiment as end
+from flows.experiments import BY_HAND, stop_by_hand
 from flows.settings import load_settings
 from flows.watch_experiment import ARTIFACT_KEY
 
 
 @flow(name="stop-experiment")
-def stop_experiment(reason: str = "stopped by hand") -> str:
+def stop_experiment(reason: str = BY_HAND) -> str:
     """End the experiment and report what came of it; return its id. Serving follows within seconds.
 
     Raises ObjectMissing when there is none. What was still on its way is in a later `aisle experiment report`.
     """
     settings = load_settings()
-    experiment = end(settings, reason)
+    experiment = stop_by_hand(settings, reason)
     land_answers(settings)
     land_shadows(settings)
     report = report_of(settings, experiment)

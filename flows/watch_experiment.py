@@ -8,9 +8,8 @@ from prefect.artifacts import create_markdown_artifact
 from feature_repo.experiments import Experiment
 from flows.answers import land_answers, land_shadows
 from flows.automations import EXPERIMENT_DECIDED, announce
-from flows.champion import read_pointer
 from flows.experiment_report import ExperimentReport, markdown_of, publish_report, report_of
-from flows.experiments import current_experiment, own_key, stop_experiment, told_stop
+from flows.experiments import current_experiment, own_key, stop_experiment, why_to_end
 from flows.object_client import WriteConflict
 from flows.release_objects import create_object
 from flows.settings import Settings, load_settings
@@ -40,18 +39,6 @@ def watch_experiment() -> ExperimentReport | None:
     create_markdown_artifact(markdown_of(report), key=ARTIFACT_KEY, description=report.sentence[:200])
     publish_report(settings, report)
     return report
-
-
-def why_to_end(settings: Settings, experiment: Experiment) -> str | None:
-    """Return why an experiment cannot go on, None while it can."""
-    called = told_stop(settings, experiment)
-    if called is not None:
-        return f"{called['reason']} ({called['server']}, {called['at'][:19]})"
-    pointer = read_pointer(settings)
-    if pointer is None or pointer.release_id != experiment.champion:
-        now = "none" if pointer is None else pointer.release_id
-        return f"the champion is {now} now"
-    return None
 
 
 def act(settings: Settings, report: ExperimentReport) -> ExperimentReport:

@@ -48,11 +48,13 @@ class ExperimentAnalysis:
 
     def sentence(self) -> str:
         """Return what was found in one sentence."""
-        shares = [good / max(of, 1) for good, of in zip(self.outcomes, self.users, strict=True)]
-        found = (
-            f"{shares[1]:.2%} of {self.users[1]:,} users of the challenger clicked, "
-            f"{shares[0]:.2%} of {self.users[0]:,} of the champion"
+        if not sum(self.users):
+            return "No user counts yet, so there is no verdict."
+        theirs, ours = (
+            f"{good / of:.2%} of {of:,} clicked" if of else "none counts yet"
+            for good, of in zip(self.outcomes, self.users, strict=True)
         )
+        found = f"Of the challenger's users {ours}, of the champion's {theirs}"
         said = {
             "better": "the challenger is better",
             "worse": "the challenger is worse",
@@ -61,6 +63,12 @@ class ExperimentAnalysis:
         }
         when = "" if self.decided_after is None else f" (after {self.decided_after:,} users)"
         return f"{found}: {said[self.verdict]}{when}."
+
+    def effect_now(self) -> tuple[float, float, float] | None:
+        """Return effect, lower and upper bound after all users so far; None before they can be told."""
+        if not len(self.effect) or not np.isfinite(self.low[-1]):
+            return None
+        return float(self.effect[-1]), float(self.low[-1]), float(self.high[-1])
 
 
 @dataclass(frozen=True)
@@ -76,8 +84,13 @@ class PreferenceAnalysis:
 
     def sentence(self) -> str:
         """Return what was found in one sentence."""
-        found = f"of {self.users:,} users {self.preferred[1]:,} preferred the challenger's items"
-        found += f", {self.preferred[0]:,} the champion's"
+        if not self.users:
+            return "No user counts yet, so there is no verdict."
+        theirs, ours = (f"{each:,}" for each in self.preferred)
+        found = (
+            f"Of {self.users:,} {'user' if self.users == 1 else 'users'} who met slates of both, {ours} preferred the "
+        )
+        found += f"challenger's items, {theirs} the champion's"
         said = {"better": "the challenger is better", "worse": "the challenger is worse"}
         when = "" if self.decided_after is None else f" (after {self.decided_after:,} users)"
         return f"{found}: {said.get(self.verdict, 'no verdict yet')}{when}."

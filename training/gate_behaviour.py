@@ -132,7 +132,8 @@ def _personal(ranked: Ranked, queries: Queries, limits: GateLimits) -> tuple[boo
     signal, before = own - other, own_before - other_before
     _, high = paired_bounds(signal - limits.personal_kept * before, limits.confidence, limits.bootstrap_samples)
     told = (
-        f"{slates} different slates for {histories} different histories, NDCG@10 {own.mean():.4f} with the own slate, "
+        f"{slates:,} different slates for {histories:,} different histories, NDCG@10 {own.mean():.4f} with the "
+        "own slate, "
         f"{other.mean():.4f} with another user's (the incumbent: {own_before.mean():.4f} and {other_before.mean():.4f})"
     )
     return bool(high >= 0), told
@@ -158,7 +159,7 @@ def _order(ranked: Ranked, limits: GateLimits) -> tuple[bool, str]:
 
 def _coverage(ours: np.ndarray, theirs: np.ndarray, limits: GateLimits) -> tuple[bool, str]:
     shown, before = (len(np.unique(top[top > 0])) for top in (ours, theirs))
-    return shown >= limits.coverage_kept * before, f"{shown} items in some slate (the incumbent: {before})"
+    return shown >= limits.coverage_kept * before, f"{shown:,} items in some slate (the incumbent: {before:,})"
 
 
 def _reach(lists: Lists, limits: GateLimits) -> tuple[bool, str]:
@@ -172,7 +173,7 @@ def _reach(lists: Lists, limits: GateLimits) -> tuple[bool, str]:
     pairs = np.array(list(reached.values()), dtype=float).reshape(-1, 2)
     _, high = paired_bounds(pairs[:, 0] - pairs[:, 1], limits.confidence, limits.bootstrap_samples)
     ours, theirs = pairs.mean(axis=0)
-    told = f"{ours:.0%} of {len(pairs)} wanted items are within reach (the incumbent: {theirs:.0%})"
+    told = f"{ours:.0%} of {len(pairs):,} wanted items are within reach (the incumbent: {theirs:.0%})"
     return bool(high >= -limits.reach_fall), told
 
 

@@ -86,7 +86,7 @@ def sanity_checks(
     """
     sample = _sample(queries)
     checks: list[tuple[str, str, Callable[[], tuple[bool, str]]]] = [
-        ("size", f"≤ {limits.size_mib:g} MiB", partial(_size, challenger, limits)),
+        ("size", f"≤ {limits.size_mib:,g} MiB", partial(_size, challenger, limits)),
         ("inputs", "the scorer's inputs, each with its type and width", partial(_inputs, challenger)),
         ("feature order", "the feature service's features, in its order", partial(_feature_order, challenger)),
         ("vocabulary", "the catalogue's items, in its order", partial(_vocabulary, challenger, catalogue_ids)),
@@ -180,7 +180,7 @@ def _feature_order(challenger: Contender) -> tuple[bool, str]:
 def _vocabulary(challenger: Contender, catalogue_ids: Sequence[str]) -> tuple[bool, str]:
     ours, expected = vocabulary_sha256(challenger.item_ids), vocabulary_sha256(catalogue_ids)
     width = {value.name: value.shape for value in open_session(challenger.path).get_inputs()}["allowed"][1]
-    observed = f"{len(challenger.item_ids)} items, sha256 {ours[:12]}, graph for {width - 1} items"
+    observed = f"{len(challenger.item_ids):,} items, sha256 {ours[:12]}, graph for {width - 1:,} items"
     if challenger.vocabulary_sha256 not in (None, expected):
         return False, f"{observed}, handed over as vocabulary {challenger.vocabulary_sha256[:12]}, not {expected[:12]}"
     return ours == expected and width == len(catalogue_ids) + 1, observed
@@ -269,7 +269,7 @@ def _costs(challenger: Contender, sample: dict[str, np.ndarray], limits: GateLim
 
 def _cost_checks(challenger: Contender, sample: dict[str, np.ndarray], limits: GateLimits) -> list[GateCheck]:
     fast = f"p99 of one request ≤ {limits.latency_ms:g} ms"
-    small = f"≤ {limits.memory_mib:g} MiB more memory by loading and answering"
+    small = f"≤ {limits.memory_mib:,g} MiB more memory by loading and answering"
     try:
         costs = _costs(challenger, sample, limits)
     except Exception as error:
@@ -281,5 +281,5 @@ def _cost_checks(challenger: Contender, sample: dict[str, np.ndarray], limits: G
     requests = f"p99 {p99:.1f} ms over {costs['requests']:.0f} requests, loaded in {costs['load_ms']:.0f} ms"
     return [
         GateCheck("latency", p99 <= limits.latency_ms, fast, requests),
-        GateCheck("memory", memory <= limits.memory_mib, small, f"{memory:.0f} MiB"),
+        GateCheck("memory", memory <= limits.memory_mib, small, f"{memory:,.0f} MiB"),
     ]

@@ -36,7 +36,7 @@ def _no_future(training_set: TrainingSet) -> tuple[bool, str]:
         users = int((history.any(axis=1) | habits.any(axis=1)).sum())
         if users:
             latest = -min(float(queries.history_ages.min()), float(queries.habit_ages.min()))
-            found.append(f"{users} of {len(queries)} rows of {name}, up to {latest:.1f} days after their cut")
+            found.append(f"{users:,} of {len(queries):,} rows of {name}, up to {latest:.1f} days after their cut")
     return not found, f"inputs of the future in {'; '.join(found)}" if found else "none"
 
 
@@ -61,7 +61,7 @@ def _explained(training_set: TrainingSet, limits: GateLimits) -> tuple[bool, str
     unexplained = entry & ~np.where(ages > span + _SAME, old, np.where(ages < span - _SAME, new, old | new))
     share = float(unexplained.sum() / max(entry.sum(), 1))
     wanted = np.isin(_test_keys(training_set, rows, width), _truth_keys(training_set.test, width))
-    told = f"{share:.1%} ({int(unexplained.sum())} of {int(entry.sum())} entries)"
+    told = f"{share:.1%} ({int(unexplained.sum()):,} of {int(entry.sum()):,} entries)"
     if unexplained.any():
         told += f", {float(wanted[unexplained].mean()):.0%} of them items that the user wants in the test week"
     return share <= limits.unexplained, told

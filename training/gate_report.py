@@ -66,9 +66,10 @@ def _comparison_lines(challenger: str, comparison: Comparison) -> list[str]:
         f"| {challenger} (challenger) | {comparison.ndcg10:.4f} | {comparison.recall10:.4f} |",
         f"| {comparison.incumbent} | {comparison.incumbent_ndcg10:.4f} | {comparison.incumbent_recall10:.4f} |",
         "",
-        f"Difference in NDCG@10 {comparison.difference:+.4f}; {comparison.confidence:.0%} bounds "
-        f"{comparison.low:+.4f} … {comparison.high:+.4f} (paired bootstrap over users); in Recall@10 "
-        f"{comparison.recall_low:+.4f} … {comparison.recall_high:+.4f}. "
+        f"Difference in NDCG@10 {comparison.difference:+.4f}: at least {comparison.low:+.4f}, at most "
+        f"{comparison.high:+.4f}; in Recall@10 at least {comparison.recall_low:+.4f}, at most "
+        f"{comparison.recall_high:+.4f}, each with "
+        f"{comparison.confidence:.0%} confidence (paired bootstrap over users). "
         f"Better for {comparison.users_better:,} users, worse for {comparison.users_worse:,} "
         f"(by chance in {chance}, sign test).",
         "",
@@ -76,7 +77,7 @@ def _comparison_lines(challenger: str, comparison: Comparison) -> list[str]:
 
 
 def _slice_lines(slices: tuple[SliceComparison, ...]) -> list[str]:
-    lines = ["| slice | users | NDCG@10 | incumbent | bounds of the difference | |", "|---|---:|---:|---:|---|---|"]
+    lines = ["| slice | users | NDCG@10 | incumbent | at least … at most | |", "|---|---:|---:|---:|---|---|"]
     for each in slices:
         verdict = "**fell**" if each.fell else ""
         lines.append(

@@ -37,7 +37,7 @@ def check_command(source: str | None, day: datetime | None) -> None:
     """
     chosen: date | None = day.date() if day else None
     try:
-        require_drift_input(load_settings(), source)
+        require_drift_input(load_settings(), source, chosen)
         summaries = watch_drift(source, chosen)
     except (LookupError, PolicyError, LakeError) as error:
         raise click.ClickException(str(error.args[0] if error.args else error)) from error

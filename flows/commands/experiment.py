@@ -8,19 +8,29 @@ from typing import Any
 import click
 from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from feature_repo.experiments import MODES, Bounds, Experiment, ExperimentError
 from flows.answers import land_answers, land_shadows
 from flows.command_group import CommandGroup
-from flows.experiment_report import page_of, publish_report, report_of
-from flows.experiments import Plan, current_experiment, past_experiment, start_experiment, stop_experiment
+from flows.experiment_report import minute, page_of, publish_report, report_of
+from flows.experiments import (
+    BY_HAND,
+    Plan,
+    current_experiment,
+    past_experiment,
+    start_experiment,
+    stop_by_hand,
+    why_to_end,
+)
 from flows.object_client import ObjectStoreError
 from flows.off_policy import NothingDrawn, estimate_release
 from flows.settings import load_settings
 
 NONE = "There is no experiment. Start one: aisle experiment start RELEASE_ID --mode shadow"
+_UNWRITTEN = "Serving gives it no traffic any more: {}. `aisle experiment stop`, or the next watch, writes it down."
 _DEFAULTS = Bounds()
+_SHARE, _LENGTH = click.FloatRange(0, 1, min_open=True), click.FloatRange(0, min_open=True)
 
 
 @click.group(name="experiment", cls=CommandGroup)
@@ -42,7 +52,7 @@ def command() -> None:
 @click.option("--mode", type=click.Choice(MODES), default="canary", show_default=True, help="See above.")
 @click.option(
     "--share",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=0.05,
     show_default=True,
     help="Share of users (0-1) who meet the challenger; of answers, in shadow.",
@@ -56,38 +66,38 @@ def command() -> None:
 )
 @click.option(
     "--window-hours",
-    type=float,
+    type=_LENGTH,
     default=24.0,
     show_default=True,
     help="A click counts for the slate that its user saw up to so many hours before.",
 )
 @click.option(
-    "--slow-ms", type=float, default=_DEFAULTS.slow_ms, show_default=True, help="An answer that takes longer is slow."
+    "--slow-ms", type=_LENGTH, default=_DEFAULTS.slow_ms, show_default=True, help="An answer that takes longer is slow."
 )
 @click.option(
     "--most-slow",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.slow,
     show_default=True,
     help="End when more than this share of its answers is slower than --slow-ms.",
 )
 @click.option(
     "--most-errors",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.errors,
     show_default=True,
     help="End when more than this share of its answers fails.",
 )
 @click.option(
     "--more-fallback",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.fallback,
     show_default=True,
     help="End when its share of answers that are not personal is above the champion's by more than this.",
 )
 @click.option(
     "--least-clicks",
-    type=click.FloatRange(0, 1),
+    type=_SHARE,
     default=_DEFAULTS.click_through,
     show_default=True,
     help="End when its click-through is below this share of the champion's.",
@@ -136,18 +146,20 @@ def show_command() -> None:
 
     Example: aisle experiment show
     """
+    settings = load_settings()
     with _plain_failures():
-        experiment = current_experiment(load_settings())
-    if experiment is None:
-        raise click.ClickException(NONE)
+        experiment = current_experiment(settings)
+        if experiment is None:
+            raise click.ClickException(NONE)
+        why = why_to_end(settings, experiment) if experiment.running else None
     table = Table(box=None, show_header=False)
-    for name, value in _facts(experiment):
+    for name, value in _facts(experiment, why):
         table.add_row(name, value)
     Console(emoji=False).print(table, markup=False)
 
 
 @command.command(name="stop")
-@click.option("--reason", default="stopped by hand", show_default=True, help="Why; it is kept with the experiment.")
+@click.option("--reason", default=BY_HAND, show_default=True, help="Why; it is kept with the experiment.")
 def stop_command(reason: str) -> None:
     """End the experiment: all users get the champion again within seconds. The log keeps what was learned.
 
@@ -158,9 +170,10 @@ def stop_command(reason: str) -> None:
     settings = load_settings()
     with _plain_failures():
         before = current_experiment(settings)
-        experiment = stop_experiment(settings, reason)
+        experiment = stop_by_hand(settings, reason)
     if before is not None and not before.running:
-        click.echo(f"{experiment.experiment_id} had ended already, {experiment.stopped_at}: {experiment.reason}.")
+        when = minute(experiment.stopped_at or "")
+        click.echo(f"{experiment.experiment_id} had ended already, {when}: {experiment.reason}.")
         return
     click.echo(f"{experiment.experiment_id} ended: {experiment.reason}. Serving follows within seconds.")
 
@@ -197,9 +210,12 @@ def report_command(experiment_id: str | None, html: Path | None) -> None:
         land_shadows(settings)
         report = report_of(settings, experiment)
         key = publish_report(settings, report)
+        why = why_to_end(settings, experiment) if experiment.running else None
     click.echo(f"{report.headline}.\n{report.sentence}")
+    if why is not None:
+        click.echo(_UNWRITTEN.format(why))
     for header, *rows in report.tables:
-        table = Table(*header, box=box.SIMPLE_HEAD)
+        table = Table(header[0], *(Column(name, justify="right") for name in header[1:]), box=box.SIMPLE_HEAD)
         for row in rows:
             table.add_row(*row)
         Console().print(table, markup=False)
@@ -208,15 +224,23 @@ def report_command(experiment_id: str | None, html: Path | None) -> None:
     click.echo(f"With plots: {html or f'{key} in bucket {settings.object_store.bucket}'}")
 
 
-def _facts(experiment: Experiment) -> list[tuple[str, str]]:
+def _facts(experiment: Experiment, why: str | None) -> list[tuple[str, str]]:
+    """Return what an experiment is; `why`: what has ended it, where that is not written down yet."""
     bounds = experiment.bounds
+    state = "running" if why is None else _UNWRITTEN.format(why)
+    if experiment.stopped_at is not None:
+        state = f"ended {minute(experiment.stopped_at)}: {experiment.reason}"
     facts = [
         ("experiment", experiment.experiment_id),
-        ("state", "running" if experiment.running else f"ended {experiment.stopped_at}: {experiment.reason}"),
+        ("state", state),
         ("mode", f"{experiment.mode}, share {experiment.share:g}"),
         ("champion", experiment.champion),
         ("challenger", experiment.challenger),
-        ("started", experiment.started_at),
+        ("started", minute(experiment.started_at)),
+        (
+            "clicks",
+            f"count for {experiment.window_hours:g} h; the verdict is sharpest at {experiment.planned_users:,} users",
+        ),
         (
             "bounds",
             f"errors ≤ {bounds.errors:.2%}, slower than {bounds.slow_ms:g} ms ≤ {bounds.slow:.2%}, fallbacks ≤ "

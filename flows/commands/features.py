@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from expectations.validate import DataRejected
 from feature_repo.features import FEATURE_VIEWS
@@ -47,12 +47,15 @@ def command(as_of: datetime | None, known_at: datetime | None, source: str | Non
         feature_store(settings)
     except (LookupError, DataRejected, Stopped) as error:
         raise click.ClickException(str(error)) from error
-    console.print(_table(report, moment))
+    console.print(features_table(report, moment))
 
 
-def _table(report: BuildReport, moment: datetime) -> Table:
+def features_table(report: BuildReport, moment: datetime) -> Table:
+    """Return the tables that stand now, each with its whole path."""
     title = f"{len(report.snapshots)} feature tables as of {moment:%Y-%m-%d %H:%M} UTC, {report.built} built now"
-    table = Table("view", "rows", "features", "file", title=title, title_justify="left")
+    numbers = (Column(name, justify="right", no_wrap=True) for name in ("rows", "features"))
+    path = Column("file", overflow="fold")  # a narrow terminal breaks it, and cuts nothing
+    table = Table(Column("view", no_wrap=True), *numbers, path, title=title, title_justify="left")
     for snapshot in report.snapshots:
         features = len(FEATURE_VIEWS[snapshot.view].features)
         table.add_row(snapshot.view, f"{snapshot.rows:,}", str(features), str(snapshot.path))

@@ -2,7 +2,7 @@
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from feature_repo.features import USER_VIEWS
 from flows.online_rows import OnlineRowsMissing, load_view, newest_complete_moment
@@ -28,7 +28,7 @@ def command() -> None:
         raise click.ClickException(str(error)) from error
     place = settings.feature_store
     title = f"{place.online_type} online store as of {moment:%Y-%m-%d %H:%M} UTC"
-    table = Table("view", "rows", "loaded at", title=title, title_justify="left")
+    table = Table("view", Column("rows", justify="right"), "loaded at (UTC)", title=title, title_justify="left")
     for entry in loaded:
-        table.add_row(entry.view, f"{entry.rows:,}", entry.finished_at[:19])
+        table.add_row(entry.view, f"{entry.rows:,}", entry.finished_at[:19].replace("T", " "))
     console.print(table)

@@ -150,7 +150,7 @@ def test_interleaved_clicks_are_credited_to_who_chose_the_item(shop: Settings):
         "nothing": 0,
         "once is once": -1,
     }
-    assert report_of(shop, experiment).sentence.startswith("of 5 users 1 preferred the challenger's items, 2")
+    assert report_of(shop, experiment).sentence.startswith("Of 5 users who met slates of both, 1 preferred the")
 
 
 def test_an_interleaved_slate_that_the_champion_gave_alone_prefers_nobody(shop: Settings):
@@ -226,7 +226,7 @@ def test_the_stop_that_a_server_called_is_written_down_with_its_reason(shop: Set
         body = json.dumps({"arms": {"challenger": tally}}).encode()
         client.put_object(Bucket=bucket, Key=f"{own}/servers/{server}.json", Body=body)
     watch_experiment()
-    assert current_experiment(shop).reason == "errors: 5 of 5 (host-1, 2026-11-28T12:00:00)"
+    assert current_experiment(shop).reason == "errors: 5 of 5 (host-1, 2026-11-28 12:00 UTC)"
     assert server_counts(shop, experiment)["challenger"] == {name: 2 * count for name, count in tally.items()}
 
 
@@ -251,7 +251,7 @@ def test_the_command_line_reports_and_writes_the_page(shop: Settings, tmp_path: 
     page = tmp_path / "report.html"
     told = CliRunner().invoke(command, ["report", "--html", str(page)])
     assert told.exit_code == 0, told.output
-    assert "users of the challenger clicked" in told.output
+    assert "Of the challenger's users" in told.output
     assert page.read_text().startswith("<!doctype html>")
     assert current_experiment(shop) == replace(experiment)
     unknown = CliRunner().invoke(command, ["report", "--id", "x20000101-nothing"])

@@ -125,3 +125,9 @@ def test_a_file_of_keys_that_cannot_be_read_is_told(told: Callable[..., str], se
 def test_a_folder_in_place_of_the_policy_is_told(told: Callable[..., str], settings: Settings):
     policy_path(settings).mkdir(parents=True)
     assert "watch.toml: the file: expected a file of TOML in UTF-8" in told("freshness")
+
+
+def test_a_day_that_is_not_over_is_not_judged_for_drift(told: Callable[..., str], settings: Settings, tmp_path: Path):
+    land(settings, write_shop(tmp_path))
+    said = told("drift", "check", "--day", "2200-01-01")
+    assert said.startswith("Error: --day: expected a day that is over, came 2200-01-01; today is ")

@@ -133,6 +133,21 @@ def test_a_child_reads_the_very_settings_of_its_starter(tmp_path: Path):
     assert load_settings(environment_for_children(outside)) == outside
 
 
+def test_a_child_counts_on_its_own_and_not_in_the_folder_that_feast_made_for_its_starter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for name in ("PROMETHEUS_MULTIPROC_DIR", "PROMETHEUS_MULTIPROCESS_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / "gone with its maker"))
+    done = subprocess.run(
+        [sys.executable, "-c", "from serving.metrics import make_metrics; make_metrics()"],
+        env=environment_for_children(settings_in(tmp_path)),
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_command_reports_to_the_running_server_of_its_home_alone(tmp_path: Path):
     environ = {"AISLE_HOME": str(tmp_path)}
     prepare_process(environ)

@@ -24,7 +24,7 @@ def test_a_slate_that_the_challenger_failed_at_is_counted_apart_and_is_no_differ
     assert told["items in both slates, mean"] == "100.0%"
     assert told["ms: median, p99"] == "10.0, 10.0"
     assert found.sentence() == (
-        "of 3 slates compared 100.0% are the same; 100.0% of the items are in both, "
+        "Of 3 slates compared 100.0% are the same; 100.0% of the items are in both, "
         "and the challenger failed at 1 more."
     )
 
@@ -32,7 +32,7 @@ def test_a_slate_that_the_challenger_failed_at_is_counted_apart_and_is_no_differ
 def test_a_challenger_that_failed_at_every_slate_is_compared_with_none():
     found = comparisons(slice(3, 4))
     assert dict(comparison_table(found))["items in both slates, mean"] == ""
-    assert found.sentence() == "no slate has been compared: the challenger failed at each of 1."
+    assert found.sentence() == "No slate has been compared: the challenger failed at each of 1."
     assert shadow_picture(found).startswith(b"\x89PNG")
 
 
@@ -41,3 +41,5 @@ def test_of_slates_that_were_answered_all_figures_are_told():
     answered = found.answered()
     assert all((getattr(answered, each.name) == getattr(found, each.name)).all() for each in fields(found))
     assert dict(comparison_table(found))["failed"] == "0 of 3 (0.00%)"
+    one = comparisons(slice(0, 1)).sentence()
+    assert one == "Of 1 slate compared 100.0% are the same; 100.0% of the items are in both."

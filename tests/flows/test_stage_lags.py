@@ -116,6 +116,9 @@ def test_the_picture_has_a_bar_a_measurement_and_a_line_a_limit():
     assert svg.count("<rect") == 2 * SHOWN
     assert svg.count("<line") == 2
     assert len(svg) < 100_000
+    few = freshness_svg(history[:2], lags)
+    assert f"{NOW:%Y-%m-%d %H:%M} to {NOW:%Y-%m-%d %H:%M} UTC" in few, "no moment stands where no bar is"
+    assert 'text-anchor="end"' not in few.rpartition("UTC")[0].rpartition("<text")[2]
 
 
 def test_the_flow_shows_alerts_and_stops_as_declared(shop: Settings, prefect_harness: None):

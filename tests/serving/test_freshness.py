@@ -8,7 +8,7 @@ import pytest
 from prefect.client.orchestration import get_client
 
 from flows import lake, probe_freshness
-from flows.freshness import GOAL_MS, FreshnessRun, freshness_page, keep_run, percentile, probe
+from flows.freshness import GOAL_MS, FreshnessRun, freshness_page, history_figure, keep_run, percentile, probe
 from flows.settings import Settings as FlowSettings
 from tests.flows.killed_live_ingest import land_live
 from tests.serving.conftest import Server
@@ -58,8 +58,11 @@ def test_the_page_tells_a_miss_and_keeps_the_last_runs(settings: FlowSettings):
     for run in (good, replace(good, p99_ms=GOAL_MS + 1), replace(good, unseen=1)):
         runs = keep_run(settings, run)
     assert [run.within_goal for run in runs] == [True, False, False]
-    assert "1 of the last 3 runs were within the goal" in freshness_page(runs)
+    assert "Runs within the goal: 1 of the last 3." in freshness_page(runs)
     assert "MISSED" in freshness_page(runs)
+    (axes,) = history_figure(runs[:1]).axes
+    first, last = axes.get_xlim()
+    assert last - first < 1, "days: one run alone is not drawn amid years"
     assert percentile([1.0, 2.0, 3.0], 0.99) == 3.0
     assert percentile([1.0, 2.0, 3.0, 4.0], 0.5) == 2.0
     assert percentile([10.0] * 99 + [900.0], 0.99) == 10.0

@@ -63,6 +63,10 @@ def test_a_better_model_passes_with_its_evidence(better: Contender, incumbent: C
     page = render_markdown(report)
     assert "# Gate: rule passed" in page
     assert "paired bootstrap" in page
+    found = report.comparison
+    assert f"at least {found.low:+.4f}, at most {found.high:+.4f}; in Recall@10" in page
+    assert "each with 95% confidence" in page, "each bound alone: both together hold with 90% only"
+    assert "≤ 1,024 MiB" in page
     assert "| tail items |" in page
     assert picture_of(report).startswith(b"\x89PNG")
 

@@ -116,4 +116,5 @@ def test_preferences_of_interleaved_slates_get_their_verdict():
 def test_an_experiment_without_users_has_no_verdict():
     nobody = np.zeros(0, bool)
     found = analyse_arms(nobody, nobody, 0.5, 1_000)
-    assert (found.verdict, found.users, found.sentence()[:5]) == ("open", (0, 0), "0.00%")
+    assert (found.verdict, found.users) == ("open", (0, 0))
+    assert found.sentence() == "No user counts yet, so there is no verdict."
