@@ -7,7 +7,8 @@ from flows.sources.role_names import TIMES
 from flows.sources.roles import Guess, guess_roles, names_later_time, names_time
 from flows.sources.sample import Sample
 
-_PARTS_OF_A_SECOND = {"epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
+#: Kind of times by number → how many of its units are a second; one of seconds is not in it.
+PARTS_OF_A_SECOND = {"epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}
 #: Seconds by which a moment and its day may differ, zones among them.
 _A_DAY = 1.6 * 86_400
 #: Rows of which one time in all of them says nothing.
@@ -61,5 +62,5 @@ def _is_moment_of(column: ColumnProfile, day: ColumnProfile) -> bool:
 
 
 def _seconds(column: ColumnProfile) -> tuple[float, float]:
-    unit = _PARTS_OF_A_SECOND.get(column.kind, 1.0)
+    unit = PARTS_OF_A_SECOND.get(column.kind, 1.0)
     return (column.minimum or 0.0) / unit, (column.maximum or 0.0) / unit

@@ -5,6 +5,7 @@ import json
 from flows.connection import literal, quoted
 from flows.sources.clocks import HALF_OF_DAY
 from flows.sources.column_profile import ColumnProfile
+from flows.sources.draft_moments import PARTS_OF_A_SECOND
 from flows.sources.draft_plan import Plan
 from flows.sources.file_guess import FileGuess
 from flows.sources.roles import Guess, names_later_time, names_time, plain_name
@@ -216,7 +217,7 @@ def _format_note(formats: list[str]) -> str:
 
 
 def _days(column: ColumnProfile) -> float:
-    unit = {"epoch_ms": 1e3, "epoch_us": 1e6, "epoch_ns": 1e9}.get(column.kind, 1.0)
+    unit = PARTS_OF_A_SECOND.get(column.kind, 1.0)
     return (column.within[-1] - column.within[0]) / unit / 86_400 if column.within else 0.0
 
 
